@@ -1,0 +1,132 @@
+//! What the shim asks of the launcher inside the sandbox.
+//!
+//! A `SOCK_SEQPACKET` socket pair made by the spawner, one JSON document per packet. The launcher
+//! is the parent of every process of the agent but PID 1; it holds no descriptor of them.
+
+use serde::{Deserialize, Serialize};
+
+/// Longest packet in bytes: argv and environment must fit.
+pub const PACKET_BYTES_MAX: usize = 160 * 1024;
+
+/// Shim to launcher.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Order {
+    /// Start a process. With [`Stdio::Attached`] three descriptors come along.
+    Start {
+        /// The shim's number for it; comes back in every report.
+        id: u64,
+        /// What to run.
+        command: Command,
+        /// Its standard streams.
+        stdio: Stdio,
+    },
+    /// Signal a process that the launcher started.
+    Signal {
+        /// Which.
+        id: u64,
+        /// Signal number.
+        signal: i32,
+        /// The whole process group, or the process alone.
+        group: bool,
+    },
+    /// Say [`Report::Changed`] when something below one of these directories changes. Missing
+    /// directories are watched as soon as they appear; a new order replaces the old one.
+    Watch {
+        /// Absolute paths inside.
+        directories: Vec<String>,
+    },
+}
+
+/// What to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// argv; the program is looked up in the environment's PATH.
+    pub argv: Vec<String>,
+    /// The whole environment, in order.
+    pub env: Vec<(String, String)>,
+    /// Working directory inside.
+    pub cwd: String,
+    /// Which cgroup below `payload`.
+    pub leaf: Leaf,
+}
+
+/// A cgroup below `payload`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Leaf {
+    /// `payload/agent`.
+    Agent,
+    /// `payload/services/NAME`.
+    Service(String),
+}
+
+/// Standard streams of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stdio {
+    /// A new terminal of this size, controlling; its master comes back with `Started`.
+    Terminal {
+        /// Columns.
+        cols: u16,
+        /// Rows.
+        rows: u16,
+    },
+    /// The three attached descriptors: standard input, output, error.
+    Attached,
+}
+
+/// Launcher to shim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Report {
+    /// The sandbox is closed and tested; first packet ever.
+    Ready,
+    /// The process runs (its exec succeeded). For a terminal its master comes along.
+    Started {
+        /// The order's number.
+        id: u64,
+        /// Its pid inside.
+        pid: i32,
+    },
+    /// It could not be started; nothing is left of it.
+    Failed {
+        /// The order's number.
+        id: u64,
+        /// What was being done: `exec claude`, `chdir /x`.
+        what: String,
+        /// errno.
+        errno: i32,
+    },
+    /// It ended. Children that it left live on.
+    Exited {
+        /// The order's number.
+        id: u64,
+        /// How.
+        status: Exit,
+    },
+    /// Something below the watched directories changed; at most one every 50 ms.
+    Changed,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exit {
+    /// With this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl Exit {
+    /// The code a shell would give: 128 + signal for a signal.
+    #[must_use]
+    pub fn shell_code(self) -> i32 {
+        match self {
+            Exit::Code(code) => code,
+            Exit::Signal(signal) => 128 + signal,
+        }
+    }
+}

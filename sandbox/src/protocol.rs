@@ -1,0 +1,271 @@
+//! What may be asked of the broker, and what it answers.
+//!
+//! One `SOCK_SEQPACKET` Unix socket (`run/broker.sock`), one JSON document per packet, descriptors
+//! as SCM_RIGHTS beside it. The daemon's uid may ask everything; any other local user only
+//! [`Request::Grant`], for itself. Requests of one connection are answered in order.
+
+use serde::{Deserialize, Serialize};
+
+use crate::spec::{AgentId, GrantId, LayerReport, ProbeReport, SandboxSpec};
+
+/// Version of this protocol; the first field of every request.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// Longest packet, either way, in bytes. Below the default socket buffer (212,992).
+pub const PACKET_BYTES_MAX: usize = 192 * 1024;
+
+/// A request with its version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Envelope {
+    /// [`PROTOCOL_VERSION`].
+    pub version: u32,
+    /// What is asked.
+    pub request: Request,
+}
+
+/// The closed set of things the broker does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// A local user lets wsm use a directory. Two descriptors come along: the directory (for a
+    /// repository its working tree) and, for a repository, its common git directory. Access is
+    /// checked as that user. Answer: [`Reply::Granted`].
+    Grant {
+        /// What the directory is for.
+        purpose: Purpose,
+    },
+    /// Make the directories of an agent (workspace parent, private git directory, home, state,
+    /// log) below the state directory, owned by the grant's account. Repeatable.
+    /// Answer: [`Reply::Prepared`].
+    Prepare {
+        /// Whose.
+        agent: AgentId,
+        /// Its repository.
+        repository: GrantId,
+        /// Services that need a state directory and a log.
+        services: Vec<String>,
+    },
+    /// Build the sandbox and its shim. Answer: [`Reply::Created`], after the self-test passed.
+    Create {
+        /// What to build.
+        spec: Box<SandboxSpec>,
+    },
+    /// Freeze or thaw the payload.
+    Freeze {
+        /// Whose.
+        agent: AgentId,
+        /// Freeze, or thaw.
+        frozen: bool,
+    },
+    /// Kill everything of the agent, the shim included, wait until it is gone, and remove its
+    /// cgroups, socket and uid lease. "Already gone" is success. Files stay.
+    Delete {
+        /// Whose.
+        agent: AgentId,
+    },
+    /// Remove the agent's directories for good. Only after `Delete`.
+    Erase {
+        /// Whose.
+        agent: AgentId,
+    },
+    /// Everything that exists now. Answer: [`Reply::Listed`].
+    List,
+    /// What the kernel enforces now, read back. Answer: [`Reply::Inspected`].
+    Inspect {
+        /// Whose.
+        agent: AgentId,
+    },
+    /// Unconnected TCP sockets made in the agent's network namespace, as descriptors.
+    /// Answer: [`Reply::Sockets`].
+    Sockets {
+        /// Whose.
+        agent: AgentId,
+        /// How many, at most [`SOCKETS_MAX`].
+        count: u8,
+    },
+    /// Start the confined git helper with the account's uid. Answer: [`Reply::Helper`], with one
+    /// descriptor: the helper's end of a stream socket (its standard input and output).
+    Helper {
+        /// Which repository.
+        repository: GrantId,
+        /// Which agent's directories it may touch, if any.
+        agent: Option<AgentId>,
+        /// What it may write.
+        rights: HelperRights,
+    },
+    /// What this host can enforce. Answer: [`Reply::Host`].
+    Host,
+}
+
+/// Most sockets per request: few enough for one SCM_RIGHTS message (253).
+pub const SOCKETS_MAX: u8 = 32;
+
+/// What a granted directory is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// A git repository to make workspaces of.
+    Repository,
+    /// A directory that a template's `filesystem.write` names.
+    Directory,
+}
+
+/// What a git helper may write. Reading is always: the repository and the agent's directories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HelperRights {
+    /// Nothing.
+    Read,
+    /// Create or remove the workspace: the tree, `worktrees/`, `refs/`, `logs/`, `objects/`, the
+    /// agent's private git directory.
+    Workspace,
+    /// Take commits over: `objects/`, `refs/`, `logs/`, `worktrees/` (the index of its own).
+    Import,
+    /// Bring work back: all of the main repository and its working tree.
+    Merge,
+}
+
+/// The answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reply {
+    /// Done, nothing to say.
+    Done,
+    /// A grant was recorded (or stood already).
+    Granted {
+        /// Its id: stable for the same directory and account.
+        grant: GrantId,
+        /// Account that gave it.
+        account: Account,
+        /// Path of the directory as the kernel names it.
+        path: String,
+        /// For a repository: path of the common git directory.
+        git_dir: Option<String>,
+    },
+    /// Directories of an agent.
+    Prepared {
+        /// Their paths.
+        paths: AgentPaths,
+        /// The account they belong to.
+        account: Account,
+    },
+    /// A sandbox stands.
+    Created {
+        /// Path of the shim's socket; connect as the daemon's uid.
+        socket: String,
+        /// Pid of the shim on the host.
+        shim_pid: i32,
+        /// What holds.
+        layers: Vec<LayerReport>,
+        /// What the self-test tried.
+        probes: Vec<ProbeReport>,
+    },
+    /// Sandboxes that exist (a cgroup or a live shim).
+    Listed {
+        /// One entry each.
+        sandboxes: Vec<Listed>,
+    },
+    /// Layers read back from the kernel.
+    Inspected {
+        /// Each layer.
+        layers: Vec<LayerReport>,
+        /// What the self-test saw at the start.
+        probes: Vec<ProbeReport>,
+    },
+    /// Sockets come as descriptors.
+    Sockets,
+    /// The helper runs; its socket comes as a descriptor.
+    Helper,
+    /// What this host can enforce.
+    Host {
+        /// Each check, for `wsm doctor`.
+        checks: Vec<HostCheck>,
+    },
+    /// It could not be done, and nothing is left of the attempt.
+    Failed(Failure),
+}
+
+/// Why a request failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{what}: {why}")]
+pub struct Failure {
+    /// Class.
+    pub kind: FailureKind,
+    /// What was being done, e.g. `mount /usr`.
+    pub what: String,
+    /// Why it failed.
+    pub why: String,
+    /// What the user can do, `""` for nothing better.
+    pub hint: String,
+}
+
+/// Classes of failure that a caller tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// The request is malformed.
+    Invalid,
+    /// The ceiling, a missing grant or the caller's rights forbid it.
+    Refused,
+    /// This kernel or file system can't enforce a required layer.
+    Unsupported,
+    /// No such agent or grant.
+    NotFound,
+    /// Exists already.
+    Exists,
+    /// The host said no (disk full, a missing binary, out of memory).
+    Failed,
+}
+
+/// A Unix account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Uid on the host.
+    pub uid: u32,
+    /// Primary gid.
+    pub gid: u32,
+}
+
+/// Where an agent's files lie on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentPaths {
+    /// The working tree, the same path inside.
+    pub workspace: String,
+    /// The private git directory, shown inside at [`AgentPaths::git_admin`].
+    pub git_private: String,
+    /// The worktree's administrative directory in the main repository: `GITDIR/worktrees/ID`.
+    pub git_admin: String,
+    /// The private home.
+    pub home: String,
+    /// Parent of the services' state directories.
+    pub state: String,
+    /// Logs: one file per service, written by the shim, readable for the daemon.
+    pub log: String,
+}
+
+/// One sandbox that exists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// Whose.
+    pub agent: AgentId,
+    /// Whether a shim lives; without one the agent is lost.
+    pub shim_pid: Option<i32>,
+    /// Path of its socket.
+    pub socket: String,
+}
+
+/// One line of `wsm doctor`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostCheck {
+    /// `landlock`, `cgroups`, `user namespaces` …
+    pub name: String,
+    /// Whether it is as wsm wants it.
+    pub ok: bool,
+    /// Whether agents can't start without it.
+    pub fatal: bool,
+    /// What was found.
+    pub found: String,
+    /// What to do about it, `""` if nothing.
+    pub fix: String,
+}

@@ -1,0 +1,294 @@
+//! `Resolved`: everything an agent gets, after layers were merged and every value was checked.
+//!
+//! Plain typed data. Placeholders (`{agent}`, `{port.web}` …) are still in the strings, but each one
+//! was checked to be declared; [`crate::expand`] replaces them once ports and paths are known.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A template with nothing left to decide: the result of [`crate::resolve`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Resolved {
+    /// The template's name.
+    pub name: String,
+    /// One line for people.
+    pub description: String,
+    /// Values of the declared parameters, as text (a bool is `true` or `false`).
+    pub params: BTreeMap<String, String>,
+    /// `[workspace]`.
+    pub workspace: Workspace,
+    /// `[agent]`.
+    pub agent: Agent,
+    /// `[env]`.
+    pub env: BTreeMap<String, String>,
+    /// `[files]`: path below the private home (`~/…`) or the workspace, to content.
+    pub files: BTreeMap<String, String>,
+    /// `[services.NAME]`.
+    pub services: BTreeMap<String, Service>,
+    /// `[ports.NAME]`.
+    pub ports: BTreeMap<String, Port>,
+    /// `[filesystem]`.
+    pub filesystem: Filesystem,
+    /// `[network]`.
+    pub network: Network,
+    /// `[limits]`.
+    pub limits: Limits,
+    /// `[sandbox]`.
+    pub sandbox: Sandbox,
+    /// Which layer set each value: dotted key (`services.db.command`) to origin. Defaults are absent.
+    pub provenance: BTreeMap<String, Origin>,
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The layer.
+    pub layer: Layer,
+    /// The file as the caller named it (`builtin:frontend`, `/etc/wsm/templates/x.toml`, `--set`).
+    pub file: String,
+    /// 1-based line, 0 where there is none.
+    pub line: u32,
+}
+
+/// The layers, lowest first. A later one wins where it is allowed to set the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layer {
+    /// Compiled in.
+    Builtin,
+    /// `/etc/wsm/templates`, root's.
+    Host,
+    /// The requesting user's own.
+    User,
+    /// `.wsm/*.toml` of the repository's committed base: may narrow, never widen.
+    Repository,
+    /// The request itself (`--set`, `--prompt` …).
+    Request,
+}
+
+/// `[workspace]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Workspace {
+    /// Branch to create, default `wsm/{agent}`.
+    pub branch: String,
+    /// Revision the branch starts from, default `HEAD`.
+    pub base: String,
+    /// Ignored files or directories copied from the source checkout; relative, never `..`.
+    pub copy: Vec<String>,
+    /// Shell commands run in the sandbox before services; a failure stops the creation.
+    pub setup: Vec<String>,
+    /// Shell commands run in the sandbox before removal.
+    pub teardown: Vec<String>,
+}
+
+/// `[agent]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    /// What kind of program it is.
+    pub kind: Kind,
+    /// argv, never empty.
+    pub command: Vec<String>,
+    /// First prompt, `""` for none.
+    pub prompt: String,
+    /// Services that must be ready before the agent starts.
+    pub wait_for: Vec<String>,
+    /// When to start it again after it ended.
+    pub restart: Restart,
+}
+
+/// Agent kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Claude Code.
+    Claude,
+    /// Codex.
+    Codex,
+    /// Gemini CLI.
+    Gemini,
+    /// opencode.
+    Opencode,
+    /// aider.
+    Aider,
+    /// An interactive shell.
+    Shell,
+    /// Any other command.
+    Command,
+}
+
+/// Restart policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restart {
+    /// Not.
+    Never,
+    /// After a non-zero exit or a signal, with backoff and a bound.
+    OnFailure,
+    /// After any exit, with backoff and a bound.
+    Always,
+}
+
+/// `[services.NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// argv, never empty.
+    pub command: Vec<String>,
+    /// argv run once, while `{state}` is empty; empty for none.
+    pub init: Vec<String>,
+    /// Services that must be ready first; checked to be a DAG.
+    pub depends_on: Vec<String>,
+    /// When to start it again.
+    pub restart: Restart,
+    /// When it counts as ready; `None`: as soon as it was started.
+    pub ready: Option<Probe>,
+    /// How it is watched once ready.
+    pub health: Option<Health>,
+    /// How it is stopped.
+    pub stop: Stop,
+    /// Its own limits inside the agent's.
+    pub limits: Limits,
+    /// Environment on top of the agent's.
+    pub env: BTreeMap<String, String>,
+}
+
+/// A readiness or health probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// What is tried.
+    pub check: Check,
+    /// How long readiness may take as a whole, or one health check.
+    pub timeout: Duration,
+}
+
+/// What a probe tries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Check {
+    /// The named port accepts a TCP connection.
+    Tcp {
+        /// Port name.
+        port: String,
+    },
+    /// `GET path` on the named port answers with a status below 400.
+    Http {
+        /// Port name.
+        port: String,
+        /// Path with its leading slash.
+        path: String,
+    },
+    /// The command exits with 0 inside the sandbox.
+    Exec {
+        /// argv.
+        command: Vec<String>,
+    },
+    /// The service printed a line that contains this text.
+    Log {
+        /// Text looked for.
+        contains: String,
+    },
+}
+
+/// `health = { … }`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// The probe; its timeout is that of one check.
+    pub probe: Probe,
+    /// Time between two checks.
+    pub interval: Duration,
+    /// Checks that must fail in a row before the service counts as down.
+    pub failures: u32,
+}
+
+/// `stop = { … }`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// Signal name without `SIG`: `TERM`, `INT`, `QUIT`, `HUP`, `USR1`, `USR2`, `KILL`.
+    pub signal: String,
+    /// Time until SIGKILL.
+    pub grace: Duration,
+}
+
+/// `[ports.NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    /// Port inside the sandbox, 1024 or more.
+    pub inside: u16,
+    /// What is spoken on it.
+    pub protocol: Protocol,
+    /// Whether a host port is leased for it.
+    pub publish: bool,
+}
+
+/// What is spoken on a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// HTTP: has an `http://` URL.
+    Http,
+    /// HTTPS: has an `https://` URL.
+    Https,
+    /// Anything else on TCP: `tcp://`.
+    Tcp,
+}
+
+/// `[filesystem]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filesystem {
+    /// Absolute host paths shown read-only.
+    pub read: Vec<String>,
+    /// Absolute host paths shown writable; must be granted to the broker.
+    pub write: Vec<String>,
+}
+
+/// `[network]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// What may leave.
+    pub egress: Egress,
+}
+
+/// What may leave the sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Egress {
+    /// Nothing.
+    None,
+    /// What the allow list names.
+    Allow,
+    /// TCP to any public address.
+    Open,
+}
+
+/// `[limits]`; `None` means the host's default.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Cores, in thousandths of one (2.0 is 2000).
+    pub cpu_milli: Option<u32>,
+    /// Bytes of memory, swap included.
+    pub memory_bytes: Option<u64>,
+    /// Tasks.
+    pub pids: Option<u32>,
+    /// Bytes of disk for workspace, home and state.
+    pub disk_bytes: Option<u64>,
+}
+
+impl Eq for Limits {}
+
+/// `[sandbox]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sandbox {
+    /// Whether a start is refused when the kernel has no Landlock.
+    pub landlock: Requirement,
+}
+
+/// How much a layer is insisted on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Requirement {
+    /// Refuse to start without it.
+    Required,
+    /// Take what the kernel has, and say what it was.
+    BestEffort,
+}

@@ -1,0 +1,608 @@
+//! Frames between a shim and whoever connects to it (daemon, and through it viewers).
+//!
+//! A stream of frames: `u32` length (little endian, of what follows), one type byte, payload.
+//! The same frame without its length is one binary WebSocket message. Unknown types are skipped,
+//! so an old shim keeps working with a new daemon. Sans I/O: this file only encodes and decodes.
+//!
+//! A connection starts with [`Frame::Hello`] from both sides. After that it may carry requests,
+//! one viewer ([`Frame::Attach`]) or one stream ([`Frame::Open`]); a viewer has its own connection.
+
+use serde::{Deserialize, Serialize};
+use wsm_sandbox::launch::{Command, Exit};
+
+/// Version both sides must speak; features are added by new frame types.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// Longest frame in bytes, either way.
+pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
+
+/// One frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// First frame of both sides.
+    Hello(Hello),
+    /// Client: a request; the reply carries the same number.
+    Request(u64, Request),
+    /// Shim: the answer.
+    Reply(u64, Reply),
+    /// Shim: something happened; only after [`Request::Subscribe`].
+    Event(Event),
+
+    /// Client: become a viewer of a terminal.
+    Attach(Attach),
+    /// Client: bytes typed. Dropped with a [`Frame::Refused`] when the viewer is read-only or the
+    /// epoch is not the lease's.
+    Input {
+        /// Epoch of the lease the client believes it holds; 0 where leases are not used.
+        epoch: u64,
+        /// Counts up per client; a number already seen is dropped (a resend after a reconnect).
+        number: u64,
+        /// What was typed.
+        bytes: Vec<u8>,
+    },
+    /// Client: the size the viewer would like.
+    Resize {
+        /// Columns.
+        cols: u16,
+        /// Rows.
+        rows: u16,
+    },
+    /// Client: output up to here was parsed and shown; opens credit.
+    Ack {
+        /// Sequence number.
+        seq: u64,
+    },
+    /// Client: leave; the shim closes the connection.
+    Detach,
+    /// Shim: the whole screen as of `seq`; what came before need not be known.
+    Snapshot {
+        /// Sequence number that the snapshot includes.
+        seq: u64,
+        /// Columns.
+        cols: u16,
+        /// Rows.
+        rows: u16,
+        /// Bytes that draw it on a freshly reset terminal, history first if it was asked for.
+        bytes: Vec<u8>,
+    },
+    /// Shim: output that starts at `seq`.
+    Output {
+        /// Sequence number of the first byte.
+        seq: u64,
+        /// Filtered output.
+        bytes: Vec<u8>,
+    },
+    /// Shim: the terminal has this size from here on.
+    Resized {
+        /// Sequence number.
+        seq: u64,
+        /// Columns.
+        cols: u16,
+        /// Rows.
+        rows: u16,
+    },
+    /// Shim: the process ended; the last frame of a viewer or stream.
+    Exited(Exit),
+    /// Shim: input or a resize was not taken.
+    Refused {
+        /// Why, for a person.
+        reason: String,
+    },
+
+    /// Client: become the peer of a process started with [`Io::Stream`]; once per process.
+    Open {
+        /// Which.
+        process: String,
+    },
+    /// Client: bytes for its standard input.
+    Stdin(Vec<u8>),
+    /// Client: end of its standard input.
+    StdinEnd,
+    /// Shim: what it wrote to standard output.
+    Stdout(Vec<u8>),
+    /// Shim: what it wrote to standard error.
+    Stderr(Vec<u8>),
+
+    /// Client: are you there.
+    Ping,
+    /// Shim: yes.
+    Pong,
+}
+
+/// First frame.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`PROTOCOL_VERSION`].
+    pub version: u32,
+    /// The shim's incarnation: sequence numbers are comparable only within one. 0 from clients.
+    #[serde(default)]
+    pub incarnation: u64,
+}
+
+/// A viewer's wish.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attach {
+    /// Terminal (a process started with [`Io::Terminal`]), e.g. `main`.
+    pub terminal: String,
+    /// Incarnation and next sequence number that the viewer lacks, if it was here before.
+    #[serde(default)]
+    pub resume: Option<(u64, u64)>,
+    /// Columns of the viewer.
+    pub cols: u16,
+    /// Rows of the viewer.
+    pub rows: u16,
+    /// Only look: input is refused and the size is not counted.
+    #[serde(default)]
+    pub read_only: bool,
+    /// Lines of history to put before the first screen.
+    #[serde(default)]
+    pub history_lines: u32,
+}
+
+/// What may be asked of a shim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Request {
+    /// Start a process. A name that exists is [`Reply::Exists`], so that a daemon that crashed in
+    /// between can't start it twice.
+    Start {
+        /// Its name: `main#3`, `service/db#1`, `exec/17`; any text of at most 80 bytes.
+        process: String,
+        /// What.
+        command: Command,
+        /// How its streams are kept.
+        io: Io,
+    },
+    /// Signal a process or its group.
+    Signal {
+        /// Which.
+        process: String,
+        /// Signal number.
+        signal: i32,
+        /// The whole process group.
+        group: bool,
+    },
+    /// Type into a terminal without being a viewer.
+    Send {
+        /// Terminal.
+        terminal: String,
+        /// Bytes.
+        bytes: Vec<u8>,
+    },
+    /// Everything the shim knows of.
+    List,
+    /// Forget an ended process, its screen and its output.
+    Forget {
+        /// Which.
+        process: String,
+    },
+    /// The screen of a terminal.
+    Capture {
+        /// Terminal.
+        terminal: String,
+        /// Lines of history before the screen.
+        history_lines: u32,
+        /// Keep colours and attributes as SGR, or plain text.
+        styled: bool,
+    },
+    /// Last lines of a process started with [`Io::Log`], as bytes.
+    Log {
+        /// Which.
+        process: String,
+        /// Byte offset to start at; `None` for the last `lines` lines.
+        from: Option<u64>,
+        /// How many lines.
+        lines: u32,
+    },
+    /// Watch directories inside (replaces the last set); answers come as [`Event::Changed`].
+    Watch {
+        /// Absolute paths inside.
+        directories: Vec<String>,
+    },
+    /// Say [`Event`]s on this connection from now on.
+    Subscribe,
+}
+
+/// How a process's streams are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Io {
+    /// A terminal of this name; a new process may take over the name of an ended one, the screen
+    /// and its numbers go on.
+    Terminal {
+        /// Terminal name: `main`, `shell-1`.
+        terminal: String,
+        /// Columns.
+        cols: u16,
+        /// Rows.
+        rows: u16,
+    },
+    /// Standard output and error go to the service's bounded log; standard input is empty.
+    Log {
+        /// Log file, as named to the broker.
+        service: String,
+    },
+    /// A client streams standard input, output and error ([`Frame::Open`]); until then output
+    /// waits in a bounded buffer.
+    Stream,
+}
+
+/// Answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reply {
+    /// Done.
+    Done,
+    /// It runs.
+    Started {
+        /// Pid inside.
+        pid: i32,
+    },
+    /// A process of that name was started before.
+    Exists,
+    /// No process or terminal of that name.
+    NotFound,
+    /// It could not be done.
+    Failed {
+        /// What was being done.
+        what: String,
+        /// errno, 0 for none.
+        errno: i32,
+    },
+    /// Processes.
+    Listed {
+        /// Each.
+        processes: Vec<Process>,
+    },
+    /// A screen as text, lines ending in `\n`.
+    Captured {
+        /// The text.
+        text: String,
+        /// Columns.
+        cols: u16,
+        /// Rows.
+        rows: u16,
+        /// Sequence number.
+        seq: u64,
+        /// Cursor, 0-based column and row of the screen.
+        cursor: (u16, u16),
+        /// The window title that the program set, sanitised.
+        title: String,
+    },
+    /// Part of a log.
+    Log {
+        /// Offset of the first byte.
+        from: u64,
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// Offset after the last byte: ask from here next.
+        next: u64,
+    },
+}
+
+/// One process the shim knows of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its name.
+    pub process: String,
+    /// Its terminal, if it has one.
+    pub terminal: Option<String>,
+    /// Pid inside.
+    pub pid: i32,
+    /// How it ended; `None` while it runs.
+    pub exit: Option<Exit>,
+    /// When it was started, milliseconds since the epoch.
+    pub started_ms: u64,
+    /// When it last wrote something.
+    pub output_ms: Option<u64>,
+    /// Bytes written so far.
+    pub output_bytes: u64,
+}
+
+/// What a shim tells its subscribers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// A process ended.
+    Exited {
+        /// Which.
+        process: String,
+        /// How.
+        exit: Exit,
+    },
+    /// A terminal began to write after a silence of [`QUIET_MS`], or fell silent that long.
+    Activity {
+        /// Terminal.
+        terminal: String,
+        /// Writing, or silent.
+        active: bool,
+    },
+    /// The program rang the bell.
+    Bell {
+        /// Terminal.
+        terminal: String,
+    },
+    /// The program set its title (sanitised, at most 256 bytes).
+    Title {
+        /// Terminal.
+        terminal: String,
+        /// New title.
+        title: String,
+    },
+    /// The program asked for a notification (OSC 9, 99, 777), sanitised.
+    Notice {
+        /// Terminal.
+        terminal: String,
+        /// Text.
+        text: String,
+    },
+    /// Something below the watched directories changed.
+    Changed,
+    /// A service's log grew: ask for more with [`Request::Log`]. At most one every 100 ms each.
+    Logged {
+        /// Process.
+        process: String,
+    },
+    /// Events were dropped because the subscriber did not read: list again.
+    Missed,
+}
+
+/// Silence after which a terminal counts as quiet.
+pub const QUIET_MS: u64 = 10_000;
+
+/// A frame that can't be read. The connection ends; nothing else does.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum FrameError {
+    /// Longer than [`FRAME_BYTES_MAX`], or empty.
+    #[error("frame of {0} bytes (1 to {FRAME_BYTES_MAX} allowed)")]
+    Length(usize),
+    /// The payload is not what the type says.
+    #[error("malformed frame of type {0:#04x}")]
+    Malformed(u8),
+}
+
+const HELLO: u8 = 0x01;
+const REQUEST: u8 = 0x02;
+const REPLY: u8 = 0x03;
+const EVENT: u8 = 0x04;
+const ATTACH: u8 = 0x10;
+const INPUT: u8 = 0x11;
+const RESIZE: u8 = 0x12;
+const ACK: u8 = 0x13;
+const DETACH: u8 = 0x14;
+const SNAPSHOT: u8 = 0x20;
+const OUTPUT: u8 = 0x21;
+const RESIZED: u8 = 0x22;
+const EXITED: u8 = 0x23;
+const REFUSED: u8 = 0x24;
+const OPEN: u8 = 0x30;
+const STDIN: u8 = 0x31;
+const STDIN_END: u8 = 0x32;
+const STDOUT: u8 = 0x33;
+const STDERR: u8 = 0x34;
+const PING: u8 = 0x40;
+const PONG: u8 = 0x41;
+
+impl Frame {
+    /// The frame without its length: a WebSocket message.
+    #[must_use]
+    pub fn encode_message(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.encode_into(&mut out);
+        out
+    }
+
+    /// The frame with its length, appended to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(&[0; 4]);
+        self.encode_into(out);
+        let length = u32::try_from(out.len() - start - 4).expect("frames are far below 4 GiB");
+        out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    }
+
+    fn encode_into(&self, out: &mut Vec<u8>) {
+        match self {
+            Frame::Hello(hello) => json(out, HELLO, hello),
+            Frame::Request(number, request) => numbered(out, REQUEST, *number, request),
+            Frame::Reply(number, reply) => numbered(out, REPLY, *number, reply),
+            Frame::Event(event) => json(out, EVENT, event),
+            Frame::Attach(attach) => json(out, ATTACH, attach),
+            Frame::Input {
+                epoch,
+                number,
+                bytes,
+            } => {
+                raw(
+                    out,
+                    INPUT,
+                    &[&epoch.to_le_bytes(), &number.to_le_bytes(), bytes],
+                );
+            }
+            Frame::Resize { cols, rows } => {
+                raw(out, RESIZE, &[&cols.to_le_bytes(), &rows.to_le_bytes()]);
+            }
+            Frame::Ack { seq } => raw(out, ACK, &[&seq.to_le_bytes()]),
+            Frame::Detach => raw(out, DETACH, &[]),
+            Frame::Snapshot {
+                seq,
+                cols,
+                rows,
+                bytes,
+            } => {
+                let (cols, rows) = (cols.to_le_bytes(), rows.to_le_bytes());
+                raw(out, SNAPSHOT, &[&seq.to_le_bytes(), &cols, &rows, bytes]);
+            }
+            Frame::Output { seq, bytes } => raw(out, OUTPUT, &[&seq.to_le_bytes(), bytes]),
+            Frame::Resized { seq, cols, rows } => {
+                let (cols, rows) = (cols.to_le_bytes(), rows.to_le_bytes());
+                raw(out, RESIZED, &[&seq.to_le_bytes(), &cols, &rows]);
+            }
+            Frame::Exited(exit) => json(out, EXITED, exit),
+            Frame::Refused { reason } => raw(out, REFUSED, &[reason.as_bytes()]),
+            Frame::Open { process } => raw(out, OPEN, &[process.as_bytes()]),
+            Frame::Stdin(bytes) => raw(out, STDIN, &[bytes]),
+            Frame::StdinEnd => raw(out, STDIN_END, &[]),
+            Frame::Stdout(bytes) => raw(out, STDOUT, &[bytes]),
+            Frame::Stderr(bytes) => raw(out, STDERR, &[bytes]),
+            Frame::Ping => raw(out, PING, &[]),
+            Frame::Pong => raw(out, PONG, &[]),
+        }
+    }
+
+    /// Reads a frame without its length. `Ok(None)`: a type this version does not know; skip it.
+    ///
+    /// # Errors
+    /// The payload is not what the type says, or its length is out of bounds.
+    pub fn decode_message(message: &[u8]) -> Result<Option<Frame>, FrameError> {
+        let Some((&kind, rest)) = message.split_first() else {
+            return Err(FrameError::Length(0));
+        };
+        if message.len() > FRAME_BYTES_MAX {
+            return Err(FrameError::Length(message.len()));
+        }
+        decode_payload(kind, rest)
+            .ok_or(FrameError::Malformed(kind))
+            .map(|frame| match frame {
+                Decoded::Known(frame) => Some(*frame),
+                Decoded::Unknown => None,
+            })
+    }
+}
+
+enum Decoded {
+    Known(Box<Frame>),
+    Unknown,
+}
+
+/// `None`: malformed.
+fn decode_payload(kind: u8, rest: &[u8]) -> Option<Decoded> {
+    let frame = match kind {
+        HELLO => Frame::Hello(serde_json::from_slice(rest).ok()?),
+        REQUEST => Frame::Request(
+            u64_at(rest, 0)?,
+            serde_json::from_slice(rest.get(8..)?).ok()?,
+        ),
+        REPLY => Frame::Reply(
+            u64_at(rest, 0)?,
+            serde_json::from_slice(rest.get(8..)?).ok()?,
+        ),
+        EVENT => Frame::Event(serde_json::from_slice(rest).ok()?),
+        ATTACH => Frame::Attach(serde_json::from_slice(rest).ok()?),
+        INPUT => Frame::Input {
+            epoch: u64_at(rest, 0)?,
+            number: u64_at(rest, 8)?,
+            bytes: rest.get(16..)?.to_vec(),
+        },
+        RESIZE => Frame::Resize {
+            cols: u16_at(rest, 0)?,
+            rows: u16_at(rest, 2)?,
+        },
+        ACK => Frame::Ack {
+            seq: u64_at(rest, 0)?,
+        },
+        DETACH => Frame::Detach,
+        SNAPSHOT => Frame::Snapshot {
+            seq: u64_at(rest, 0)?,
+            cols: u16_at(rest, 8)?,
+            rows: u16_at(rest, 10)?,
+            bytes: rest.get(12..)?.to_vec(),
+        },
+        OUTPUT => Frame::Output {
+            seq: u64_at(rest, 0)?,
+            bytes: rest.get(8..)?.to_vec(),
+        },
+        RESIZED => Frame::Resized {
+            seq: u64_at(rest, 0)?,
+            cols: u16_at(rest, 8)?,
+            rows: u16_at(rest, 10)?,
+        },
+        EXITED => Frame::Exited(serde_json::from_slice(rest).ok()?),
+        REFUSED => Frame::Refused {
+            reason: String::from_utf8(rest.to_vec()).ok()?,
+        },
+        OPEN => Frame::Open {
+            process: String::from_utf8(rest.to_vec()).ok()?,
+        },
+        STDIN => Frame::Stdin(rest.to_vec()),
+        STDIN_END => Frame::StdinEnd,
+        STDOUT => Frame::Stdout(rest.to_vec()),
+        STDERR => Frame::Stderr(rest.to_vec()),
+        PING => Frame::Ping,
+        PONG => Frame::Pong,
+        _ => return Some(Decoded::Unknown),
+    };
+    Some(Decoded::Known(Box::new(frame)))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
+}
+
+fn raw(out: &mut Vec<u8>, kind: u8, parts: &[&[u8]]) {
+    out.push(kind);
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+}
+
+fn json(out: &mut Vec<u8>, kind: u8, value: &impl Serialize) {
+    out.push(kind);
+    serde_json::to_writer(out, value).expect("our own types serialize, and a Vec takes all");
+}
+
+fn numbered(out: &mut Vec<u8>, kind: u8, number: u64, value: &impl Serialize) {
+    out.push(kind);
+    out.extend_from_slice(&number.to_le_bytes());
+    serde_json::to_writer(out, value).expect("our own types serialize, and a Vec takes all");
+}
+
+/// Takes frames out of a byte stream, whatever its pieces.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl Decoder {
+    /// Adds bytes that arrived.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.start == self.buffer.len() {
+            self.buffer.clear();
+            self.start = 0;
+        } else if self.start > FRAME_BYTES_MAX {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next whole frame, if there is one; unknown types are skipped.
+    ///
+    /// # Errors
+    /// The stream is broken; close the connection.
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
+        loop {
+            let pending = &self.buffer[self.start..];
+            let Some(head) = pending.first_chunk::<4>() else {
+                return Ok(None);
+            };
+            let length = u32::from_le_bytes(*head) as usize;
+            if length == 0 || length > FRAME_BYTES_MAX {
+                return Err(FrameError::Length(length));
+            }
+            let Some(message) = pending.get(4..4 + length) else {
+                return Ok(None);
+            };
+            let frame = Frame::decode_message(message)?;
+            self.start += 4 + length;
+            if let Some(frame) = frame {
+                return Ok(Some(frame));
+            }
+        }
+    }
+}
