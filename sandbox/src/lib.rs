@@ -3,6 +3,18 @@
 //! Without the feature `engine` this crate is only the three contracts: [`spec`] (what a sandbox
 //! shall be), [`protocol`] (what may be asked of the broker), [`launch`] (shim to launcher).
 
+#[cfg(feature = "engine")]
+pub mod ceiling;
+#[cfg(feature = "engine")]
+pub mod cgroup;
+#[cfg(feature = "engine")]
+pub mod host;
+#[cfg(feature = "engine")]
+pub mod landlock;
 pub mod launch;
 pub mod protocol;
+#[cfg(feature = "engine")]
+pub mod seccomp;
+#[cfg(feature = "engine")]
+pub mod selftest;
 pub mod spec;
