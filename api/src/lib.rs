@@ -1,1 +1,14 @@
-//! Placeholder until the first module lands.
+//! The contract of wsm: what goes over the API, and the words for it.
+//!
+//! Types only; the daemon's own types are converted to these at its edge. With the feature
+//! `client` there is a typed client ([`client`]), with `openapi` the types describe themselves.
+
+pub mod agent;
+pub mod event;
+pub mod host;
+pub mod name;
+pub mod problem;
+pub mod review;
+pub mod service;
+pub mod template;
+pub mod terminal;

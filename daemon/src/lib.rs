@@ -1,1 +1,2 @@
-//! Placeholder until the first module lands.
+//! The domain of wsm: agents, workspaces, services, ports, journal, store.
+pub mod facade;

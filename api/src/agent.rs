@@ -1,0 +1,275 @@
+//! Agents: what one is, how one is made, what can be asked of one.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::AgentName;
+use crate::service::{Port, Service};
+
+/// One agent, as `ls` and `show` tell it. The keys are fixed; new ones may be added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Agent {
+    /// Name, unique on the host.
+    pub name: AgentName,
+    /// Id, never used again.
+    pub id: String,
+    /// State.
+    pub state: State,
+    /// Why the state is what it is: one sentence.
+    pub reason: String,
+    /// Since when (RFC 3339, UTC).
+    pub since: String,
+    /// The wsm user that owns it.
+    pub owner: String,
+    /// Unix account that owns its files.
+    pub account: String,
+    /// Template's name.
+    pub template: String,
+    /// Agent kind (`claude`, `shell` …).
+    pub kind: String,
+    /// Path of the working tree, the same inside and outside.
+    pub workspace: String,
+    /// Its branch.
+    pub branch: String,
+    /// The main repository.
+    pub repository: String,
+    /// Commit that the branch started from.
+    pub base: String,
+    /// When it was made (RFC 3339, UTC).
+    pub created: String,
+    /// Whether it lies in the trash.
+    pub trashed: bool,
+    /// Ports.
+    pub ports: Vec<Port>,
+    /// Services.
+    pub services: Vec<Service>,
+    /// Terminals that exist, `main` first.
+    pub terminals: Vec<String>,
+    /// How the work stands between the agent's view and the branch on the host.
+    pub sync: Sync,
+}
+
+/// States. `blocked` means that a person is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Worktree and sandbox are being made.
+    Creating,
+    /// `setup` runs.
+    SettingUp,
+    /// Services become ready, the agent's command starts.
+    Starting,
+    /// The command runs.
+    Working,
+    /// It needs a person.
+    Blocked,
+    /// It runs and waits for work.
+    Idle,
+    /// It is being stopped.
+    Stopping,
+    /// Nothing of it runs; the work is there.
+    Stopped,
+    /// Something it needs failed; the reason says what.
+    Failed,
+    /// Frozen.
+    Paused,
+    /// Its shim is gone and took the processes along; the work is there.
+    Lost,
+}
+
+impl State {
+    /// The word used everywhere.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Creating => "creating",
+            State::SettingUp => "setting-up",
+            State::Starting => "starting",
+            State::Working => "working",
+            State::Blocked => "blocked",
+            State::Idle => "idle",
+            State::Stopping => "stopping",
+            State::Stopped => "stopped",
+            State::Failed => "failed",
+            State::Paused => "paused",
+            State::Lost => "lost",
+        }
+    }
+
+    /// All of them, in the order of a life.
+    pub const ALL: [State; 11] = [
+        State::Creating,
+        State::SettingUp,
+        State::Starting,
+        State::Working,
+        State::Blocked,
+        State::Idle,
+        State::Stopping,
+        State::Stopped,
+        State::Failed,
+        State::Paused,
+        State::Lost,
+    ];
+}
+
+impl std::fmt::Display for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl std::str::FromStr for State {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        State::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
+            let all: Vec<_> = State::ALL.iter().map(|state| state.as_str()).collect();
+            format!("{text:?} is not a state (one of {})", all.join(", "))
+        })
+    }
+}
+
+/// How commits made inside stand to the branch on the host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Sync {
+    /// Whether human and agent both moved the branch; the agent's commits are at `refs/wsm/`.
+    pub diverged: bool,
+    /// Commit that the branch was last set to by wsm, `""` before the first.
+    pub head: String,
+    /// What is wrong, `""` if nothing is.
+    pub problem: String,
+}
+
+/// A request for a new agent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewAgent {
+    /// Grant of the repository, from the broker: proof that the caller can use the directory.
+    pub grant: String,
+    /// Template's name.
+    pub template: String,
+    /// Name; made from template and repository when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `--set k=v`.
+    #[serde(default)]
+    pub set: BTreeMap<String, String>,
+    /// `--base`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// `--prompt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// The user's own templates: file name to text.
+    #[serde(default)]
+    pub user_templates: BTreeMap<String, String>,
+    /// Digest of the repository's commands that the owner has just agreed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<String>,
+    /// Size of the requester's terminal, so that the first screen is drawn for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<(u16, u16)>,
+    /// Only tell what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What would be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DryRun {
+    /// The resolved template, as JSON.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub resolved: BTreeMap<String, Json>,
+    /// The sandbox spec, as JSON.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub spec: BTreeMap<String, Json>,
+    /// The steps, in order.
+    pub plan: Vec<String>,
+}
+
+/// Any JSON, carried as text so that this crate needs no JSON library.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(transparent)]
+pub struct Json(pub String);
+
+/// One layer of the sandbox, as the kernel enforces it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Layer {
+    /// Its name.
+    pub layer: String,
+    /// `enforced`, `reduced` or `absent`.
+    pub status: String,
+    /// What was read back, or why.
+    pub detail: String,
+}
+
+/// One attempt of the self-test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Probe {
+    /// Layer it tests.
+    pub layer: String,
+    /// What was tried.
+    pub tried: String,
+    /// What was seen.
+    pub saw: String,
+    /// Whether that is right.
+    pub held: bool,
+}
+
+/// `show`: the agent and what holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Shown {
+    /// The agent.
+    pub agent: Agent,
+    /// Layers, read back from the kernel now; empty when nothing runs.
+    pub layers: Vec<Layer>,
+    /// What the self-test tried at the last start.
+    pub probes: Vec<Probe>,
+    /// Where each value of the template came from: dotted key to `layer file:line`.
+    pub provenance: BTreeMap<String, String>,
+}
+
+/// `explain`: the evidence for the state, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Explanation {
+    /// State.
+    pub state: State,
+    /// Reason.
+    pub reason: String,
+    /// Since.
+    pub since: String,
+    /// How sure wsm is: `certain` (the kernel or wsm itself said so) or `guess`.
+    pub confidence: String,
+    /// What happened before, newest first.
+    pub evidence: Vec<crate::event::Event>,
+}
+
+/// Answer of `rm` and `prune`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Removed {
+    /// Agents that were (or would be) removed.
+    pub agents: Vec<RemovedAgent>,
+}
+
+/// One removed agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RemovedAgent {
+    /// Name.
+    pub name: AgentName,
+    /// Whether it is gone for good, or in the trash.
+    pub purged: bool,
+    /// Work that is not merged, in words; `""` if there is none.
+    pub unmerged: String,
+}

@@ -1,0 +1,37 @@
+//! The host: status, doctor.
+
+use serde::{Deserialize, Serialize};
+
+/// `status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Status {
+    /// Version of the daemon.
+    pub version: String,
+    /// Pid of the daemon.
+    pub pid: u32,
+    /// Since when it runs (RFC 3339).
+    pub since: String,
+    /// Who the caller is.
+    pub user: String,
+    /// Whether the broker answers.
+    pub broker: bool,
+    /// Agents by state.
+    pub agents: std::collections::BTreeMap<String, u32>,
+}
+
+/// One line of `doctor`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Check {
+    /// What was checked.
+    pub name: String,
+    /// Whether it is as it should be.
+    pub ok: bool,
+    /// Whether agents can't start without it.
+    pub fatal: bool,
+    /// What was found.
+    pub found: String,
+    /// How to mend it.
+    pub fix: String,
+}
