@@ -11,6 +11,8 @@ pub mod cgroup;
 pub mod host;
 #[cfg(feature = "engine")]
 pub mod landlock;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod launch;
 pub mod protocol;
 #[cfg(feature = "engine")]
