@@ -7,12 +7,12 @@
 pub mod ceiling;
 #[cfg(feature = "engine")]
 pub mod cgroup;
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(feature = "engine")]
 pub mod host;
 #[cfg(feature = "engine")]
 pub mod landlock;
-#[cfg(feature = "client")]
-pub mod client;
 pub mod launch;
 pub mod protocol;
 #[cfg(feature = "engine")]
@@ -20,3 +20,5 @@ pub mod seccomp;
 #[cfg(feature = "engine")]
 pub mod selftest;
 pub mod spec;
+#[cfg(feature = "engine")]
+mod sys;
