@@ -3,10 +3,38 @@
 //! A `SOCK_SEQPACKET` socket pair made by the spawner, one JSON document per packet. The launcher
 //! is the parent of every process of the agent but PID 1; it holds no descriptor of them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// Longest packet in bytes: argv and environment must fit.
 pub const PACKET_BYTES_MAX: usize = 160 * 1024;
+
+/// What the spawner tells the shim: one JSON document in the memfd named by `--config-fd N`
+/// (read from its start; the shim closes it).
+///
+/// The shim closes every descriptor that is not named here, standard error excepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShimConfig {
+    /// The agent's id, for messages.
+    pub agent: String,
+    /// Number of this life of the agent: sequence numbers are comparable only within one. Not 0.
+    pub incarnation: u64,
+    /// Listening `SOCK_STREAM` Unix socket.
+    pub listen_fd: i32,
+    /// `SOCK_SEQPACKET` to the launcher.
+    pub launcher_fd: i32,
+    /// Init as the shim sees it: its child.
+    pub init_pid: i32,
+    /// Open, readable and writable log files by service name.
+    pub logs: BTreeMap<String, i32>,
+    /// Only this uid and root may connect.
+    pub daemon_uid: u32,
+    /// Descriptors that shall stay open as long as the shim lives: the lock of the uid range.
+    #[serde(default)]
+    pub keep_fds: Vec<i32>,
+}
 
 /// Shim to launcher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

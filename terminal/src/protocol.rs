@@ -336,6 +336,13 @@ pub enum Event {
         /// Text.
         text: String,
     },
+    /// The program said where it stands (OSC 133, OSC 9;4).
+    Mark {
+        /// Terminal.
+        terminal: String,
+        /// What it said.
+        mark: Mark,
+    },
     /// Something below the watched directories changed.
     Changed,
     /// A service's log grew: ask for more with [`Request::Log`]. At most one every 100 ms each.
@@ -345,6 +352,30 @@ pub enum Event {
     },
     /// Events were dropped because the subscriber did not read: list again.
     Missed,
+}
+
+/// What a program says about itself by OSC 133 (shells) and OSC 9;4 (progress).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// A prompt is being drawn.
+    Prompt,
+    /// The prompt is over, the person types.
+    Input,
+    /// A command runs.
+    Running,
+    /// The command ended.
+    Finished {
+        /// Its exit code, if told.
+        code: Option<i32>,
+    },
+    /// Progress.
+    Progress {
+        /// 0 none, 1 normal, 2 error, 3 without a figure, 4 paused.
+        state: u8,
+        /// Percent, 0 to 100.
+        percent: u8,
+    },
 }
 
 /// Silence after which a terminal counts as quiet.
