@@ -1,0 +1,58 @@
+# make run and make test are the two to know; make help lists the rest.
+# Each target installs what it needs and lacks (Debian packages, as root).
+
+.DEFAULT_GOAL := help
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+BUILD_NEEDS := gcc git libc6-dev:/usr/include/stdio.h
+# What the built-in templates and the stories of the tests start.
+STORY_NEEDS := git curl tmux python3 nodejs:node npm util-linux:setpriv passwd:useradd \
+	postgresql:/usr/lib/postgresql/*/bin/postgres
+
+.PHONY: help build run test bench lint fmt clean lock need-rust need-nextest
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+build: need-rust Cargo.lock ## the three programs, release, in target/release
+	@tools/need $(BUILD_NEEDS)
+	tools/stage release $(TARGET)/release
+
+run: build ## a demo: two agents in their sandboxes, and what they can and can't do
+	@tools/need $(STORY_NEEDS)
+	tools/demo $(TARGET)/release
+
+test: need-rust need-nextest Cargo.lock ## everything that must pass (root, real kernel)
+	@tools/need $(BUILD_NEEDS) $(STORY_NEEDS)
+	tools/test
+
+bench: build ## measure against bwrap, runc and tmux; ONLY=spawn,echo runs some
+	@tools/need $(STORY_NEEDS) bubblewrap:bwrap runc
+	python3 bench/bench.py --bin $(TARGET)/release --out $(TARGET)/bench.json --only "$(ONLY)"
+
+lint: need-rust Cargo.lock ## formatting, clippy, licences and advisories
+	@tools/need $(BUILD_NEEDS)
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny check licenses bans sources; \
+	 else echo "cargo-deny is not installed: licences were not checked"; fi
+
+fmt: ## format the code
+	cargo fmt --all
+
+clean: ## remove what was built
+	rm -rf $(TARGET) Cargo.lock
+
+lock: ## after a change of dependencies: update Cargo.lock.in
+	cargo update --workspace
+	tools/lock save
+
+# cargo may touch Cargo.lock without changing it; only a newer Cargo.lock.in counts.
+Cargo.lock: Cargo.lock.in | need-rust
+	tools/lock restore
+
+need-rust:
+	@command -v cargo >/dev/null || { echo "no cargo on PATH: install Rust (rust-toolchain.toml names the version)" >&2; exit 1; }
+
+need-nextest: need-rust
+	@command -v cargo-nextest >/dev/null || cargo install --locked --quiet cargo-nextest
