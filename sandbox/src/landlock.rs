@@ -1,9 +1,33 @@
 //! The Landlock domain: the second wall behind the mounts.
+//!
+//! Made of the same paths as the mounts, so that each rule matches one. Handled are all rights of
+//! the newest ABI that the crate knows, as far as the kernel has them; what wsm *relies on* ends at
+//! [`ABI_FULL`]. TCP is left alone: the network namespace decides, and loopback must work. Mounting
+//! is over once a domain is entered.
 
-use std::os::fd::BorrowedFd;
-use std::path::PathBuf;
+#[cfg(test)]
+mod tests;
 
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use ::landlock::{
+    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, PathFdError,
+    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+};
 use serde::{Deserialize, Serialize};
+
+use crate::sys;
+
+/// Below this ABI (Linux 6.2) files outside could be truncated: a sandbox that requires Landlock
+/// does not start.
+pub const ABI_REQUIRED: u32 = 3;
+/// From this ABI on (Linux 6.12) everything that wsm relies on is enforced: files, truncation,
+/// device ioctls, abstract sockets, signals.
+pub const ABI_FULL: u32 = 6;
+/// Newest rights that are asked for; the kernel may have fewer.
+const ABI_NEWEST: ABI = ABI::V9;
 
 /// What a domain may reach; each path gives its rights to everything below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +53,7 @@ pub struct LandlockStatus {
     pub abi: u32,
     /// For people: what is enforced, what is not.
     pub detail: String,
-    /// Whether everything that wsm asks for is enforced.
+    /// Whether everything that wsm relies on is enforced ([`ABI_FULL`]).
     pub fully: bool,
 }
 
@@ -57,15 +81,189 @@ pub enum LandlockError {
     Kernel(String),
 }
 
-/// Enters the domain for the calling (single-threaded) process, for ever.
-pub fn enforce(_rules: &Rules, _required: bool) -> Result<LandlockStatus, LandlockError> {
-    Err(LandlockError::TooOld { abi: 0, needed: 3 })
+/// Enters the domain for the calling (single-threaded) process, for ever. Sets no_new_privs.
+///
+/// With `required`, a kernel below [`ABI_REQUIRED`] is an error; without, none at all is a status.
+pub fn enforce(rules: &Rules, required: bool) -> Result<LandlockStatus, LandlockError> {
+    let abi = sys::landlock_abi();
+    if required && abi < ABI_REQUIRED {
+        return Err(LandlockError::TooOld {
+            abi,
+            needed: ABI_REQUIRED,
+        });
+    }
+    let mut ruleset = ruleset(required)?;
+    let groups = [
+        (&rules.read, read_rights()),
+        (&rules.write, write_rights()),
+        (&rules.devices, device_rights()),
+        (&rules.list, AccessFs::ReadDir.into()),
+    ];
+    for (paths, rights) in groups {
+        for path in paths {
+            if let Some(fd) = open(path, &rules.optional)? {
+                ruleset = allow(ruleset, fd.as_fd(), rights)?;
+            }
+        }
+    }
+    restrict(ruleset, abi)
 }
 
 /// Enters a domain that reads below `read` and does everything below `write`: the git helper.
+/// What it executes and links must lie below `read` too.
 pub fn restrict_helper(
-    _read: &[BorrowedFd<'_>],
-    _write: &[BorrowedFd<'_>],
+    read: &[BorrowedFd<'_>],
+    write: &[BorrowedFd<'_>],
 ) -> Result<LandlockStatus, LandlockError> {
-    Err(LandlockError::TooOld { abi: 0, needed: 3 })
+    let abi = sys::landlock_abi();
+    if abi < ABI_REQUIRED {
+        return Err(LandlockError::TooOld {
+            abi,
+            needed: ABI_REQUIRED,
+        });
+    }
+    let mut ruleset = ruleset(true)?;
+    for (fds, rights) in [(read, read_rights()), (write, write_rights())] {
+        for fd in fds {
+            ruleset = allow(ruleset, *fd, rights)?;
+        }
+    }
+    restrict(ruleset, abi)
+}
+
+/// The same for every kernel of that ABI: what is enforced and what is not, for `show` and
+/// `doctor`.
+#[must_use]
+pub fn describe(abi: u32) -> String {
+    if abi == 0 {
+        return "not available on this kernel".into();
+    }
+    let parts = [
+        (1, "files"),
+        (2, "renames across directories"),
+        (3, "truncation"),
+        (5, "device ioctls"),
+        (6, "abstract sockets"),
+        (6, "signals"),
+        (9, "socket files"),
+    ];
+    let list = |enforced: bool| -> Vec<String> {
+        let chosen = parts
+            .iter()
+            .filter(|(since, _)| (*since <= abi) == enforced);
+        chosen
+            .map(|(since, name)| {
+                if enforced {
+                    (*name).into()
+                } else {
+                    format!("{name} (ABI {since})")
+                }
+            })
+            .collect()
+    };
+    let missing = list(false);
+    let enforced = format!("ABI {abi}: {}", list(true).join(", "));
+    if missing.is_empty() {
+        enforced
+    } else {
+        format!("{enforced}; not on this kernel: {}", missing.join(", "))
+    }
+}
+
+fn ruleset(required: bool) -> Result<RulesetCreated, LandlockError> {
+    let mut ruleset = Ruleset::default();
+    if required {
+        ruleset = ruleset
+            .set_compatibility(CompatLevel::HardRequirement)
+            .handle_access(AccessFs::from_all(ABI::V3))?;
+    }
+    let ruleset = ruleset
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(ABI_NEWEST))?
+        .scope(Scope::from_all(ABI_NEWEST))?;
+    Ok(ruleset.create()?)
+}
+
+fn read_rights() -> BitFlags<AccessFs> {
+    AccessFs::from_read(ABI_NEWEST)
+}
+
+fn write_rights() -> BitFlags<AccessFs> {
+    AccessFs::from_all(ABI_NEWEST)
+        & !(AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev)
+}
+
+fn device_rights() -> BitFlags<AccessFs> {
+    AccessFs::ReadFile
+        | AccessFs::ReadDir
+        | AccessFs::WriteFile
+        | AccessFs::Truncate
+        | AccessFs::IoctlDev
+}
+
+/// Opens the path of a rule; `None` if it is missing and may be.
+fn open(path: &Path, optional: &[PathBuf]) -> Result<Option<PathFd>, LandlockError> {
+    match PathFd::new(path) {
+        Ok(fd) => Ok(Some(fd)),
+        Err(PathFdError::OpenCall { source, .. })
+            if source.kind() == std::io::ErrorKind::NotFound
+                && optional.iter().any(|candidate| candidate == path) =>
+        {
+            Ok(None)
+        }
+        Err(PathFdError::OpenCall { source, .. }) => Err(LandlockError::Open {
+            path: path.into(),
+            source,
+        }),
+        Err(other) => Err(LandlockError::Kernel(other.to_string())),
+    }
+}
+
+/// Adds a rule, without the rights that only directories have where `fd` is a file.
+fn allow(
+    ruleset: RulesetCreated,
+    fd: BorrowedFd<'_>,
+    rights: BitFlags<AccessFs>,
+) -> Result<RulesetCreated, LandlockError> {
+    let rights = if is_directory(fd)? {
+        rights
+    } else {
+        rights & AccessFs::from_file(ABI_NEWEST)
+    };
+    Ok(ruleset.add_rule(PathBeneath::new(fd, rights))?)
+}
+
+fn is_directory(fd: BorrowedFd<'_>) -> Result<bool, LandlockError> {
+    let metadata = fd
+        .try_clone_to_owned()
+        .map(File::from)
+        .and_then(|file| file.metadata());
+    match metadata {
+        Ok(metadata) => Ok(metadata.is_dir()),
+        Err(error) => Err(LandlockError::Kernel(format!(
+            "stat the target of a rule: {error}"
+        ))),
+    }
+}
+
+fn restrict(ruleset: RulesetCreated, abi: u32) -> Result<LandlockStatus, LandlockError> {
+    let status = ruleset.restrict_self()?;
+    let entered = status.ruleset != RulesetStatus::NotEnforced;
+    if entered != (abi > 0) {
+        return Err(LandlockError::Kernel(format!(
+            "the kernel offers ABI {abi} but the domain is {:?}",
+            status.ruleset
+        )));
+    }
+    Ok(LandlockStatus {
+        abi,
+        detail: describe(abi),
+        fully: abi >= ABI_FULL,
+    })
+}
+
+impl From<RulesetError> for LandlockError {
+    fn from(error: RulesetError) -> LandlockError {
+        LandlockError::Kernel(error.to_string())
+    }
 }

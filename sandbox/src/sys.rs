@@ -397,3 +397,76 @@ pub(crate) fn kill(pid: Pid, signal: c_int) -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+/// The kernel's Landlock ABI version; 0 where there is none.
+pub(crate) fn landlock_abi() -> u32 {
+    let none = std::ptr::null::<c_void>();
+    // SAFETY: with LANDLOCK_CREATE_RULESET_VERSION (1) nothing is read and nothing is made.
+    let result = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0, 1) };
+    u32::try_from(result).unwrap_or(0)
+}
+
+/// A system call that a sandbox must refuse, in a form that does no harm where it is not refused:
+/// bad descriptors, bad addresses, invalid flags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Forbidden {
+    Mount,
+    Umount,
+    PivotRoot,
+    Chroot,
+    FsOpen,
+    MoveMount,
+    MountSetattr,
+    Setns,
+    UnshareUser,
+    CloneUser,
+    Clone3,
+    Keyctl,
+    AddKey,
+    RequestKey,
+    Bpf,
+    PerfEventOpen,
+    IoUringSetup,
+    OpenByHandle,
+    Userfaultfd,
+    TypeIntoTerminal,
+    X32Getpid,
+    NotYetInvented,
+}
+
+/// Tries a forbidden call; `Ok` holds what it returned.
+pub(crate) fn attempt(call: Forbidden) -> nix::Result<libc::c_long> {
+    use Forbidden as F;
+    const NEWUSER: libc::c_long = 0x1000_0000;
+    const BAD: libc::c_long = 1; // as an address: below the first page that can be mapped
+    let (number, arguments): (_, [libc::c_long; 5]) = match call {
+        F::Mount => (libc::SYS_mount, [BAD, BAD, BAD, 0, BAD]),
+        F::Umount => (libc::SYS_umount2, [BAD, 0, 0, 0, 0]),
+        F::PivotRoot => (libc::SYS_pivot_root, [BAD, BAD, 0, 0, 0]),
+        F::Chroot => (libc::SYS_chroot, [BAD, 0, 0, 0, 0]),
+        F::FsOpen => (libc::SYS_fsopen, [BAD, 0, 0, 0, 0]),
+        F::MoveMount => (libc::SYS_move_mount, [-1, BAD, -1, BAD, 0]),
+        F::MountSetattr => (libc::SYS_mount_setattr, [-1, BAD, 0, BAD, 0]),
+        F::Setns => (libc::SYS_setns, [-1, 0, 0, 0, 0]),
+        F::UnshareUser => (libc::SYS_unshare, [NEWUSER | 1, 0, 0, 0, 0]),
+        // NEWUSER together with CLONE_FS (0x200) is invalid, so that no child is made.
+        F::CloneUser => (libc::SYS_clone, [NEWUSER | 0x200 | 17, 0, 0, 0, 0]),
+        F::Clone3 => (libc::SYS_clone3, [BAD, 0, 0, 0, 0]),
+        F::Keyctl => (libc::SYS_keyctl, [0, -3, 0, 0, 0]),
+        F::AddKey => (libc::SYS_add_key, [BAD, BAD, BAD, 0, -3]),
+        F::RequestKey => (libc::SYS_request_key, [BAD, BAD, BAD, 0, 0]),
+        F::Bpf => (libc::SYS_bpf, [0, BAD, 8, 0, 0]),
+        F::PerfEventOpen => (libc::SYS_perf_event_open, [BAD, 0, -1, -1, 0]),
+        F::IoUringSetup => (libc::SYS_io_uring_setup, [1, BAD, 0, 0, 0]),
+        F::OpenByHandle => (libc::SYS_open_by_handle_at, [-1, BAD, 0, 0, 0]),
+        F::Userfaultfd => (libc::SYS_userfaultfd, [0xffff, 0, 0, 0, 0]),
+        F::TypeIntoTerminal => (libc::SYS_ioctl, [-1, 0x5412, BAD, 0, 0]),
+        F::X32Getpid => (0x4000_0000 | libc::SYS_getpid, [0; 5]),
+        F::NotYetInvented => (1000, [0; 5]),
+    };
+    let [a, b, c, d, e] = arguments;
+    // SAFETY: no entry of the table names a valid address, so the kernel can write nothing; none
+    // makes a process, and descriptors it could open are closed with the probing process.
+    let result = unsafe { libc::syscall(number, a, b, c, d, e, 0) };
+    nix::errno::Errno::result(result)
+}
