@@ -9,6 +9,9 @@ pub mod ceiling;
 pub mod cgroup;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod config;
+#[cfg(feature = "engine")]
+pub mod enter;
 #[cfg(feature = "engine")]
 pub mod host;
 #[cfg(feature = "engine")]

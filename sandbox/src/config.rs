@@ -1,0 +1,32 @@
+//! What `wsm up` and the units tell `wsm-sandbox` when they start it.
+
+use serde::{Deserialize, Serialize};
+
+/// Where the parts of the instance appear to the daemon. `/mnt` exists on every FHS system and
+/// the daemon needs nothing else of it.
+pub const VIEW: &str = "/mnt";
+
+/// What to start, and as whom.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnterConfig {
+    /// Directory bound at `/mnt/state`.
+    pub state_dir: String,
+    /// Directory bound at `/mnt/run`; the API socket is made in it.
+    pub run_dir: String,
+    /// Directory bound read-only at `/mnt/etc`.
+    pub etc_dir: String,
+    /// Name of the API socket in the run directory.
+    pub socket: String,
+    /// Uid to become.
+    pub uid: u32,
+    /// Gid to become.
+    pub gid: u32,
+    /// Program.
+    pub program: String,
+    /// Its arguments, the program's name included; `{fd}` stands for the socket's descriptor.
+    pub argv: Vec<String>,
+    /// Its whole environment.
+    pub env: Vec<(String, String)>,
+}
+
