@@ -30,3 +30,24 @@ pub struct EnterConfig {
     pub env: Vec<(String, String)>,
 }
 
+/// What the broker is told at its start (`wsm-sandbox broker --config FILE`), by root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BrokerConfig {
+    /// State directory, root's: grants, agents' files, workspaces.
+    pub state_dir: String,
+    /// Run directory, root's: `broker.sock`, the shims' sockets.
+    pub run_dir: String,
+    /// Configuration directory, root's: `ceiling.json`.
+    pub etc_dir: String,
+    /// Short hash that names this instance's cgroups.
+    pub instance: String,
+    /// Uid that may ask everything.
+    pub daemon_uid: u32,
+    /// Its gid: owns what the daemon may read.
+    pub daemon_gid: u32,
+    /// The `wsm` program: the git helper is `wsm git-helper`.
+    pub wsm_program: String,
+    /// The `wsm-shim` program.
+    pub shim_program: String,
+}

@@ -1,0 +1,112 @@
+//! What is stored of an agent: one JSON document per row, written only by the agent's driver.
+
+use serde::{Deserialize, Serialize};
+use wsm_api::agent::State;
+use wsm_api::name::AgentName;
+use wsm_sandbox::protocol::AgentPaths;
+use wsm_sandbox::spec::{AgentId, GrantId, ProbeReport};
+use wsm_template::resolved::Resolved;
+
+/// Everything that must be known of an agent after a crash.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Id.
+    pub id: AgentId,
+    /// Name.
+    pub name: AgentName,
+    /// The wsm user that owns it.
+    pub owner: String,
+    /// Uid of the owner's local account.
+    pub owner_uid: u32,
+    /// Name of the Unix account that owns the files; fixed at creation.
+    pub account: String,
+    /// The granted repository.
+    pub grant: GrantId,
+    /// Main working tree.
+    pub repository: String,
+    /// Common git directory.
+    pub git_dir: String,
+    /// Branch.
+    pub branch: String,
+    /// Commit that the branch started from.
+    pub base: String,
+    /// Where its files lie; `None` until they were prepared.
+    pub paths: Option<AgentPaths>,
+    /// The template with nothing left to decide.
+    pub resolved: Resolved,
+    /// Leased ports.
+    pub ports: Vec<PortRecord>,
+    /// State.
+    pub state: State,
+    /// Why.
+    pub reason: String,
+    /// Since when, milliseconds since the epoch.
+    pub since_ms: u64,
+    /// How far its making has come.
+    pub phase: Phase,
+    /// What its owner wants of it.
+    pub wanted: Wanted,
+    /// How often its command was started: numbers the shim's process names.
+    pub run: u32,
+    /// Boot of the machine in which it last ran: tells a reboot from a lost shim.
+    pub boot_id: String,
+    /// When it was made.
+    pub created_ms: u64,
+    /// When it went to the trash.
+    pub trashed_ms: Option<u64>,
+    /// Size of the first terminal.
+    pub size: (u16, u16),
+    /// What the last self-test saw.
+    pub probes: Vec<ProbeReport>,
+    /// Where the branch stands.
+    pub sync: SyncRecord,
+}
+
+/// How the agent's commits stand to the branch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncRecord {
+    /// Commit that wsm last set the branch to.
+    pub head: String,
+    /// Human and agent both moved it.
+    pub diverged: bool,
+    /// What is wrong with the last take-over.
+    pub problem: String,
+}
+
+/// A port of an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortRecord {
+    /// Name.
+    pub name: String,
+    /// Inside.
+    pub inside: u16,
+    /// Leased on the host.
+    pub outside: Option<u16>,
+}
+
+/// Phases of making an agent; each is written before it begins, so that a crash knows what may be
+/// half done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Nothing outside the database.
+    Recorded,
+    /// Directories, worktree, branch.
+    Workspace,
+    /// The worktree stands; `[files]` and `setup` run.
+    Setup,
+    /// Made: starting it again needs no more than a sandbox.
+    Made,
+}
+
+/// What the owner wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wanted {
+    /// That it runs.
+    Running,
+    /// That it rests.
+    Stopped,
+    /// That it is gone for good.
+    Erased,
+}

@@ -1,0 +1,321 @@
+//! SQLite: the agents, the journal, and the one way to change both together.
+//!
+//! One connection behind a lock; every statement is short (WAL, one page or two). SQL lives here
+//! and below, nowhere else.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use tokio::sync::watch;
+
+use crate::record::Record;
+
+const SCHEMA: &str = include_str!("store/schema.sql");
+
+/// Version of the schema; a database with a newer one is refused.
+const SCHEMA_VERSION: i64 = 1;
+
+/// The database could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite said no.
+    #[error("database: {0}")]
+    Sql(#[from] rusqlite::Error),
+    /// A stored document does not read back.
+    #[error("stored document: {0}")]
+    Document(#[from] serde_json::Error),
+    /// Written by a newer wsm.
+    #[error("the database was written by a newer wsm (schema {0}, this one knows {SCHEMA_VERSION})")]
+    Newer(i64),
+    /// The name is in use, by an agent or in the trash.
+    #[error("an agent named {0} exists, or lies in the trash")]
+    NameTaken(String),
+}
+
+/// A journal row to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Who: a wsm user, or `wsm`.
+    pub actor: String,
+    /// What: `agent.created` …
+    pub verb: &'static str,
+    /// On what: an agent's id, or `host`.
+    pub subject: String,
+    /// In words.
+    pub message: String,
+}
+
+/// A change: never without a row. Agents and ports change in the same transaction.
+#[derive(Debug)]
+pub struct Change<'a> {
+    row: Row,
+    more: Vec<Row>,
+    agent: Option<&'a Record>,
+    erased: Option<&'a str>,
+    trust: Option<(&'a str, &'a str, &'a str)>,
+}
+
+impl<'a> Change<'a> {
+    /// A change that this row tells of.
+    #[must_use]
+    pub fn new(row: Row) -> Change<'a> {
+        Change { row, more: Vec::new(), agent: None, erased: None, trust: None }
+    }
+
+    /// Writes the agent's record and its port leases.
+    #[must_use]
+    pub fn agent(mut self, record: &'a Record) -> Change<'a> {
+        self.agent = Some(record);
+        self
+    }
+
+    /// Another row of the same change.
+    #[must_use]
+    pub fn row(mut self, row: Row) -> Change<'a> {
+        self.more.push(row);
+        self
+    }
+
+    /// Deletes the agent with this id; its journal rows stay.
+    #[must_use]
+    pub fn erased(mut self, id: &'a str) -> Change<'a> {
+        self.erased = Some(id);
+        self
+    }
+
+    /// Remembers that `owner` trusts what `repository` brings (by digest).
+    #[must_use]
+    pub fn trust(mut self, owner: &'a str, repository: &'a str, digest: &'a str) -> Change<'a> {
+        self.trust = Some((owner, repository, digest));
+        self
+    }
+}
+
+/// A journal row as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Sequence number.
+    pub seq: u64,
+    /// Milliseconds since the epoch.
+    pub at_ms: u64,
+    /// Who.
+    pub actor: String,
+    /// What.
+    pub verb: String,
+    /// On what.
+    pub subject: String,
+    /// In words.
+    pub message: String,
+}
+
+/// The database; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    connection: Arc<Mutex<Connection>>,
+    newest: Arc<watch::Sender<u64>>,
+}
+
+impl Store {
+    /// Opens or makes the database.
+    ///
+    /// # Errors
+    /// It can't be opened, is damaged, or is newer than this program.
+    pub fn open(path: &Path) -> Result<Store, StoreError> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        let version: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
+        if version > SCHEMA_VERSION {
+            return Err(StoreError::Newer(version));
+        }
+        if version == 0 {
+            connection.execute_batch(SCHEMA)?;
+            connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        }
+        let newest: i64 =
+            connection
+                .query_row("SELECT coalesce(max(seq), 0) FROM journal", [], |r| r.get(0))?;
+        let (newest, _) = watch::channel(unsigned(newest));
+        Ok(Store { connection: Arc::new(Mutex::new(connection)), newest: Arc::new(newest) })
+    }
+
+    /// Writes a change and its rows, or nothing.
+    ///
+    /// # Errors
+    /// The database said no; nothing was changed.
+    pub fn commit(&self, change: &Change<'_>) -> Result<u64, StoreError> {
+        let mut connection = self.lock();
+        let tx = connection.transaction()?;
+        if let Some(record) = change.agent {
+            write_agent(&tx, record)?;
+        }
+        if let Some(id) = change.erased {
+            tx.execute("DELETE FROM port WHERE agent = ?1", [id])?;
+            tx.execute("DELETE FROM agent WHERE id = ?1", [id])?;
+        }
+        if let Some((owner, repository, digest)) = change.trust {
+            tx.execute(
+                "INSERT OR IGNORE INTO trust (owner, repository, digest) VALUES (?1, ?2, ?3)",
+                [owner, repository, digest],
+            )?;
+        }
+        let mut seq = 0;
+        for row in std::iter::once(&change.row).chain(&change.more) {
+            tx.execute(
+                "INSERT INTO journal (at_ms, actor, verb, subject, message)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![signed(now_ms()), row.actor, row.verb, row.subject, row.message],
+            )?;
+            seq = unsigned(tx.last_insert_rowid());
+        }
+        tx.commit()?;
+        drop(connection);
+        self.newest.send_replace(seq);
+        Ok(seq)
+    }
+
+    /// Follows the newest sequence number.
+    #[must_use]
+    pub fn newest(&self) -> watch::Receiver<u64> {
+        self.newest.subscribe()
+    }
+
+    /// Every agent, the trash included.
+    ///
+    /// # Errors
+    /// The database said no.
+    pub fn agents(&self) -> Result<Vec<Record>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare("SELECT record FROM agent ORDER BY name")?;
+        let texts = statement.query_map([], |row| row.get::<_, String>(0))?;
+        texts.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
+    }
+
+    /// Host ports that are leased.
+    ///
+    /// # Errors
+    /// The database said no.
+    pub fn leased_ports(&self) -> Result<HashSet<u16>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare("SELECT port FROM port")?;
+        let ports = statement.query_map([], |row| row.get::<_, u16>(0))?;
+        Ok(ports.collect::<Result<_, _>>()?)
+    }
+
+    /// Whether `owner` trusts what `repository` brings.
+    ///
+    /// # Errors
+    /// The database said no.
+    pub fn trusts(&self, owner: &str, repository: &str, digest: &str) -> Result<bool, StoreError> {
+        let found = self
+            .lock()
+            .query_row(
+                "SELECT 1 FROM trust WHERE owner = ?1 AND repository = ?2 AND digest = ?3",
+                [owner, repository, digest],
+                |_| Ok(()),
+            )
+            .optional()?;
+        Ok(found.is_some())
+    }
+
+    /// Journal rows after `after`, oldest first.
+    ///
+    /// # Errors
+    /// The database said no.
+    pub fn journal(&self, after: u64, limit: u32) -> Result<Vec<Stored>, StoreError> {
+        self.rows(
+            "SELECT seq, at_ms, actor, verb, subject, message FROM journal
+             WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+            params![signed(after), limit],
+        )
+    }
+
+    /// Newest rows about one subject, newest first.
+    ///
+    /// # Errors
+    /// The database said no.
+    pub fn about(&self, subject: &str, limit: u32) -> Result<Vec<Stored>, StoreError> {
+        self.rows(
+            "SELECT seq, at_ms, actor, verb, subject, message FROM journal
+             WHERE subject = ?1 ORDER BY seq DESC LIMIT ?2",
+            params![subject, limit],
+        )
+    }
+
+    fn rows(&self, sql: &str, with: impl rusqlite::Params) -> Result<Vec<Stored>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(sql)?;
+        let rows = statement.query_map(with, |row| {
+            Ok(Stored {
+                seq: unsigned(row.get(0)?),
+                at_ms: unsigned(row.get(1)?),
+                actor: row.get(2)?,
+                verb: row.get(3)?,
+                subject: row.get(4)?,
+                message: row.get(5)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        // A panic while the lock is held rolled its transaction back: the connection is sound.
+        self.connection.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn write_agent(tx: &Transaction<'_>, record: &Record) -> Result<(), StoreError> {
+    let id = record.id.as_str();
+    let taken = tx
+        .query_row(
+            "SELECT id FROM agent WHERE name = ?1 AND id <> ?2",
+            [record.name.as_str(), id],
+            |_| Ok(()),
+        )
+        .optional()?;
+    if taken.is_some() {
+        return Err(StoreError::NameTaken(record.name.to_string()));
+    }
+    let text = serde_json::to_string(record)?;
+    tx.execute(
+        "INSERT INTO agent (id, name, record) VALUES (?1, ?2, ?3)
+         ON CONFLICT (id) DO UPDATE SET record = excluded.record",
+        [id, record.name.as_str(), &text],
+    )?;
+    tx.execute("DELETE FROM port WHERE agent = ?1", [id])?;
+    for port in &record.ports {
+        if let Some(outside) = port.outside {
+            tx.execute(
+                "INSERT INTO port (port, agent, name) VALUES (?1, ?2, ?3)",
+                params![outside, id, port.name],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Milliseconds since the epoch.
+#[must_use]
+pub fn now_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// RFC 3339 in UTC, to the millisecond.
+#[must_use]
+pub fn rfc3339(ms: u64) -> String {
+    let time = jiff::Timestamp::from_millisecond(i64::try_from(ms).unwrap_or(i64::MAX));
+    time.map_or_else(|_| String::new(), |time| format!("{time:.3}"))
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
