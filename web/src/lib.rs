@@ -1,1 +1,76 @@
-//! Placeholder until the first module lands.
+//! The HTTP and WebSocket edge: axum routes over the daemon's facade.
+//!
+//! [`router`] lists every route on one page. A handler extracts, calls one method of
+//! [`wsm_daemon::facade::Daemon`] and returns; who asks is decided in [`peer`], what an error
+//! looks like in [`problem`], and terminal bytes pass through [`pipe`].
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::UnixListener;
+use tokio::sync::Notify;
+use wsm_daemon::facade::Daemon;
+
+mod agents;
+mod events;
+mod extract;
+mod host;
+pub mod openapi;
+mod peer;
+mod pipe;
+mod problem;
+mod review;
+pub mod router;
+mod services;
+mod terminals;
+
+/// How long requests under way may take after a shutdown was asked for. Clients come back by
+/// themselves, so this only has to be longer than a plain answer takes.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+
+/// What the edge has to be told.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// Uids besides 0 that may act on every agent: who runs this instance.
+    pub admins: Vec<u32>,
+}
+
+/// State of every handler.
+#[derive(Debug, Clone)]
+pub(crate) struct Edge {
+    daemon: Daemon,
+    config: Arc<Config>,
+}
+
+/// Serves the API on a Unix socket until `shutdown` completes.
+///
+/// # Errors
+/// The listener failed for good.
+pub async fn serve(
+    listener: UnixListener,
+    daemon: Daemon,
+    config: Config,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let edge = Edge {
+        daemon,
+        config: Arc::new(config),
+    };
+    let service = router::router(edge).into_make_service_with_connect_info::<peer::Peer>();
+    let stopping = Arc::new(Notify::new());
+    let grace = stopping.clone();
+    let server =
+        axum::serve(peer::Door::new(listener), service).with_graceful_shutdown(async move {
+            shutdown.await;
+            stopping.notify_one();
+        });
+    let grace = async {
+        grace.notified().await;
+        tokio::time::sleep(SHUTDOWN_GRACE).await;
+    };
+    tokio::select! {
+        ended = server.into_future() => ended,
+        () = grace => Ok(()),
+    }
+}

@@ -1,0 +1,86 @@
+//! What handlers get: who asks, the query, the body. A miss is a problem like every other.
+
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use wsm_daemon::facade::Actor;
+
+use crate::Edge;
+use crate::peer::Peer;
+use crate::problem::Failure;
+
+/// Who asks, by the credentials of the connection.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) actor: Actor,
+    /// Holds the connection's place; a WebSocket keeps it until it ends.
+    pub(crate) peer: Peer,
+}
+
+impl FromRequestParts<Edge> for Caller {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Caller, Failure> {
+        let ConnectInfo(peer) = ConnectInfo::<Peer>::from_request_parts(parts, edge)
+            .await
+            .map_err(|missing| Failure::invalid(StatusCode::FORBIDDEN, missing.body_text()))?;
+        let admin = peer.uid == 0 || edge.config.admins.contains(&peer.uid);
+        let actor = Actor {
+            user: peer.user.to_string(),
+            uid: peer.uid,
+            admin,
+        };
+        Ok(Caller { actor, peer })
+    }
+}
+
+/// Variables of the path.
+#[derive(Debug)]
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Edge> for Path<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Path<T>, Failure> {
+        let found = axum::extract::Path::from_request_parts(parts, edge).await;
+        let axum::extract::Path(value) =
+            found.map_err(|error| Failure::invalid(StatusCode::BAD_REQUEST, error.body_text()))?;
+        Ok(Path(value))
+    }
+}
+
+/// The query; unknown keys are refused by the types.
+#[derive(Debug)]
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Edge> for Query<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Query<T>, Failure> {
+        let found = axum::extract::Query::from_request_parts(parts, edge).await;
+        let axum::extract::Query(value) =
+            found.map_err(|error| Failure::invalid(StatusCode::BAD_REQUEST, error.body_text()))?;
+        Ok(Query(value))
+    }
+}
+
+/// A JSON body; an empty one counts as `{}`.
+#[derive(Debug)]
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<Edge> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, edge: &Edge) -> Result<Body<T>, Failure> {
+        let bytes = Bytes::from_request(request, edge)
+            .await
+            .map_err(|error| Failure::invalid(error.status(), error.body_text()))?;
+        let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+        serde_json::from_slice(text).map(Body).map_err(|error| {
+            let message = format!("the request body can't be read: {error}");
+            Failure::invalid(StatusCode::BAD_REQUEST, message)
+        })
+    }
+}

@@ -1,0 +1,173 @@
+//! Who is at the other end of the socket: peer credentials, and how many connections each may hold.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use tokio::net::{UnixListener, UnixStream};
+
+/// Connections per user at once. Each attached viewer holds one; a user with 250 agents open on
+/// every screen fits, and four hostile users don't exhaust the daemon's 1,024 descriptors.
+pub(crate) const CONNECTIONS_PER_UID_MAX: usize = 256;
+
+/// Longest account file that is read.
+const PASSWD_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Pause after a failed accept, so that a lack of descriptors does not burn the CPU.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// The peer of one connection; its place is free again when the last clone is dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    /// Unix uid, as the kernel says.
+    pub(crate) uid: u32,
+    /// Name of the account.
+    pub(crate) user: Arc<str>,
+    _place: Arc<Place>,
+}
+
+type Counts = Arc<Mutex<HashMap<u32, usize>>>;
+
+/// One connection of a user, counted.
+#[derive(Debug)]
+struct Place {
+    uid: u32,
+    counts: Counts,
+}
+
+impl Place {
+    fn take(uid: u32, counts: &Counts) -> Option<Place> {
+        let mut held = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = held.entry(uid).or_default();
+        if *count >= CONNECTIONS_PER_UID_MAX {
+            return None;
+        }
+        *count += 1;
+        Some(Place {
+            uid,
+            counts: counts.clone(),
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut held = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = held.get_mut(&self.uid) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&self.uid);
+            }
+        }
+    }
+}
+
+/// The listener, with the peer in place of an address.
+#[derive(Debug)]
+pub(crate) struct Door {
+    listener: UnixListener,
+    counts: Counts,
+}
+
+impl Door {
+    pub(crate) fn new(listener: UnixListener) -> Door {
+        Door {
+            listener,
+            counts: Counts::default(),
+        }
+    }
+
+    fn admit(&self, stream: &UnixStream) -> io::Result<Peer> {
+        let uid = stream.peer_cred()?.uid();
+        let place = Place::take(uid, &self.counts)
+            .ok_or_else(|| io::Error::other(format!("too many connections of uid {uid}")))?;
+        Ok(Peer {
+            uid,
+            user: account_name(uid).into(),
+            _place: Arc::new(place),
+        })
+    }
+}
+
+impl Listener for Door {
+    type Io = UnixStream;
+    type Addr = Peer;
+
+    async fn accept(&mut self) -> (UnixStream, Peer) {
+        loop {
+            let stream = match self.listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_RETRY).await;
+                    continue;
+                }
+            };
+            match self.admit(&stream) {
+                Ok(peer) => return (stream, peer),
+                Err(error) => tracing::warn!(%error, "a connection was closed at once"),
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Peer> {
+        Err(io::Error::from(io::ErrorKind::Unsupported))
+    }
+}
+
+impl Connected<IncomingStream<'_, Door>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Door>) -> Peer {
+        stream.remote_addr().clone()
+    }
+}
+
+/// The account's name, `uid-N` for a uid without an account.
+fn account_name(uid: u32) -> String {
+    let mut accounts = Vec::new();
+    let read = std::fs::File::open("/etc/passwd")
+        .and_then(|file| file.take(PASSWD_BYTES_MAX).read_to_end(&mut accounts));
+    if let Err(error) = read {
+        tracing::warn!(%error, "/etc/passwd could not be read");
+    }
+    name_of(uid, &String::from_utf8_lossy(&accounts)).unwrap_or_else(|| format!("uid-{uid}"))
+}
+
+fn name_of(uid: u32, passwd: &str) -> Option<String> {
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        let found: u32 = fields.nth(1)?.parse().ok()?;
+        (found == uid && !name.is_empty()).then(|| name.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_are_found_by_uid() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\n# odd\nbad:x:y:0\nann:x:1000:1000::/:\n";
+        assert_eq!(name_of(0, passwd).as_deref(), Some("root"));
+        assert_eq!(name_of(1000, passwd).as_deref(), Some("ann"));
+        assert_eq!(name_of(7, passwd), None);
+        assert_eq!(account_name(4_000_000_001), "uid-4000000001");
+    }
+
+    #[test]
+    fn places_are_bounded_and_come_back() {
+        let counts = Counts::default();
+        let mut held: Vec<_> = (0..CONNECTIONS_PER_UID_MAX)
+            .map(|_| Place::take(5, &counts).expect("within the bound"))
+            .collect();
+        assert!(Place::take(5, &counts).is_none());
+        assert!(Place::take(6, &counts).is_some());
+        held.pop();
+        assert!(Place::take(5, &counts).is_some());
+        held.clear();
+        assert!(counts.lock().unwrap().is_empty());
+    }
+}

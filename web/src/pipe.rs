@@ -1,0 +1,187 @@
+//! Copies frames between a WebSocket and a shim.
+//!
+//! A frame is a binary message on one side and `u32` length + frame on the other. Nothing is
+//! queued: each side is read only when what was read last is written, so that a slow viewer
+//! meets the shim's credit and costs nothing here.
+
+use std::io;
+use std::time::Duration;
+
+use axum::extract::ws::{Message, WebSocket};
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use wsm_terminal::protocol::{FRAME_BYTES_MAX, Frame};
+
+/// Read from the shim at once, at least.
+const READ_BYTES: usize = 64 * 1024;
+
+/// How often a quiet client is pinged, so that a half-dead connection is noticed.
+const PING_EVERY: Duration = Duration::from_secs(30);
+
+/// What the client is to the shim; it may send no other frames than this role has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Watches a terminal and types.
+    Viewer,
+    /// Feeds one command.
+    Stream,
+}
+
+impl Role {
+    fn may_send(self, frame: &Frame) -> bool {
+        match self {
+            Role::Viewer => matches!(
+                frame,
+                Frame::Attach(_)
+                    | Frame::Input { .. }
+                    | Frame::Resize { .. }
+                    | Frame::Ack { .. }
+                    | Frame::Detach
+                    | Frame::Ping
+            ),
+            Role::Stream => matches!(frame, Frame::Stdin(_) | Frame::StdinEnd | Frame::Ping),
+        }
+    }
+}
+
+/// Copies until either side ends.
+pub(crate) async fn run(socket: WebSocket, shim: UnixStream, role: Role) {
+    let (sink, stream) = socket.split();
+    let (read, write) = shim.into_split();
+    let ended = tokio::select! {
+        ended = down(read, sink) => ended,
+        ended = up(stream, write, role) => ended,
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a viewer's connection broke");
+    }
+}
+
+/// Shim to client.
+async fn down(
+    mut shim: OwnedReadHalf,
+    mut client: SplitSink<WebSocket, Message>,
+) -> io::Result<()> {
+    let mut buffer = BytesMut::with_capacity(READ_BYTES);
+    loop {
+        buffer.reserve(READ_BYTES);
+        let read = tokio::time::timeout(PING_EVERY, shim.read_buf(&mut buffer)).await;
+        match read {
+            Ok(Ok(0)) => return client.close().await.map_err(io::Error::other),
+            Ok(Ok(_)) => {
+                while let Some(frame) = take_frame(&mut buffer)? {
+                    client
+                        .feed(Message::Binary(frame))
+                        .await
+                        .map_err(io::Error::other)?;
+                }
+            }
+            Ok(Err(error)) => return Err(error),
+            Err(_quiet) => {
+                client
+                    .feed(Message::Ping(Bytes::new()))
+                    .await
+                    .map_err(io::Error::other)?;
+            }
+        }
+        client.flush().await.map_err(io::Error::other)?;
+    }
+}
+
+/// The first whole frame of the buffer, without its length and without a copy.
+fn take_frame(buffer: &mut BytesMut) -> io::Result<Option<Bytes>> {
+    let Some(head) = buffer.first_chunk::<4>() else {
+        return Ok(None);
+    };
+    let length = u32::from_le_bytes(*head) as usize;
+    if length == 0 || length > FRAME_BYTES_MAX {
+        return Err(io::Error::other(format!(
+            "the shim sent a frame of {length} bytes"
+        )));
+    }
+    if buffer.len() < 4 + length {
+        return Ok(None);
+    }
+    let mut frame = buffer.split_to(4 + length);
+    Ok(Some(frame.split_off(4).freeze()))
+}
+
+/// Client to shim.
+async fn up(
+    mut client: SplitStream<WebSocket>,
+    mut shim: OwnedWriteHalf,
+    role: Role,
+) -> io::Result<()> {
+    let mut out = Vec::new();
+    while let Some(message) = client.next().await {
+        let message = match message.map_err(io::Error::other)? {
+            Message::Binary(message) => message,
+            Message::Close(_) => return Ok(()),
+            Message::Text(_) | Message::Ping(_) | Message::Pong(_) => continue,
+        };
+        let Some(frame) = Frame::decode_message(&message).map_err(io::Error::other)? else {
+            continue;
+        };
+        if !role.may_send(&frame) {
+            return Err(io::Error::other(
+                "the client sent a frame that is not its to send",
+            ));
+        }
+        out.clear();
+        frame.encode(&mut out);
+        shim.write_all(&out).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_come_out_whole_whatever_the_pieces() {
+        let frames = [Frame::Ping, Frame::Stdout(vec![7; 300]), Frame::StdinEnd];
+        let mut wire = Vec::new();
+        frames.iter().for_each(|frame| frame.encode(&mut wire));
+        for piece in [1, 3, 4, 5, 1000] {
+            let mut buffer = BytesMut::new();
+            let mut seen = Vec::new();
+            for bytes in wire.chunks(piece) {
+                buffer.extend_from_slice(bytes);
+                while let Some(frame) = take_frame(&mut buffer).unwrap() {
+                    seen.push(Frame::decode_message(&frame).unwrap().unwrap());
+                }
+            }
+            assert_eq!(seen, frames);
+        }
+    }
+
+    #[test]
+    fn a_length_out_of_bounds_ends_the_connection() {
+        for length in [0, FRAME_BYTES_MAX + 1, u32::MAX as usize] {
+            let length = u32::try_from(length).unwrap().to_le_bytes();
+            assert!(take_frame(&mut BytesMut::from(&length[..])).is_err());
+        }
+    }
+
+    #[test]
+    fn roles_can_not_start_or_signal_processes() {
+        let start = Frame::Request(1, wsm_terminal::protocol::Request::List);
+        assert!(!Role::Viewer.may_send(&start) && !Role::Stream.may_send(&start));
+        assert!(Role::Viewer.may_send(&Frame::Input {
+            epoch: 0,
+            number: 1,
+            bytes: vec![3]
+        }));
+        assert!(!Role::Stream.may_send(&Frame::Input {
+            epoch: 0,
+            number: 1,
+            bytes: vec![3]
+        }));
+        assert!(Role::Stream.may_send(&Frame::StdinEnd));
+    }
+}

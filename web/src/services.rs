@@ -1,0 +1,101 @@
+//! Services, ports and logs of one agent.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use wsm_api::problem::{Code, Problem};
+use wsm_api::service::{AgentPorts, LogPart, Service};
+use wsm_daemon::facade::ServiceVerb;
+
+use crate::Edge;
+use crate::extract::{Caller, Path, Query};
+use crate::problem::Answer;
+
+/// Lines of a log that are sent when none were asked for.
+const LOG_LINES_DEFAULT: u32 = 100;
+
+#[utoipa::path(get, path = "/v1/agents/{agent}/ports",
+    params(("agent" = String, Path, description = "Name or id")),
+    responses((status = 200, body = AgentPorts), (status = "default", body = Problem)))]
+/// Its ports, inside and outside.
+pub(crate) async fn ports(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path(agent): Path<String>,
+) -> Answer<AgentPorts> {
+    let mut found = edge.daemon.ports(&caller.actor, Some(&agent)).await?;
+    let missing = || Problem::new(Code::NotFound, format!("no agent {agent:?}"), "");
+    Ok(Json(found.pop().ok_or_else(missing)?))
+}
+
+#[utoipa::path(get, path = "/v1/agents/{agent}/services",
+    params(("agent" = String, Path, description = "Name or id")),
+    responses((status = 200, body = Vec<Service>), (status = "default", body = Problem)))]
+/// Its services.
+pub(crate) async fn list(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path(agent): Path<String>,
+) -> Answer<Vec<Service>> {
+    Ok(Json(
+        edge.daemon.agent(&caller.actor, &agent).await?.services,
+    ))
+}
+
+/// One handler per verb, so that each is a route of its own.
+macro_rules! service_verbs {
+    ($($handler:ident $path:literal $verb:ident $what:literal;)*) => {$(
+        #[utoipa::path(post, path = $path,
+            params(
+                ("agent" = String, Path, description = "Name or id"),
+                ("service" = String, Path, description = "Name in the template"),
+            ),
+            responses((status = 200, body = Service), (status = "default", body = Problem)))]
+        #[doc = $what]
+        pub(crate) async fn $handler(
+            State(edge): State<Edge>,
+            caller: Caller,
+            Path((agent, service)): Path<(String, String)>,
+        ) -> Answer<Service> {
+            let verb = ServiceVerb::$verb;
+            Ok(Json(edge.daemon.service_act(&caller.actor, &agent, &service, verb).await?))
+        }
+    )*};
+}
+
+service_verbs! {
+    start "/v1/agents/{agent}/services/{service}/start" Start "Starts it, and what it depends on.";
+    stop "/v1/agents/{agent}/services/{service}/stop" Stop "Stops it.";
+    restart "/v1/agents/{agent}/services/{service}/restart" Restart "Stops, then starts it.";
+}
+
+/// Query of `log`.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogQuery {
+    /// A service, or `setup`; the main terminal's history without.
+    service: Option<String>,
+    /// Continue here (`next` of the last answer).
+    from: Option<u64>,
+    /// How many of the last lines, without `from` (100).
+    lines: Option<u32>,
+}
+
+#[utoipa::path(get, path = "/v1/agents/{agent}/log",
+    params(("agent" = String, Path, description = "Name or id"), LogQuery),
+    responses((status = 200, body = LogPart), (status = "default", body = Problem)))]
+/// Part of a log, control characters made harmless.
+pub(crate) async fn log(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path(agent): Path<String>,
+    Query(query): Query<LogQuery>,
+) -> Answer<LogPart> {
+    let lines = query.lines.unwrap_or(LOG_LINES_DEFAULT);
+    let service = query.service.as_deref();
+    Ok(Json(
+        edge.daemon
+            .log(&caller.actor, &agent, service, query.from, lines)
+            .await?,
+    ))
+}

@@ -1,0 +1,174 @@
+//! Terminals: open, type, look, attach; and commands with streams.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use serde::Deserialize;
+use tokio::net::UnixStream;
+use wsm_api::problem::{Code, Problem};
+use wsm_api::terminal::{Capture, Exec, NewTerminal, Opened, Send};
+use wsm_daemon::facade::{Actor, Daemon};
+use wsm_terminal::protocol::FRAME_BYTES_MAX;
+
+use crate::Edge;
+use crate::extract::{Body, Caller, Path, Query};
+use crate::pipe::{self, Role};
+use crate::problem::{Answer, Failure};
+
+/// How long a client may take to say which command it wants.
+const EXEC_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[utoipa::path(post, path = "/v1/agents/{agent}/terminals", request_body = NewTerminal,
+    params(("agent" = String, Path, description = "Name or id")),
+    responses((status = 200, body = Opened), (status = "default", body = Problem)))]
+/// Opens a shell in a terminal of its own.
+pub(crate) async fn open(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path(agent): Path<String>,
+    Body(new): Body<NewTerminal>,
+) -> Answer<Opened> {
+    Ok(Json(
+        edge.daemon
+            .open_terminal(&caller.actor, &agent, new)
+            .await?,
+    ))
+}
+
+#[utoipa::path(post, path = "/v1/agents/{agent}/send", request_body = Send,
+    params(("agent" = String, Path, description = "Name or id")),
+    responses((status = 200, description = "Typed"), (status = "default", body = Problem)))]
+/// Types text into a terminal.
+pub(crate) async fn send(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path(agent): Path<String>,
+    Body(send): Body<Send>,
+) -> Answer<()> {
+    Ok(Json(edge.daemon.send(&caller.actor, &agent, send).await?))
+}
+
+/// Query of `capture`.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CaptureQuery {
+    /// Terminal (`main`).
+    terminal: Option<String>,
+    /// Lines of history before the screen.
+    #[serde(default)]
+    #[param(required = false)]
+    history_lines: u32,
+    /// Colours and attributes as escape sequences.
+    #[serde(default)]
+    #[param(required = false)]
+    styled: bool,
+}
+
+#[utoipa::path(get, path = "/v1/agents/{agent}/capture",
+    params(("agent" = String, Path, description = "Name or id"), CaptureQuery),
+    responses((status = 200, body = Capture), (status = "default", body = Problem)))]
+/// The screen, as text.
+pub(crate) async fn capture(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path(agent): Path<String>,
+    Query(query): Query<CaptureQuery>,
+) -> Answer<Capture> {
+    let terminal = query.terminal.as_deref();
+    let (lines, styled) = (query.history_lines, query.styled);
+    Ok(Json(
+        edge.daemon
+            .capture(&caller.actor, &agent, terminal, lines, styled)
+            .await?,
+    ))
+}
+
+/// The upgrade, or a problem when the request is not one.
+type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+
+fn upgradable(upgrade: Upgrade) -> Result<WebSocketUpgrade, Failure> {
+    let ws = upgrade.map_err(|error| Failure::invalid(error.status(), error.body_text()))?;
+    Ok(ws
+        .max_message_size(FRAME_BYTES_MAX)
+        .max_frame_size(FRAME_BYTES_MAX))
+}
+
+#[utoipa::path(get, path = "/v1/agents/{agent}/attach",
+    params(("agent" = String, Path, description = "Name or id")),
+    responses(
+        (status = 101, description = "A WebSocket. Binary messages are frames of the shim \
+            protocol: the shim's hello first; the client answers with attach"),
+        (status = "default", body = Problem),
+    ))]
+/// Watches and types into a terminal.
+pub(crate) async fn attach(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path(agent): Path<String>,
+    upgrade: Upgrade,
+) -> Result<Response, Failure> {
+    let ws = upgradable(upgrade)?;
+    let (shim, hello) = edge.daemon.attach(&caller.actor, &agent).await?;
+    Ok(ws.on_upgrade(async move |mut socket| {
+        let _place = caller.peer;
+        if socket.send(Message::Binary(hello.into())).await.is_ok() {
+            pipe::run(socket, shim, Role::Viewer).await;
+        }
+    }))
+}
+
+#[utoipa::path(get, path = "/v1/agents/{agent}/exec",
+    params(("agent" = String, Path, description = "Name or id")),
+    responses(
+        (status = 101, description = "A WebSocket. The client's first message is text: an `Exec`. \
+            After it binary messages are frames of the shim protocol; a text message from the \
+            daemon is a `Problem`"),
+        (status = "default", body = Problem),
+    ))]
+/// Runs a command with its streams.
+pub(crate) async fn exec(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path(agent): Path<String>,
+    upgrade: Upgrade,
+) -> Result<Response, Failure> {
+    let ws = upgradable(upgrade)?;
+    // Asked before the upgrade, so that a wrong name is an HTTP answer.
+    edge.daemon.agent(&caller.actor, &agent).await?;
+    Ok(ws.on_upgrade(async move |mut socket| {
+        let _place = caller.peer;
+        match started(&mut socket, &edge.daemon, &caller.actor, &agent).await {
+            Ok(shim) => pipe::run(socket, shim, Role::Stream).await,
+            Err(problem) => {
+                let text = serde_json::to_string(&problem).expect("a problem serializes");
+                // The client is gone if this fails, and then nobody wants to know.
+                drop(socket.send(Message::Text(text.into())).await);
+            }
+        }
+    }))
+}
+
+async fn started(
+    socket: &mut WebSocket,
+    daemon: &Daemon,
+    actor: &Actor,
+    agent: &str,
+) -> Result<UnixStream, Problem> {
+    let invalid = |why: String| Problem::new(Code::Invalid, why, "");
+    let first = tokio::time::timeout(EXEC_REQUEST_TIMEOUT, socket.recv()).await;
+    let Ok(Some(Ok(Message::Text(text)))) = first else {
+        return Err(invalid(
+            "the first message must be text: the command to run".into(),
+        ));
+    };
+    let exec: Exec = serde_json::from_str(&text)
+        .map_err(|error| invalid(format!("the command can't be read: {error}")))?;
+    if exec.argv.first().is_none_or(String::is_empty) {
+        return Err(invalid("there is no command to run".into()));
+    }
+    daemon.exec(actor, agent, exec).await
+}
