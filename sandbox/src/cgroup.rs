@@ -1,12 +1,49 @@
 //! Control groups: limits, freeze, kill and membership, on unified, hybrid and legacy hosts.
+//!
+//! ```text
+//! BASE/wsm-INSTANCE/agent-ID/payload/agent           the agent's command, terminals, exec
+//!                           /payload/services/NAME   one per service
+//!                           /shim                    the shim, with small limits of its own
+//! ```
+//!
+//! This stands in every hierarchy that wsm uses: the v2 tree (kill, freeze, events, and the
+//! controllers it has) and the v1 trees of the controllers that v2 lacks. v1 trees have leaves only
+//! where those limit something; without one, processes are in `payload` there. Limits, freezing and
+//! killing act on `payload`; a v2 group with children holds no processes itself.
+//!
+//! BASE is the delegated unit `wsm-agents.service` beside the broker's own unit where systemd
+//! started the broker, and the root of the hierarchy otherwise: not the group that `wsm up` was
+//! started in, because the next `wsm up` must find the agents from wherever it is started.
+//! The directories are the truth about which agents exist: they outlive a killed broker.
+//!
+//! Everything is done relative to open directories; no name here comes from outside but agent ids,
+//! service names and the instance, each checked.
+
+mod files;
+mod life;
+mod limits;
+mod mounts;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
-use std::os::fd::{BorrowedFd, OwnedFd};
-use std::time::Instant;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::launch::Leaf;
 use crate::protocol::{Failure, FailureKind};
 use crate::spec::{AgentId, LayerReport, Limits};
+
+use files::{io_error, make_dir, open_dir, open_writable, write_file};
+use limits::{Controller, Place};
+use mounts::Version;
+
+/// Limits of the shim: its screen models and history are bounded far below.
+const SHIM_LIMITS: Limits = Limits {
+    cpu_milli: None,
+    memory_bytes: Some(256 << 20),
+    pids: Some(64),
+    disk_bytes: None,
+};
 
 /// How this host mounts its control groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,13 +79,16 @@ pub enum CgroupError {
         source: std::io::Error,
     },
     /// No usable control groups on this host.
-    #[error("no control groups are mounted on this host")]
+    #[error("find control groups: none are mounted on this host")]
     NotMounted,
+    /// A name that can't be a directory's.
+    #[error("name a control group: {0:?} is not 1 to 40 of a-z, 0-9 and -")]
+    BadName(String),
     /// The agent has no control group.
-    #[error("agent {0} has no control group")]
+    #[error("find the control group of agent {0}: there is none")]
     NoSuchAgent(AgentId),
     /// Processes did not end in time.
-    #[error("{alive} processes of agent {agent} did not end in time")]
+    #[error("end agent {agent}: {alive} processes are still there")]
     Stuck {
         /// Whose.
         agent: AgentId,
@@ -62,14 +102,27 @@ impl From<CgroupError> for Failure {
         let kind = match &error {
             CgroupError::NoSuchAgent(_) => FailureKind::NotFound,
             CgroupError::NotMounted => FailureKind::Unsupported,
+            CgroupError::BadName(_) => FailureKind::Invalid,
             CgroupError::Io { .. } | CgroupError::Stuck { .. } => FailureKind::Failed,
         };
-        let why = std::error::Error::source(&error).map_or_else(String::new, ToString::to_string);
+        let text = error.to_string();
+        let (what, why) = match std::error::Error::source(&error) {
+            Some(source) => (text, source.to_string()),
+            None => match text.split_once(": ") {
+                Some((what, why)) => (what.into(), why.into()),
+                None => (text, String::new()),
+            },
+        };
+        let hint = match error {
+            CgroupError::NotMounted => "mount cgroup2 on /sys/fs/cgroup".into(),
+            CgroupError::Stuck { .. } => "look for processes in state D (a hung disk)".into(),
+            _ => String::new(),
+        };
         Failure {
             kind,
-            what: error.to_string(),
+            what,
             why,
-            hint: String::new(),
+            hint,
         }
     }
 }
@@ -78,18 +131,83 @@ impl From<CgroupError> for Failure {
 #[derive(Debug)]
 pub struct Tree {
     setup: Setup,
+    /// v2 first, if there is one.
+    hierarchies: Vec<Hierarchy>,
+}
+
+/// `wsm-INSTANCE` in one hierarchy.
+#[derive(Debug)]
+struct Hierarchy {
+    version: Version,
+    /// Controllers of ours that limit here.
+    controllers: Vec<Controller>,
+    /// The freezer lies here.
+    freezes: bool,
+    parent: OwnedFd,
+    name: String,
+    dir: OwnedFd,
+    /// For messages.
+    path: String,
 }
 
 /// One agent's control groups, open.
 #[derive(Debug)]
 pub struct AgentCgroup {
+    /// `agent-ID` in each hierarchy.
+    dirs: Vec<AgentDir>,
+    /// `payload/agent` in the v2 tree.
     v2: Option<OwnedFd>,
+    reports: Vec<LayerReport>,
+}
+
+/// `agent-ID` in one hierarchy.
+#[derive(Debug)]
+struct AgentDir {
+    version: Version,
+    dir: OwnedFd,
+    /// For messages.
+    path: String,
+}
+
+/// What the mount table says about this host.
+pub fn detect() -> Result<Setup, CgroupError> {
+    Ok(mounts::read()?.setup())
 }
 
 impl Tree {
     /// Opens (and makes) `wsm-INSTANCE` in every hierarchy that wsm uses.
-    pub fn open(_instance: &str) -> Result<Tree, CgroupError> {
-        Err(CgroupError::NotMounted)
+    pub fn open(instance: &str) -> Result<Tree, CgroupError> {
+        check_name(instance)?;
+        let layout = mounts::read()?;
+        let setup = layout.setup();
+        let mut hierarchies = Vec::new();
+        for mount in layout.chosen() {
+            let parent = open_dir_path(&mount.base)?;
+            let name = format!("wsm-{instance}");
+            let path = format!("{}/{name}", mount.base);
+            if mount.version == Version::V2 {
+                enable(parent.as_fd(), &mount.controllers);
+            }
+            make_dir(parent.as_fd(), &name).map_err(io_error(|| format!("make {path}")))?;
+            let dir =
+                open_dir(parent.as_fd(), &name).map_err(io_error(|| format!("open {path}")))?;
+            if mount.version == Version::V2 {
+                enable(dir.as_fd(), &mount.controllers);
+            }
+            hierarchies.push(Hierarchy {
+                version: mount.version,
+                controllers: mount.controllers,
+                freezes: mount.freezes,
+                parent,
+                name,
+                dir,
+                path,
+            });
+        }
+        if hierarchies.is_empty() {
+            return Err(CgroupError::NotMounted);
+        }
+        Ok(Tree { setup, hierarchies })
     }
 
     /// How this host mounts its control groups.
@@ -99,68 +217,253 @@ impl Tree {
     }
 
     /// Makes `agent-ID/{payload/{agent,services/NAME},shim}` everywhere and sets the limits.
-    /// Directories that stand already are used again.
-    pub fn create(&self, id: &AgentId, _limits: &AgentLimits) -> Result<AgentCgroup, CgroupError> {
-        Err(CgroupError::NoSuchAgent(id.clone()))
+    /// Directories that stand already are used again. On error nothing is left.
+    pub fn create(&self, id: &AgentId, limits: &AgentLimits) -> Result<AgentCgroup, CgroupError> {
+        for name in limits.services.keys() {
+            check_name(name)?;
+        }
+        let made = self
+            .make_dirs(id, limits)
+            .and_then(|()| self.open_agent(id));
+        match made {
+            Ok(mut agent) => {
+                agent.reports = self.set_limits(&agent, limits);
+                Ok(agent)
+            }
+            Err(error) => {
+                // The first error is the one to tell; what stays is found by `list`.
+                drop(self.remove(id));
+                Err(error)
+            }
+        }
     }
 
-    /// Freezes or thaws the payload.
-    pub fn freeze(&self, id: &AgentId, _frozen: bool) -> Result<(), CgroupError> {
-        Err(CgroupError::NoSuchAgent(id.clone()))
-    }
-
-    /// Kills every process of payload and shim. Success for an agent that is gone.
-    pub fn kill(&self, id: &AgentId) -> Result<(), CgroupError> {
-        Err(CgroupError::NoSuchAgent(id.clone()))
-    }
-
-    /// Waits until no process of the agent is left.
-    pub fn wait_empty(&self, id: &AgentId, _deadline: Instant) -> Result<(), CgroupError> {
-        Err(CgroupError::NoSuchAgent(id.clone()))
-    }
-
-    /// Removes the agent's directories. Success for an agent that is gone.
-    pub fn remove(&self, id: &AgentId) -> Result<(), CgroupError> {
-        Err(CgroupError::NoSuchAgent(id.clone()))
-    }
-
-    /// Every agent that has a control group, with the pids in its `shim` group.
-    pub fn list(&self) -> Result<Vec<(AgentId, Vec<i32>)>, CgroupError> {
-        Err(CgroupError::NotMounted)
-    }
-
-    /// Pids in the payload, all leaves.
-    pub fn payload_pids(&self, id: &AgentId) -> Result<Vec<i32>, CgroupError> {
-        Err(CgroupError::NoSuchAgent(id.clone()))
+    /// Opens the control groups of an agent that [`Tree::create`] made earlier.
+    pub fn open_agent(&self, id: &AgentId) -> Result<AgentCgroup, CgroupError> {
+        let mut dirs = Vec::new();
+        let mut v2 = None;
+        for hierarchy in &self.hierarchies {
+            let dir = hierarchy
+                .agent(id)?
+                .ok_or_else(|| CgroupError::NoSuchAgent(id.clone()))?;
+            let path = hierarchy.agent_path(id);
+            if hierarchy.version == Version::V2 {
+                let leaf = open_dir(dir.as_fd(), "payload/agent");
+                v2 = Some(leaf.map_err(io_error(|| format!("open {path}/payload/agent")))?);
+            }
+            dirs.push(AgentDir {
+                version: hierarchy.version,
+                dir,
+                path,
+            });
+        }
+        Ok(AgentCgroup {
+            dirs,
+            v2,
+            reports: Vec::new(),
+        })
     }
 
     /// The limits as the kernel has them now.
     pub fn inspect(&self, id: &AgentId) -> Result<Vec<LayerReport>, CgroupError> {
-        Err(CgroupError::NoSuchAgent(id.clone()))
+        let agent = self.open_agent(id)?;
+        let mut reports = Vec::new();
+        for controller in Controller::ALL {
+            reports.extend(limits::read_back(
+                controller,
+                self.place(&agent, controller, "payload"),
+            ));
+        }
+        reports.push(limits::disk());
+        Ok(reports)
+    }
+
+    fn make_dirs(&self, id: &AgentId, limits: &AgentLimits) -> Result<(), CgroupError> {
+        for hierarchy in &self.hierarchies {
+            for group in hierarchy.groups(limits) {
+                let path = if group.is_empty() {
+                    format!("agent-{id}")
+                } else {
+                    format!("agent-{id}/{group}")
+                };
+                let what = || format!("make {}/{path}", hierarchy.path);
+                make_dir(hierarchy.dir.as_fd(), &path).map_err(io_error(what))?;
+                let holds_groups = ["", "payload", "payload/services"].contains(&group.as_str());
+                if hierarchy.version == Version::V2 && holds_groups {
+                    let dir = open_dir(hierarchy.dir.as_fd(), &path).map_err(io_error(what))?;
+                    enable(dir.as_fd(), &hierarchy.controllers);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn set_limits(&self, agent: &AgentCgroup, limits: &AgentLimits) -> Vec<LayerReport> {
+        let mut reports = Vec::new();
+        for controller in Controller::ALL {
+            let place = self.place(agent, controller, "payload");
+            reports.extend(limits::set(controller, place, &limits.payload, ""));
+            let shim = self.place(agent, controller, "shim");
+            reports.extend(limits::set(controller, shim, &SHIM_LIMITS, " of the shim"));
+            for (name, own) in &limits.services {
+                let place = self.place(agent, controller, &format!("payload/services/{name}"));
+                reports.extend(limits::set(
+                    controller,
+                    place,
+                    own,
+                    &format!(" of service {name}"),
+                ));
+            }
+        }
+        let all = std::iter::once(&limits.payload).chain(limits.services.values());
+        if all.into_iter().any(|limits| limits.disk_bytes.is_some()) {
+            reports.push(limits::disk());
+        }
+        reports
+    }
+
+    /// The group below `agent-ID` where a controller limits; `None` without that controller.
+    fn place(&self, agent: &AgentCgroup, controller: Controller, group: &str) -> Option<Place> {
+        let hierarchies = self.hierarchies.iter().zip(&agent.dirs);
+        let (hierarchy, agent) = hierarchies
+            .into_iter()
+            .find(|(hierarchy, _)| hierarchy.controllers.contains(&controller))?;
+        let dir = open_dir(agent.dir.as_fd(), group).ok()?;
+        Some(Place {
+            version: hierarchy.version,
+            dir,
+        })
+    }
+}
+
+impl Hierarchy {
+    /// The groups to make below (and with) `agent-ID`, parents first. A v1 tree gets leaves only
+    /// where they limit something, because each group costs time at every start, and there
+    /// processes may live in inner groups.
+    fn groups(&self, limits: &AgentLimits) -> Vec<String> {
+        let mut groups: Vec<String> = vec![String::new(), "payload".into(), "shim".into()];
+        let limited = |own: &Limits| {
+            self.controllers
+                .iter()
+                .any(|controller| controller.wanted(own).is_some())
+        };
+        let services: Vec<&String> = match self.version {
+            Version::V2 => limits.services.keys().collect(),
+            Version::V1 => {
+                let own = limits.services.iter().filter(|(_, own)| limited(own));
+                own.map(|(name, _)| name).collect()
+            }
+        };
+        if self.version == Version::V2 {
+            groups.push("payload/agent".into());
+        }
+        if self.version == Version::V2 || !services.is_empty() {
+            groups.push("payload/services".into());
+        }
+        groups.extend(
+            services
+                .into_iter()
+                .map(|name| format!("payload/services/{name}")),
+        );
+        groups
+    }
+
+    /// The agent's directory, if it has one here.
+    fn agent(&self, id: &AgentId) -> Result<Option<OwnedFd>, CgroupError> {
+        match open_dir(self.dir.as_fd(), &format!("agent-{id}")) {
+            Ok(dir) => Ok(Some(dir)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error(|| format!("open {}", self.agent_path(id)))(error)),
+        }
+    }
+
+    fn agent_path(&self, id: &AgentId) -> String {
+        format!("{}/agent-{id}", self.path)
     }
 }
 
 impl AgentCgroup {
-    /// `cgroup.procs` of a leaf in every hierarchy: write "0" to each to join.
-    pub fn leaf_procs_fds(&self, _leaf: &Leaf) -> Result<Vec<OwnedFd>, CgroupError> {
-        Err(CgroupError::NotMounted)
+    /// `cgroup.procs` of a leaf in every hierarchy: write "0" to each to join. May be written after
+    /// the writer dropped all rights: the opener's count.
+    pub fn leaf_procs_fds(&self, leaf: &Leaf) -> Result<Vec<OwnedFd>, CgroupError> {
+        match leaf {
+            Leaf::Agent => self.procs_fds("payload/agent"),
+            Leaf::Service(name) => {
+                check_name(name)?;
+                self.procs_fds(&format!("payload/services/{name}"))
+            }
+        }
     }
 
     /// `cgroup.procs` of the shim's group in every hierarchy.
     pub fn shim_procs_fds(&self) -> Result<Vec<OwnedFd>, CgroupError> {
-        Err(CgroupError::NotMounted)
+        self.procs_fds("shim")
     }
 
     /// The v2 directory of `payload/agent`, for `CLONE_INTO_CGROUP`; `None` without a v2 tree.
     #[must_use]
     pub fn v2_dir_fd(&self) -> Option<BorrowedFd<'_>> {
-        use std::os::fd::AsFd;
         self.v2.as_ref().map(AsFd::as_fd)
     }
 
-    /// Limits that could not be set as asked, and those that were.
+    /// What became of each limit that was asked for, read back from the kernel.
+    /// Empty for an agent that was opened and not created.
     #[must_use]
     pub fn reports(&self) -> &[LayerReport] {
-        &[]
+        &self.reports
+    }
+
+    fn procs_fds(&self, group: &str) -> Result<Vec<OwnedFd>, CgroupError> {
+        self.dirs
+            .iter()
+            .map(|agent| agent.procs_fd(group))
+            .collect()
+    }
+}
+
+impl AgentDir {
+    fn procs_fd(&self, group: &str) -> Result<OwnedFd, CgroupError> {
+        let open = |group: &str| open_writable(self.dir.as_fd(), &format!("{group}/cgroup.procs"));
+        let opened = match open(group) {
+            Err(error)
+                if self.version == Version::V1
+                    && group.starts_with("payload/")
+                    && error.kind() == std::io::ErrorKind::NotFound =>
+            {
+                open("payload")
+            }
+            other => other,
+        };
+        opened.map_err(io_error(|| {
+            format!("open {}/{group}/cgroup.procs", self.path)
+        }))
+    }
+}
+
+/// Turns controllers on for the children of a v2 group. A controller that can't be turned on makes
+/// its limits absent, which is reported where they are set; so errors end here.
+fn enable(dir: BorrowedFd<'_>, controllers: &[Controller]) {
+    for controller in controllers {
+        drop(write_file(
+            dir,
+            "cgroup.subtree_control",
+            &format!("+{}", controller.name()),
+        ));
+    }
+}
+
+fn open_dir_path(path: &str) -> Result<OwnedFd, CgroupError> {
+    std::fs::File::open(path)
+        .map(OwnedFd::from)
+        .map_err(io_error(|| format!("open {path}")))
+}
+
+/// Names become directories: no slash, no dot, bounded.
+fn check_name(name: &str) -> Result<(), CgroupError> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if (1..=40).contains(&name.len()) && name.bytes().all(plain) {
+        Ok(())
+    } else {
+        Err(CgroupError::BadName(name.into()))
     }
 }

@@ -1,0 +1,277 @@
+//! Freeze, kill, wait, remove, list: the end of an agent, safe to repeat at any point.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::Pid;
+
+use super::files::{
+    children, io_error, open_dir, open_readable, pids, pids_below, read_file, remove_dir,
+    remove_tree, write_file,
+};
+use super::mounts::Version;
+use super::{CgroupError, Hierarchy, Tree};
+use crate::spec::AgentId;
+use crate::sys;
+
+/// How long the kernel may take to freeze or thaw a payload: a task in the middle of a disk
+/// operation freezes when that ends.
+const FREEZE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause between two looks where the kernel offers no event.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+/// Rounds of reading and killing on hosts without `cgroup.kill`; each halves what forks at most.
+const KILL_ROUNDS_MAX: u32 = 50;
+/// How long an empty group may stay busy: the kernel releases tasks a moment after they are reaped.
+const REMOVE_TIMEOUT: Duration = Duration::from_secs(2);
+
+impl Tree {
+    /// Freezes or thaws the payload, and waits until it is.
+    pub fn freeze(&self, id: &AgentId, frozen: bool) -> Result<(), CgroupError> {
+        let (hierarchy, dir) = self.agent_where(id, |hierarchy| hierarchy.freezes)?;
+        let payload = open_dir(dir.as_fd(), "payload").map_err(io_error(|| {
+            format!("open {}/payload", hierarchy.agent_path(id))
+        }))?;
+        let what = || {
+            let verb = if frozen { "freeze" } else { "thaw" };
+            format!("{verb} {}/payload", hierarchy.agent_path(id))
+        };
+        set_frozen(hierarchy.version, payload.as_fd(), frozen).map_err(io_error(what))
+    }
+
+    /// Kills every process of payload and shim, frozen ones too. Does not wait for the end of
+    /// them ([`Tree::wait_empty`]). Success for an agent that is gone.
+    pub fn kill(&self, id: &AgentId) -> Result<(), CgroupError> {
+        for hierarchy in &self.hierarchies {
+            let Some(dir) = hierarchy.agent(id)? else {
+                continue;
+            };
+            let what = || format!("kill {}", hierarchy.agent_path(id));
+            if hierarchy.version == Version::V2
+                && write_file(dir.as_fd(), "cgroup.kill", "1").is_ok()
+            {
+                return Ok(());
+            }
+            if hierarchy.freezes {
+                return kill_one_by_one(hierarchy.version, dir.as_fd()).map_err(io_error(what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until no process of the agent is left. Success for an agent that is gone.
+    pub fn wait_empty(&self, id: &AgentId, deadline: Instant) -> Result<(), CgroupError> {
+        let Some(hierarchy) = self.hierarchies.first() else {
+            return Ok(());
+        };
+        let Some(dir) = hierarchy.agent(id)? else {
+            return Ok(());
+        };
+        let dir = dir.as_fd();
+        let empty = || match hierarchy.version {
+            Version::V2 => Ok(has_line(dir, "populated 0")?),
+            Version::V1 => Ok(pids_below(dir)?.is_empty()),
+        };
+        let what = || format!("wait for the end of {}", hierarchy.agent_path(id));
+        if wait_until(events_of(hierarchy.version, dir), deadline, empty).map_err(io_error(what))? {
+            return Ok(());
+        }
+        let alive = pids_below(dir).map_err(io_error(what))?.len();
+        Err(CgroupError::Stuck {
+            agent: id.clone(),
+            alive,
+        })
+    }
+
+    /// Removes the agent's directories. Success for an agent that is gone; an error while
+    /// processes live.
+    pub fn remove(&self, id: &AgentId) -> Result<(), CgroupError> {
+        let deadline = Instant::now() + REMOVE_TIMEOUT;
+        let name = format!("agent-{id}");
+        for hierarchy in &self.hierarchies {
+            loop {
+                match remove_tree(hierarchy.dir.as_fd(), &name) {
+                    Ok(()) => break,
+                    Err(error)
+                        if error.kind() == io::ErrorKind::ResourceBusy
+                            && Instant::now() < deadline =>
+                    {
+                        std::thread::sleep(LOOK_INTERVAL);
+                    }
+                    Err(error) => {
+                        let what = || format!("remove {}", hierarchy.agent_path(id));
+                        return Err(io_error(what)(error));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Every agent that has a control group in any hierarchy, with the pids in its `shim` group.
+    pub fn list(&self) -> Result<Vec<(AgentId, Vec<i32>)>, CgroupError> {
+        let mut agents: Vec<AgentId> = Vec::new();
+        for hierarchy in &self.hierarchies {
+            let what = || format!("list {}", hierarchy.path);
+            for name in children(hierarchy.dir.as_fd()).map_err(io_error(what))? {
+                let id = name
+                    .strip_prefix("agent-")
+                    .map(|id| AgentId::try_from(id.to_owned()));
+                agents.extend(id.and_then(Result::ok));
+            }
+        }
+        agents.sort();
+        agents.dedup();
+        agents
+            .into_iter()
+            .map(|id| {
+                let pids = self.group_pids(&id, "shim", pids)?;
+                Ok((id, pids))
+            })
+            .collect()
+    }
+
+    /// Pids in the payload, all leaves. None for an agent that is gone.
+    pub fn payload_pids(&self, id: &AgentId) -> Result<Vec<i32>, CgroupError> {
+        self.group_pids(id, "payload", pids_below)
+    }
+
+    /// Removes `wsm-INSTANCE` itself where no agent is left. Success where one is.
+    pub fn close(self) -> Result<(), CgroupError> {
+        for hierarchy in &self.hierarchies {
+            match remove_dir(hierarchy.parent.as_fd(), &hierarchy.name) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
+                Err(error) => {
+                    return Err(io_error(|| format!("remove {}", hierarchy.path))(error));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn group_pids(
+        &self,
+        id: &AgentId,
+        group: &str,
+        read: impl Fn(BorrowedFd<'_>) -> io::Result<Vec<i32>>,
+    ) -> Result<Vec<i32>, CgroupError> {
+        let Some(hierarchy) = self.hierarchies.first() else {
+            return Ok(Vec::new());
+        };
+        let Some(dir) = hierarchy.agent(id)? else {
+            return Ok(Vec::new());
+        };
+        let what = || format!("read the processes of {}/{group}", hierarchy.agent_path(id));
+        match open_dir(dir.as_fd(), group) {
+            Ok(dir) => read(dir.as_fd()).map_err(io_error(what)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(io_error(what)(error)),
+        }
+    }
+
+    fn agent_where(
+        &self,
+        id: &AgentId,
+        wanted: impl Fn(&Hierarchy) -> bool,
+    ) -> Result<(&Hierarchy, OwnedFd), CgroupError> {
+        for hierarchy in self
+            .hierarchies
+            .iter()
+            .filter(|hierarchy| wanted(hierarchy))
+        {
+            if let Some(dir) = hierarchy.agent(id)? {
+                return Ok((hierarchy, dir));
+            }
+        }
+        Err(CgroupError::NoSuchAgent(id.clone()))
+    }
+}
+
+fn set_frozen(version: Version, dir: BorrowedFd<'_>, frozen: bool) -> io::Result<()> {
+    let (file, value) = match (version, frozen) {
+        (Version::V2, true) => ("cgroup.freeze", "1"),
+        (Version::V2, false) => ("cgroup.freeze", "0"),
+        (Version::V1, true) => ("freezer.state", "FROZEN"),
+        (Version::V1, false) => ("freezer.state", "THAWED"),
+    };
+    write_file(dir, file, value)?;
+    let done = || match version {
+        Version::V2 => has_line(dir, if frozen { "frozen 1" } else { "frozen 0" }),
+        Version::V1 => Ok(read_file(dir, "freezer.state")? == value),
+    };
+    let deadline = Instant::now() + FREEZE_TIMEOUT;
+    if wait_until(events_of(version, dir), deadline, done)? {
+        Ok(())
+    } else {
+        Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the kernel did not finish in time",
+        ))
+    }
+}
+
+/// Without `cgroup.kill`: a frozen group can't fork away, so freeze, kill all, thaw, look again.
+pub(super) fn kill_one_by_one(version: Version, dir: BorrowedFd<'_>) -> io::Result<()> {
+    for _ in 0..KILL_ROUNDS_MAX {
+        // A group that does not freeze in time is killed as it is; the next round looks again.
+        drop(set_frozen(version, dir, true));
+        let alive = pids_below(dir)?;
+        for pid in &alive {
+            sys::kill(Pid::from_raw(*pid), libc::SIGKILL)?;
+        }
+        set_frozen(version, dir, false)?;
+        if alive.is_empty() {
+            return Ok(());
+        }
+        std::thread::sleep(LOOK_INTERVAL);
+    }
+    Ok(())
+}
+
+fn has_line(dir: BorrowedFd<'_>, line: &str) -> io::Result<bool> {
+    Ok(read_file(dir, "cgroup.events")?
+        .lines()
+        .any(|candidate| candidate == line))
+}
+
+/// The file whose change the kernel tells, where there is one.
+fn events_of(version: Version, dir: BorrowedFd<'_>) -> Option<OwnedFd> {
+    match version {
+        Version::V2 => open_readable(dir, "cgroup.events").ok().map(OwnedFd::from),
+        Version::V1 => None,
+    }
+}
+
+/// Looks again at every event (or interval) until it is so, or the deadline passes.
+fn wait_until(
+    events: Option<OwnedFd>,
+    deadline: Instant,
+    so: impl Fn() -> io::Result<bool>,
+) -> io::Result<bool> {
+    loop {
+        if so()? {
+            return Ok(true);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        let Some(events) = &events else {
+            std::thread::sleep(LOOK_INTERVAL.min(left));
+            continue;
+        };
+        // A change between the look and the poll is not told to a descriptor that was never
+        // read since, so the poll is short.
+        let timeout =
+            PollTimeout::try_from(left.min(LOOK_INTERVAL * 4)).unwrap_or(PollTimeout::ZERO);
+        match poll(
+            &mut [PollFd::new(events.as_fd(), PollFlags::POLLPRI)],
+            timeout,
+        ) {
+            Ok(_) | Err(nix::Error::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

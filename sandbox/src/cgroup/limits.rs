@@ -1,0 +1,267 @@
+//! Writing limits, and reading them back: what is reported is what the kernel says afterwards.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::spec::{LayerReport, LayerStatus, Limits};
+
+use super::files::{read_file, write_file};
+use super::mounts::Version;
+
+/// Period that CPU limits are counted in: the kernel's default.
+const CPU_PERIOD_US: u64 = 100_000;
+/// v1 shows "no limit" as the largest multiple of a page; nothing real is near it.
+const V1_UNLIMITED: u64 = 1 << 60;
+/// Largest page of any architecture.
+const PAGE_BYTES_MAX: u64 = 64 * 1024;
+
+/// A controller that wsm limits with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Controller {
+    Memory,
+    Pids,
+    Cpu,
+}
+
+impl Controller {
+    pub(super) const ALL: [Controller; 3] = [Controller::Memory, Controller::Pids, Controller::Cpu];
+
+    /// The kernel's name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Controller::Memory => "memory",
+            Controller::Pids => "pids",
+            Controller::Cpu => "cpu",
+        }
+    }
+
+    /// The layer's name in reports.
+    fn layer(self) -> &'static str {
+        match self {
+            Controller::Memory => "memory limit",
+            Controller::Pids => "process limit",
+            Controller::Cpu => "cpu limit",
+        }
+    }
+
+    /// How much less than asked the kernel may make of a value: memory goes by pages.
+    fn rounding(self) -> u64 {
+        match self {
+            Controller::Memory => PAGE_BYTES_MAX,
+            Controller::Pids | Controller::Cpu => 0,
+        }
+    }
+
+    pub(super) fn wanted(self, limits: &Limits) -> Option<u64> {
+        match self {
+            Controller::Memory => limits.memory_bytes,
+            Controller::Pids => limits.pids.map(u64::from),
+            Controller::Cpu => limits.cpu_milli.map(u64::from),
+        }
+    }
+
+    fn show(self, value: u64) -> String {
+        match self {
+            Controller::Memory => format!("{} MiB, swap included", value >> 20),
+            Controller::Pids => format!("{value} tasks"),
+            Controller::Cpu => format!("{}.{:03} cores", value / 1000, value % 1000),
+        }
+    }
+}
+
+/// A group where a controller limits.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) version: Version,
+    pub(super) dir: OwnedFd,
+}
+
+/// Sets what is asked for and reports what became of it; nothing asked, nothing reported.
+pub(super) fn set(
+    controller: Controller,
+    place: Option<Place>,
+    limits: &Limits,
+    whose: &str,
+) -> Vec<LayerReport> {
+    let Some(wanted) = controller.wanted(limits) else {
+        return Vec::new();
+    };
+    let layer = format!("{}{whose}", controller.layer());
+    let missing = |why: String| {
+        let detail = format!("{} asked for; {why}", controller.show(wanted));
+        vec![LayerReport {
+            layer: layer.clone(),
+            status: LayerStatus::Absent,
+            detail,
+        }]
+    };
+    let Some(place) = place else {
+        return missing(format!(
+            "this host has no {} controller for wsm",
+            controller.name()
+        ));
+    };
+    if let Err(error) = write(controller, &place, wanted) {
+        return missing(format!("writing it failed: {error}"));
+    }
+    let mut reports = match read(controller, &place) {
+        Ok(Some(value)) if value <= wanted && wanted - value <= controller.rounding() => {
+            vec![enforced(controller, layer, value)]
+        }
+        Ok(value) => return missing(format!("the kernel says {value:?}")),
+        Err(error) => return missing(format!("reading it back failed: {error}")),
+    };
+    if controller == Controller::Memory {
+        reports.extend(memory_details(&place, whose));
+    }
+    reports
+}
+
+/// The limit that stands now.
+pub(super) fn read_back(controller: Controller, place: Option<Place>) -> Vec<LayerReport> {
+    let layer = controller.layer().to_owned();
+    let absent = |detail: String| {
+        vec![LayerReport {
+            layer: layer.clone(),
+            status: LayerStatus::Absent,
+            detail,
+        }]
+    };
+    let Some(place) = place else {
+        return absent(format!(
+            "this host has no {} controller for wsm",
+            controller.name()
+        ));
+    };
+    match read(controller, &place) {
+        Ok(Some(value)) => {
+            let mut reports = vec![enforced(controller, layer, value)];
+            if controller == Controller::Memory {
+                reports.extend(memory_details(&place, ""));
+            }
+            reports
+        }
+        Ok(None) => absent("no limit is set".into()),
+        Err(error) => absent(format!("reading it failed: {error}")),
+    }
+}
+
+/// Disk space needs project quotas, which nothing sets up yet.
+pub(super) fn disk() -> LayerReport {
+    LayerReport {
+        layer: "disk limit".into(),
+        status: LayerStatus::Absent,
+        detail: "needs project quotas, which this version does not set up".into(),
+    }
+}
+
+fn enforced(controller: Controller, layer: String, value: u64) -> LayerReport {
+    LayerReport {
+        layer,
+        status: LayerStatus::Enforced,
+        detail: controller.show(value),
+    }
+}
+
+fn write(controller: Controller, place: &Place, value: u64) -> io::Result<()> {
+    let dir = place.dir.as_fd();
+    match (controller, place.version) {
+        (Controller::Pids, _) => write_file(dir, "pids.max", &value.to_string()),
+        (Controller::Cpu, Version::V2) => {
+            let quota = value * CPU_PERIOD_US / 1000;
+            write_file(dir, "cpu.max", &format!("{quota} {CPU_PERIOD_US}"))
+        }
+        (Controller::Cpu, Version::V1) => {
+            write_file(dir, "cpu.cfs_period_us", &CPU_PERIOD_US.to_string())?;
+            let quota = value * CPU_PERIOD_US / 1000;
+            write_file(dir, "cpu.cfs_quota_us", &quota.to_string())
+        }
+        (Controller::Memory, Version::V2) => {
+            write_file(dir, "memory.max", &value.to_string())?;
+            // Both may be missing: without swap, and on kernels before 4.19. `read` and
+            // `memory_details` look again.
+            drop(write_file(dir, "memory.swap.max", "0"));
+            drop(write_file(dir, "memory.oom.group", "1"));
+            Ok(())
+        }
+        (Controller::Memory, Version::V1) => {
+            // memsw may never be below the limit: lowering needs the order limit, memsw; raising
+            // the other one.
+            let text = value.to_string();
+            let first = write_file(dir, "memory.limit_in_bytes", &text);
+            drop(write_file(dir, "memory.memsw.limit_in_bytes", &text));
+            first.or_else(|_| write_file(dir, "memory.limit_in_bytes", &text))
+        }
+    }
+}
+
+/// The limit in the spec's unit; `None` where the kernel says there is none.
+fn read(controller: Controller, place: &Place) -> io::Result<Option<u64>> {
+    let dir = place.dir.as_fd();
+    let number = |text: &str| text.parse::<u64>().ok();
+    Ok(match (controller, place.version) {
+        (Controller::Pids, _) => number(&read_file(dir, "pids.max")?),
+        (Controller::Cpu, Version::V2) => {
+            let text = read_file(dir, "cpu.max")?;
+            let (quota, period) = text.split_once(' ').unwrap_or((&text, "100000"));
+            number(quota)
+                .zip(number(period))
+                .map(|(quota, period)| quota * 1000 / period.max(1))
+        }
+        (Controller::Cpu, Version::V1) => {
+            let quota = number(&read_file(dir, "cpu.cfs_quota_us")?);
+            let period = number(&read_file(dir, "cpu.cfs_period_us")?).unwrap_or(CPU_PERIOD_US);
+            quota.map(|quota| quota * 1000 / period.max(1))
+        }
+        (Controller::Memory, Version::V2) => number(&read_file(dir, "memory.max")?),
+        (Controller::Memory, Version::V1) => {
+            number(&read_file(dir, "memory.limit_in_bytes")?).filter(|value| *value < V1_UNLIMITED)
+        }
+    })
+}
+
+/// What else there is to a memory limit: swap, and whether the whole group dies together.
+fn memory_details(place: &Place, whose: &str) -> Vec<LayerReport> {
+    let dir = place.dir.as_fd();
+    let (swap, group) = match place.version {
+        Version::V2 => (
+            read_file(dir, "memory.swap.max").is_ok_and(|text| text == "0"),
+            read_file(dir, "memory.oom.group").is_ok_and(|text| text == "1"),
+        ),
+        Version::V1 => (v1_swap_is_limited(dir), false),
+    };
+    let mut reports = Vec::new();
+    if !swap && host_has_swap() {
+        reports.push(LayerReport {
+            layer: format!("swap limit{whose}"),
+            status: LayerStatus::Absent,
+            detail: "the kernel does not account swap (boot with swapaccount=1)".into(),
+        });
+    }
+    reports.push(LayerReport {
+        layer: format!("group out-of-memory kill{whose}"),
+        status: if group {
+            LayerStatus::Enforced
+        } else {
+            LayerStatus::Reduced
+        },
+        detail: if group {
+            "all processes of the group end together".into()
+        } else {
+            "the kernel ends single processes, not the group (memory controller is v1)".into()
+        },
+    });
+    reports
+}
+
+fn v1_swap_is_limited(dir: BorrowedFd<'_>) -> bool {
+    read_file(dir, "memory.memsw.limit_in_bytes")
+        .ok()
+        .and_then(|text| text.parse::<u64>().ok())
+        .is_some_and(|value| value < V1_UNLIMITED)
+}
+
+/// Swap devices follow the heading.
+fn host_has_swap() -> bool {
+    std::fs::read_to_string("/proc/swaps").is_ok_and(|text| text.lines().count() > 1)
+}
