@@ -124,10 +124,13 @@ impl std::fmt::Display for State {
 impl std::str::FromStr for State {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        State::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
-            let all: Vec<_> = State::ALL.iter().map(|state| state.as_str()).collect();
-            format!("{text:?} is not a state (one of {})", all.join(", "))
-        })
+        State::ALL
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| {
+                let all: Vec<_> = State::ALL.iter().map(|state| state.as_str()).collect();
+                format!("{text:?} is not a state (one of {})", all.join(", "))
+            })
     }
 }
 

@@ -4,6 +4,8 @@
 //! `client` there is a typed client ([`client`]), with `openapi` the types describe themselves.
 
 pub mod agent;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod event;
 pub mod host;
 pub mod name;

@@ -39,7 +39,11 @@ impl std::str::FromStr for AgentName {
             && !text.starts_with('-')
             && !text.ends_with('-')
             && !text.contains("--");
-        if good { Ok(AgentName(text.to_owned())) } else { Err(BadName(text.to_owned())) }
+        if good {
+            Ok(AgentName(text.to_owned()))
+        } else {
+            Err(BadName(text.to_owned()))
+        }
     }
 }
 
@@ -65,8 +69,19 @@ mod tests {
         for good in ["a", "7", "fix-login", "a1-b2-c3", &"x".repeat(40)] {
             assert!(good.parse::<AgentName>().is_ok(), "{good}");
         }
-        for bad in ["", "-a", "a-", "a--b", "A", "a_b", "a.b", "../x", "a\n", "ä", &"x".repeat(41)]
-        {
+        for bad in [
+            "",
+            "-a",
+            "a-",
+            "a--b",
+            "A",
+            "a_b",
+            "a.b",
+            "../x",
+            "a\n",
+            "ä",
+            &"x".repeat(41),
+        ] {
             assert!(bad.parse::<AgentName>().is_err(), "{bad:?}");
         }
     }

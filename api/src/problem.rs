@@ -46,7 +46,12 @@ impl Problem {
     /// A problem without details.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Problem {
-        Problem { code, message: message.into(), hint: hint.into(), details: Vec::new() }
+        Problem {
+            code,
+            message: message.into(),
+            hint: hint.into(),
+            details: Vec::new(),
+        }
     }
 }
 
