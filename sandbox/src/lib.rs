@@ -25,3 +25,25 @@ pub mod selftest;
 pub mod spec;
 #[cfg(feature = "engine")]
 mod sys;
+#[cfg(feature = "engine")]
+mod apply;
+#[cfg(feature = "engine")]
+mod fail;
+#[cfg(feature = "engine")]
+mod files;
+#[cfg(feature = "engine")]
+mod packet;
+#[cfg(feature = "engine")]
+pub mod plan;
+#[cfg(feature = "engine")]
+mod userns;
+#[cfg(feature = "engine")]
+pub mod init;
+#[cfg(feature = "engine")]
+mod launcher;
+#[cfg(feature = "engine")]
+mod spawn;
+#[cfg(feature = "engine")]
+mod lease;
+#[cfg(feature = "engine")]
+pub mod broker;

@@ -13,6 +13,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::unistd::Pid;
 
+use crate::launch::Exit;
+
 /// `CLONE_INTO_CGROUP`, absent from libc because it does not fit the old call's argument.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
@@ -380,6 +382,21 @@ pub(crate) fn try_lock(fd: BorrowedFd<'_>) -> io::Result<bool> {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+/// Reaps one child that ended, if there is one. Knows all signals, also those that nix has no
+/// name for.
+pub(crate) fn reap() -> io::Result<Option<(Pid, Exit)>> {
+    let mut status: c_int = 0;
+    // SAFETY: `status` is valid for writing.
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+    match checked(pid.into())? {
+        0 => Ok(None),
+        _ if libc::WIFSIGNALED(status) => {
+            Ok(Some((Pid::from_raw(pid), Exit::Signal(libc::WTERMSIG(status)))))
+        }
+        _ => Ok(Some((Pid::from_raw(pid), Exit::Code(libc::WEXITSTATUS(status))))),
     }
 }
 

@@ -1,0 +1,320 @@
+//! Executes a plan: every source and every target is a descriptor, nothing is done by path.
+//!
+//! Runs in the spawner, as root, in a mount namespace of its own. Mount points are made in the
+//! sandbox's own file systems only, never in a directory of the host.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::{Mode, SFlag, makedev, mknodat};
+use nix::unistd::{Gid, Uid, setfsgid, setfsuid, symlinkat};
+
+use crate::fail::{Context, failure};
+use crate::files;
+use crate::plan::{Access, HostLayout, Op, Owners, Plan};
+use crate::protocol::{Account, Failure, FailureKind};
+use crate::sys::{self, attr};
+use crate::userns::Range;
+
+/// Terminals that one agent may have open.
+const TERMINALS_MAX: &str = "256";
+
+/// What the operations are done with.
+#[derive(Debug)]
+pub(crate) struct Applier<'a> {
+    /// Root of the host, in this mount namespace.
+    pub(crate) host: BorrowedFd<'a>,
+    /// Owner of the agent's files.
+    pub(crate) account: &'a Account,
+    /// The agent's ids.
+    pub(crate) range: Range,
+    /// The user namespace that shows the account's files as the agent's.
+    pub(crate) file_map: BorrowedFd<'a>,
+    /// A directory of the host that the new root is mounted on; only this namespace sees it.
+    pub(crate) stage: BorrowedFd<'a>,
+}
+
+/// A root file system, mounted on the stage.
+#[derive(Debug)]
+pub(crate) struct NewRoot {
+    /// Its root directory.
+    pub(crate) fd: OwnedFd,
+}
+
+impl Applier<'_> {
+    /// Makes the root file system.
+    pub(crate) fn apply(&self, plan: &Plan) -> Result<NewRoot, Failure> {
+        let mut root: Option<OwnedFd> = None;
+        let mut binds: Vec<&Path> = Vec::new();
+        for op in &plan.ops {
+            let what = || op.to_string();
+            match (&root, op) {
+                (None, Op::Tmpfs { .. }) => {
+                    let mount = self.tmpfs(op).what(what)?;
+                    sys::move_mount(mount.as_fd(), self.stage).what(what)?;
+                    root = Some(mount);
+                }
+                (None, _) => return Err(no_root(op)),
+                (Some(root), Op::Bind { at, .. }) => {
+                    let standing = binds.iter().any(|bind| at.starts_with(bind));
+                    self.bind(root.as_fd(), op, standing)?;
+                    binds.push(at);
+                }
+                (Some(root), _) => self.make(root.as_fd(), op).what(what)?,
+            }
+        }
+        match root {
+            Some(fd) => Ok(NewRoot { fd }),
+            None => Err(failure(FailureKind::Invalid, "apply the plan", "it is empty", "")),
+        }
+    }
+
+    fn owner(&self) -> (u32, u32) {
+        (self.range.root(), self.range.root())
+    }
+
+    fn tmpfs(&self, op: &Op) -> io::Result<OwnedFd> {
+        let Op::Tmpfs { bytes, files, mode, devices, .. } = op else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let root = self.range.root().to_string();
+        let options = [
+            (c"size", bytes.to_string()),
+            (c"nr_inodes", files.to_string()),
+            (c"mode", format!("{mode:o}")),
+            (c"uid", root.clone()),
+            (c"gid", root),
+        ];
+        let nodev = if *devices { 0 } else { attr::NODEV };
+        new_mount(c"tmpfs", &options, attr::NOSUID | nodev)
+    }
+
+    /// Everything but binds.
+    fn make(&self, root: BorrowedFd<'_>, op: &Op) -> io::Result<()> {
+        match op {
+            Op::Tmpfs { at, .. } => {
+                let mount = self.tmpfs(op)?;
+                sys::move_mount(mount.as_fd(), self.dir(root, at)?.as_fd())
+            }
+            Op::Dir(at) => self.dir(root, at).map(drop),
+            Op::File { at, text } => self.file(root, at, text.as_bytes()).map(drop),
+            Op::Link { at, to } => {
+                let (dir, name) = self.parent(root, at)?;
+                symlinkat(to, dir.as_fd(), name)?;
+                files::chown_at(dir.as_fd(), name, self.owner())
+            }
+            Op::Device { at, major, minor } => {
+                let (dir, name) = self.parent(root, at)?;
+                let device = makedev((*major).into(), (*minor).into());
+                let mode = Mode::from_bits_truncate(0o666);
+                mknodat(dir.as_fd(), name, SFlag::S_IFCHR, mode, device)?;
+                files::chown_at(dir.as_fd(), name, self.owner())
+            }
+            Op::Terminals { at } => {
+                let tty = self.range.root() + 5; // group tty
+                let options = [
+                    (c"ptmxmode", "666".to_owned()),
+                    (c"mode", "620".to_owned()),
+                    (c"gid", tty.to_string()),
+                    (c"max", TERMINALS_MAX.to_owned()),
+                ];
+                let mount = new_mount(c"devpts", &options, attr::NOSUID | attr::NOEXEC)?;
+                sys::move_mount(mount.as_fd(), self.dir(root, at)?.as_fd())
+            }
+            Op::Bind { .. } => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+
+    fn bind(&self, root: BorrowedFd<'_>, op: &Op, standing: bool) -> Result<(), Failure> {
+        let Op::Bind { from, at, access, owners, optional } = op else {
+            return Err(no_root(op));
+        };
+        let what = || op.to_string();
+        let source = match self.source(from, *access, *owners) {
+            Err(error) if *optional && error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            result => result.what(what)?,
+        };
+        let stat = files::stat(source.as_fd()).what(what)?;
+        let directory = stat.st_mode & libc::S_IFMT == libc::S_IFDIR;
+        if !directory && stat.st_mode & libc::S_IFMT != libc::S_IFREG {
+            return Err(failure(
+                FailureKind::Refused,
+                op.to_string(),
+                "it is neither a directory nor a plain file",
+                "a socket or device of the host would reach out of the sandbox",
+            ));
+        }
+        if *access != Access::Read && *owners == Owners::Account && stat.st_uid != self.account.uid
+        {
+            return Err(failure(
+                FailureKind::Refused,
+                op.to_string(),
+                format!("it belongs to uid {}, not to {}", stat.st_uid, self.account.uid),
+                "",
+            ));
+        }
+        let mount = self.clone_mount(source.as_fd(), *access, *owners, op)?;
+        let place = match (standing, directory) {
+            (true, _) => files::open_plain(root, at, OFlag::O_PATH),
+            (false, true) => self.dir(root, at),
+            (false, false) => self.file(root, at, b""),
+        };
+        let place = place.what(what)?;
+        sys::move_mount(mount.as_fd(), place.as_fd()).what(what)
+    }
+
+    /// Opens a source. What a template wants to read is opened with the account's rights; our own
+    /// tree and granted directories may lie where the account can't go, and their owner is checked.
+    fn source(&self, from: &Path, access: Access, owners: Owners) -> io::Result<OwnedFd> {
+        match (access, owners) {
+            (Access::Read, Owners::Account) => {
+                let _rights = AccountRights::take(self.account);
+                files::open_plain(self.host, from, OFlag::O_PATH)
+            }
+            _ => files::open_plain(self.host, from, OFlag::O_PATH),
+        }
+    }
+
+    fn clone_mount(
+        &self,
+        source: BorrowedFd<'_>,
+        access: Access,
+        owners: Owners,
+        op: &Op,
+    ) -> Result<OwnedFd, Failure> {
+        let what = || op.to_string();
+        let recursive = access == Access::Read;
+        let read_only = if access == Access::Write { 0 } else { attr::RDONLY };
+        let flags = read_only | attr::NOSUID | attr::NODEV;
+        let mount = sys::open_tree(source, c"", recursive).what(what)?;
+        let map = (owners == Owners::Account).then_some(self.file_map);
+        let Some(map) = map else {
+            sys::mount_setattr(mount.as_fd(), recursive, flags, None).what(what)?;
+            return Ok(mount);
+        };
+        match sys::mount_setattr(mount.as_fd(), recursive, flags, Some(map)) {
+            Ok(()) => Ok(mount),
+            // Shown as nobody's, a directory to read is still readable where others may read it.
+            Err(_) if access == Access::Read => {
+                sys::mount_setattr(mount.as_fd(), recursive, flags, None).what(what)?;
+                Ok(mount)
+            }
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Err(failure(
+                FailureKind::Unsupported,
+                op.to_string(),
+                format!("its file system ({}) can't map owners", file_system(source)),
+                "use ext4, xfs, btrfs or tmpfs for repositories and for wsm's state directory",
+            )),
+            Err(error) => Err(error).what(what),
+        }
+    }
+
+    fn dir(&self, root: BorrowedFd<'_>, at: &Path) -> io::Result<OwnedFd> {
+        files::make_dirs(root, below_root(at)?, 0o755, self.owner())
+    }
+
+    fn parent<'p>(&self, root: BorrowedFd<'_>, at: &'p Path) -> io::Result<(OwnedFd, &'p Path)> {
+        let name = at.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let dir = self.dir(root, at.parent().ok_or(io::ErrorKind::InvalidInput)?)?;
+        Ok((dir, Path::new(name)))
+    }
+
+    fn file(&self, root: BorrowedFd<'_>, at: &Path, bytes: &[u8]) -> io::Result<OwnedFd> {
+        let (dir, name) = self.parent(root, at)?;
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
+        let mode = Mode::from_bits_truncate(0o644);
+        let file = openat(dir.as_fd(), name, flags | OFlag::O_CLOEXEC, mode)?;
+        let mut file = std::fs::File::from(file);
+        io::Write::write_all(&mut file, bytes)?;
+        files::chown_at(dir.as_fd(), name, self.owner())?;
+        Ok(file.into())
+    }
+}
+
+fn no_root(op: &Op) -> Failure {
+    failure(FailureKind::Invalid, op.to_string(), "the plan does not begin with a root", "")
+}
+
+fn below_root(at: &Path) -> io::Result<&Path> {
+    at.strip_prefix("/").map_err(|_| io::ErrorKind::InvalidInput.into())
+}
+
+/// A new instance of a file system, detached.
+pub(crate) fn new_mount(
+    fs_type: &std::ffi::CStr,
+    options: &[(&std::ffi::CStr, String)],
+    attributes: u64,
+) -> io::Result<OwnedFd> {
+    let fs = sys::fsopen(fs_type)?;
+    for (key, value) in options {
+        sys::fsconfig_string(fs.as_fd(), key, &CString::new(value.as_str())?)?;
+    }
+    sys::fsconfig_create(fs.as_fd())?;
+    sys::fsmount(fs.as_fd(), attributes)
+}
+
+/// File system access with the rights of an account, until dropped. Capabilities that pass over
+/// modes leave with the uid.
+#[derive(Debug)]
+struct AccountRights;
+
+impl AccountRights {
+    fn take(account: &Account) -> AccountRights {
+        setfsgid(Gid::from_raw(account.gid));
+        setfsuid(Uid::from_raw(account.uid));
+        AccountRights
+    }
+}
+
+impl Drop for AccountRights {
+    fn drop(&mut self) {
+        setfsuid(Uid::from_raw(0));
+        setfsgid(Gid::from_raw(0));
+    }
+}
+
+/// Name of the file system that something lies on, for messages.
+fn file_system(fd: BorrowedFd<'_>) -> String {
+    let Ok(statfs) = nix::sys::statfs::fstatfs(fd) else {
+        return "unknown".into();
+    };
+    match statfs.filesystem_type().0 {
+        0x6969 => "nfs".into(),
+        0x0102_1997 => "9p".into(),
+        0x6573_5546 => "fuse".into(),
+        0xff53_4d42 => "cifs".into(),
+        0x794c_7630 => "overlayfs".into(),
+        0x2fc1_2fc1 => "zfs".into(),
+        0x0102_1994 => "tmpfs".into(),
+        other => format!("type {other:#x}"),
+    }
+}
+
+/// Looks at the host once: what of it every sandbox shows.
+pub(crate) fn host_layout() -> HostLayout {
+    let mut layout = HostLayout { shown: vec!["/usr".into()], ..HostLayout::default() };
+    for name in ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"] {
+        let path = PathBuf::from(name);
+        match (std::fs::read_link(&path), path.is_dir()) {
+            (Ok(target), _) => layout.links.push((path, target)),
+            (Err(_), true) => layout.shown.push(path),
+            (Err(_), false) => {}
+        }
+    }
+    let etc = Path::new("/etc");
+    for name in crate::plan::SHOWN_ETC {
+        let path = etc.join(name);
+        match (std::fs::read_link(&path), path.exists()) {
+            (Ok(target), _) => layout.etc_links.push((path, target)),
+            (Err(_), true) => layout.shown.push(path),
+            (Err(_), false) => {}
+        }
+    }
+    if let Ok(zone) = std::fs::read_link("/etc/localtime") {
+        layout.etc_links.push(("/etc/localtime".into(), zone));
+    }
+    layout
+}

@@ -1,0 +1,65 @@
+//! Failures as the broker answers them, and named fail points for tests.
+
+use std::io;
+
+use crate::protocol::{Failure, FailureKind};
+
+/// Adds what was being done to an error of the operating system.
+pub(crate) trait Context<T> {
+    /// Turns the error into a [`Failure`] that names the step.
+    fn what(self, what: impl FnOnce() -> String) -> Result<T, Failure>;
+}
+
+impl<T> Context<T> for io::Result<T> {
+    fn what(self, what: impl FnOnce() -> String) -> Result<T, Failure> {
+        self.map_err(|error| host_failure(what(), &error))
+    }
+}
+
+impl<T> Context<T> for nix::Result<T> {
+    fn what(self, what: impl FnOnce() -> String) -> Result<T, Failure> {
+        self.map_err(|errno| host_failure(what(), &errno.into()))
+    }
+}
+
+fn host_failure(what: String, error: &io::Error) -> Failure {
+    let hint = match error.raw_os_error() {
+        Some(libc::ENOSPC | libc::EDQUOT) => "free some disk space",
+        Some(libc::EMFILE | libc::ENFILE) => "raise the limit of open files",
+        Some(libc::EPERM) => "the broker must run as root with all capabilities: `wsm doctor`",
+        Some(libc::ENOSYS) => "this kernel is too old: `wsm doctor`",
+        _ => "",
+    };
+    Failure { kind: FailureKind::Failed, what, why: error.to_string(), hint: hint.into() }
+}
+
+/// A failure with a reason of our own.
+pub(crate) fn failure(
+    kind: FailureKind,
+    what: impl Into<String>,
+    why: impl Into<String>,
+    hint: impl Into<String>,
+) -> Failure {
+    Failure { kind, what: what.into(), why: why.into(), hint: hint.into() }
+}
+
+/// Fails, or kills this process, if the environment names this point:
+/// `WSM_FAULT=point` or `WSM_FAULT=point:kill`. Compiled out of release builds.
+pub(crate) fn point(name: &str) -> Result<(), Failure> {
+    if !cfg!(any(debug_assertions, feature = "faults")) {
+        return Ok(());
+    }
+    let Ok(wanted) = std::env::var("WSM_FAULT") else {
+        return Ok(());
+    };
+    match wanted.split_once(':').unwrap_or((&wanted, "fail")) {
+        (point, "kill") if point == name => {
+            crate::sys::kill(nix::unistd::getpid(), libc::SIGKILL)
+                .what(|| format!("fault {name}"))
+        }
+        (point, _) if point == name => {
+            Err(failure(FailureKind::Failed, name, "fault injected by WSM_FAULT", ""))
+        }
+        _ => Ok(()),
+    }
+}

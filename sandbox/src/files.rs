@@ -1,0 +1,116 @@
+//! Opening and making files by descriptor, never through a symlink.
+
+use std::ffi::CString;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Component, Path};
+
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::stat::{FileStat, Mode, fstat, mkdirat};
+use nix::unistd::{Gid, Uid, fchownat};
+
+/// The root directory of the calling process's mount namespace.
+pub(crate) fn root() -> io::Result<OwnedFd> {
+    Ok(open("/", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?)
+}
+
+/// Opens an absolute path from `root`; a symlink anywhere in it is an error (ELOOP).
+pub(crate) fn open_plain(root: BorrowedFd<'_>, path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
+    let relative = path.strip_prefix("/").map_err(|_| io::ErrorKind::InvalidInput)?;
+    open_below(root, relative, flags)
+}
+
+/// Opens a path below `dir` and not outside it; a symlink anywhere in it is an error (ELOOP).
+pub(crate) fn open_below(dir: BorrowedFd<'_>, path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
+    create_below(dir, path, flags, 0)
+}
+
+/// As [`open_below`], with the mode of a file that `O_CREAT` makes.
+pub(crate) fn create_below(
+    dir: BorrowedFd<'_>,
+    path: &Path,
+    flags: OFlag,
+    mode: u32,
+) -> io::Result<OwnedFd> {
+    let resolve = ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_BENEATH;
+    let how = OpenHow::new()
+        .flags(flags | OFlag::O_CLOEXEC)
+        .mode(Mode::from_bits_truncate(mode))
+        .resolve(resolve);
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    Ok(openat2(dir, path, how)?)
+}
+
+/// Makes the directory `path` below `dir` with everything above it that is missing, owned by
+/// `owner`; what exists is left as it is. Gives the directory, as `O_PATH`.
+pub(crate) fn make_dirs(
+    dir: BorrowedFd<'_>,
+    path: &Path,
+    mode: u32,
+    owner: (u32, u32),
+) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+    match open_below(dir, path, flags) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        result => return result,
+    }
+    let mut at = open_below(dir, Path::new(""), flags)?;
+    for component in path.components() {
+        let Component::Normal(name) = component else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let name = Path::new(name);
+        at = match open_below(at.as_fd(), name, flags) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                make_dir(at.as_fd(), name, mode, owner)?;
+                open_below(at.as_fd(), name, flags)?
+            }
+            result => result?,
+        };
+    }
+    Ok(at)
+}
+
+/// Makes one directory with exactly this mode and owner; one that exists is an error.
+pub(crate) fn make_dir(
+    dir: BorrowedFd<'_>,
+    name: &Path,
+    mode: u32,
+    owner: (u32, u32),
+) -> io::Result<()> {
+    mkdirat(dir, name, Mode::from_bits_truncate(mode))?;
+    chown_at(dir, name, owner)
+}
+
+/// Gives a file to a user, without following a symlink.
+pub(crate) fn chown_at(dir: BorrowedFd<'_>, name: &Path, owner: (u32, u32)) -> io::Result<()> {
+    let (uid, gid) = (Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1)));
+    Ok(fchownat(dir, name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)?)
+}
+
+/// `fstat`.
+pub(crate) fn stat(fd: BorrowedFd<'_>) -> io::Result<FileStat> {
+    Ok(fstat(fd)?)
+}
+
+/// A sealed file in memory: nobody, root included, changes it any more.
+pub(crate) fn sealed(name: &str, bytes: &[u8], executable: bool) -> io::Result<OwnedFd> {
+    use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+    // MFD_NOEXEC_SEAL and MFD_EXEC say it outright; kernels before 6.3 know neither.
+    let word = MFdFlags::from_bits_retain(if executable { 0x10 } else { 0x8 });
+    let base = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let name = CString::new(name)?;
+    let fd = match memfd_create(name.as_c_str(), base | word) {
+        Err(nix::Error::EINVAL) => memfd_create(name.as_c_str(), base)?,
+        result => result?,
+    };
+    let mut file = std::fs::File::from(fd);
+    file.write_all(bytes)?;
+    let seals = SealFlag::F_SEAL_SEAL
+        | SealFlag::F_SEAL_SHRINK
+        | SealFlag::F_SEAL_GROW
+        | SealFlag::F_SEAL_WRITE;
+    fcntl(file.as_fd(), FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(file.into())
+}

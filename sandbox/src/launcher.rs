@@ -1,0 +1,191 @@
+//! The launcher: gives up every right once, tests the walls from inside, then starts what the
+//! shim orders.
+//!
+//! ```text
+//! forked by init → closed (uid, capabilities, Landlock, seccomp) → tested → serving → ended
+//! ```
+//!
+//! Every process of the agent descends from it, so that all are in one Landlock domain and may
+//! signal each other. It holds no descriptor of what it started. It ends when the shim does.
+
+mod confine;
+mod start;
+mod watch;
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid;
+
+use crate::fail::{Context, failure};
+use crate::init::{Inherited, InitConfig};
+use crate::launch::{Leaf, Order, PACKET_BYTES_MAX, Report};
+use crate::packet::{self, Packet, Received};
+use crate::protocol::{Failure, FailureKind};
+use crate::spawn::Status;
+use crate::spec::ProbeReport;
+use crate::sys;
+use watch::Watcher;
+
+/// Runs until the shim ends. Gives the exit code.
+pub(crate) fn run(config: &InitConfig, inherited: Inherited) -> i32 {
+    let Inherited { orders, status, leaves } = inherited;
+    match close_and_test(config, orders.as_fd(), status.as_fd()) {
+        Ok(()) => {}
+        Err(failed) => {
+            let told = packet::send(status.as_fd(), &Status::Failed(failed), &[]);
+            return i32::from(told.is_err()) + 1;
+        }
+    }
+    drop(status);
+    if packet::send(orders.as_fd(), &Report::Ready, &[]).is_err() {
+        return 0; // the shim is gone already
+    }
+    match Launcher::new(orders, leaves) {
+        Ok(mut launcher) => launcher.serve(),
+        Err(_) => 1,
+    }
+}
+
+fn close_and_test(
+    config: &InitConfig,
+    orders: BorrowedFd<'_>,
+    status: BorrowedFd<'_>,
+) -> Result<(), Failure> {
+    let landlock = confine::enter(config)?;
+    let expected = confine::expected(config, landlock.is_some(), [orders, status]);
+    let probes = confine::test(&expected)?;
+    let broken: Vec<&ProbeReport> = probes.iter().filter(|probe| !probe.held).collect();
+    if let Some(first) = broken.first() {
+        return Err(failure(
+            FailureKind::Unsupported,
+            "test the sandbox from inside",
+            format!(
+                "{} of {} probes failed; first: {}: {} gave {}",
+                broken.len(),
+                probes.len(),
+                first.layer,
+                first.tried,
+                first.saw
+            ),
+            "run `wsm doctor`; this is a defect of wsm or of the kernel's configuration",
+        ));
+    }
+    let tested = Status::Tested { landlock, probes };
+    packet::send(status, &tested, &[]).what(|| "report the self-test".into())
+}
+
+/// The serving launcher.
+#[derive(Debug)]
+struct Launcher {
+    orders: OwnedFd,
+    leaves: Vec<(Leaf, Vec<OwnedFd>)>,
+    signals: SignalFd,
+    running: HashMap<Pid, u64>,
+    watcher: Option<Watcher>,
+}
+
+impl Launcher {
+    fn new(orders: OwnedFd, leaves: Vec<(Leaf, Vec<OwnedFd>)>) -> nix::Result<Launcher> {
+        let mut mask = SigSet::empty();
+        mask.add(Signal::SIGCHLD);
+        mask.thread_block()?;
+        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+        let signals = SignalFd::with_flags(&mask, flags)?;
+        Ok(Launcher { orders, leaves, signals, running: HashMap::new(), watcher: None })
+    }
+
+    fn serve(&mut self) -> i32 {
+        loop {
+            let timeout = self.watcher.as_ref().and_then(Watcher::due_in);
+            let mut fds = vec![
+                PollFd::new(self.orders.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            ];
+            if let Some(watcher) = &self.watcher {
+                fds.push(PollFd::new(watcher.as_fd(), PollFlags::POLLIN));
+            }
+            let timeout = timeout.map_or(PollTimeout::NONE, |left| {
+                PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO)
+            });
+            match poll(&mut fds, timeout) {
+                Ok(_) | Err(nix::Error::EINTR) => {}
+                Err(_) => return 1,
+            }
+            let ordered = fds[0].any().unwrap_or(true);
+            drop(fds);
+            while let Ok(Some(_)) = self.signals.read_signal() {}
+            if self.reap().is_err() || self.report_changes().is_err() {
+                return 0; // the shim is gone
+            }
+            if !ordered {
+                continue;
+            }
+            match packet::receive(self.orders.as_fd(), PACKET_BYTES_MAX) {
+                Ok(Received::Packet(packet)) => {
+                    if self.obey(packet).is_err() {
+                        return 0;
+                    }
+                }
+                Ok(Received::Nothing) => {}
+                Ok(Received::End) | Err(_) => return 0,
+            }
+        }
+    }
+
+    fn reap(&mut self) -> std::io::Result<()> {
+        loop {
+            let Ok(Some((pid, status))) = sys::reap() else {
+                return Ok(());
+            };
+            if let Some(id) = self.running.remove(&pid) {
+                self.say(&Report::Exited { id, status })?;
+            }
+        }
+    }
+
+    fn report_changes(&mut self) -> std::io::Result<()> {
+        let changed = self.watcher.as_mut().is_some_and(Watcher::changed);
+        if changed { self.say(&Report::Changed) } else { Ok(()) }
+    }
+
+    fn say(&self, report: &Report) -> std::io::Result<()> {
+        packet::send(self.orders.as_fd(), report, &[])
+    }
+
+    fn obey(&mut self, packet: Packet) -> std::io::Result<()> {
+        // The shim is ours but parses hostile bytes: an order that can't be read ends it all.
+        match serde_json::from_slice(&packet.bytes)? {
+            Order::Start { id, command, stdio } => {
+                match start::start(&command, stdio, packet.fds, &self.leaves) {
+                    Ok(started) => {
+                        self.running.insert(started.pid, id);
+                        let report = Report::Started { id, pid: started.pid.as_raw() };
+                        let master: Vec<_> = started.master.iter().map(AsFd::as_fd).collect();
+                        packet::send(self.orders.as_fd(), &report, &master)
+                    }
+                    Err(failed) => {
+                        let (what, errno) = (failed.what, failed.errno);
+                        self.say(&Report::Failed { id, what, errno })
+                    }
+                }
+            }
+            Order::Signal { id, signal, group } => {
+                let found = self.running.iter().find(|(_, running)| **running == id);
+                if let Some((pid, _)) = found {
+                    let to = if group { Pid::from_raw(-pid.as_raw()) } else { *pid };
+                    // What can't be signalled (another user's) is none of the agent's own.
+                    sys::kill(to, signal).unwrap_or(());
+                }
+                Ok(())
+            }
+            Order::Watch { directories } => {
+                self.watcher = Watcher::new(directories).ok();
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Giving up every right, in an order in which no later step needs an earlier one.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::{Gid, Uid, chdir, getcwd, getresgid, getresuid, setgroups, setresgid, setresuid};
+
+use crate::fail::{Context, failure};
+use crate::init::InitConfig;
+use crate::landlock::{self, LandlockStatus};
+use crate::packet;
+use crate::protocol::{Failure, FailureKind};
+use crate::seccomp;
+use crate::selftest;
+use crate::spec::{INSIDE_ID, ProbeReport};
+use crate::sys::{self, Fork};
+
+/// Open files of one process: what databases and bundlers ask for.
+const FILES_MAX: u64 = 65_536;
+/// Locked memory: enough for keys in password tools.
+const LOCKED_BYTES_MAX: u64 = 8 << 20;
+/// POSIX message queues of the agent's user.
+const QUEUE_BYTES_MAX: u64 = 1 << 20;
+/// Queued signals of the agent's user.
+const SIGNALS_MAX: u64 = 8192;
+/// Longest self-test: it takes about a millisecond.
+const TEST_PACKET_BYTES_MAX: usize = 160 * 1024;
+
+/// Closes the sandbox around this process. What Landlock took; `None` where it is not required
+/// and the kernel has none.
+pub(super) fn enter(config: &InitConfig) -> Result<Option<LandlockStatus>, Failure> {
+    let what = || "close the sandbox".to_owned();
+    prctl::set_name(c"wsm-launcher").what(what)?;
+    limit_resources()?;
+    sys::lock_securebits().what(|| "lock the secure bits".into())?;
+    sys::clear_bounding_set().what(|| "clear the bounding set".into())?;
+    become_agent()?;
+    sys::clear_capabilities().what(|| "clear the capabilities".into())?;
+    check_rights()?;
+    prctl::set_dumpable(false).what(what)?;
+    chdir("/").what(what)?;
+    let cwd = getcwd().what(what)?;
+    if !cwd.starts_with("/") {
+        let why = format!("the working directory is {}", cwd.display());
+        return Err(failure(FailureKind::Failed, what(), why, ""));
+    }
+    prctl::set_no_new_privs().what(what)?;
+    let landlock = match landlock::enforce(&config.rules, config.landlock_required) {
+        Ok(status) => (status.abi > 0).then_some(status),
+        Err(error) => return Err(landlock_failure(&error)),
+    };
+    let program = seccomp::program(&seccomp::Options { debug: config.debug });
+    sys::load_seccomp(&program).what(|| "load the seccomp filter".into())?;
+    Ok(landlock)
+}
+
+fn landlock_failure(error: &landlock::LandlockError) -> Failure {
+    let kind = match error {
+        landlock::LandlockError::TooOld { .. } => FailureKind::Unsupported,
+        _ => FailureKind::Failed,
+    };
+    let cause = std::error::Error::source(error).map_or_else(String::new, ToString::to_string);
+    let hint = "set `landlock = \"best-effort\"` in the template to go without, or boot a newer kernel";
+    failure(kind, error.to_string(), cause, hint)
+}
+
+fn limit_resources() -> Result<(), Failure> {
+    // A core limit of 1, not 0: only that keeps a piped core_pattern helper of the host from
+    // reading the agent's memory.
+    for (resource, most) in [
+        (Resource::RLIMIT_CORE, 1),
+        (Resource::RLIMIT_NOFILE, FILES_MAX),
+        (Resource::RLIMIT_MEMLOCK, LOCKED_BYTES_MAX),
+        (Resource::RLIMIT_MSGQUEUE, QUEUE_BYTES_MAX),
+        (Resource::RLIMIT_SIGPENDING, SIGNALS_MAX),
+        (Resource::RLIMIT_RTPRIO, 0),
+    ] {
+        let what = || format!("set {resource:?}");
+        let (_, hard) = getrlimit(resource).what(what)?;
+        let most = most.min(hard);
+        setrlimit(resource, most, most).what(what)?;
+    }
+    let (_, hard) = getrlimit(Resource::RLIMIT_NPROC).what(|| "read RLIMIT_NPROC".into())?;
+    // Tasks are counted by the control group; a smaller soft limit would only confuse.
+    setrlimit(Resource::RLIMIT_NPROC, hard, hard).what(|| "set RLIMIT_NPROC".into())
+}
+
+fn become_agent() -> Result<(), Failure> {
+    let what = || "become the agent's user".to_owned();
+    let (uid, gid) = (Uid::from_raw(INSIDE_ID), Gid::from_raw(INSIDE_ID));
+    setgroups(&[]).what(what)?;
+    setresgid(gid, gid, gid).what(what)?;
+    setresuid(uid, uid, uid).what(what)
+}
+
+/// Reads back what was given up: a step that silently did nothing must not pass.
+fn check_rights() -> Result<(), Failure> {
+    let what = || "check the dropped rights".to_owned();
+    let uids = getresuid().what(what)?;
+    let gids = getresgid().what(what)?;
+    let own_uid = [uids.real, uids.effective, uids.saved].iter().all(|id| id.as_raw() == INSIDE_ID);
+    let own_gid = [gids.real, gids.effective, gids.saved].iter().all(|id| id.as_raw() == INSIDE_ID);
+    let sets = [
+        caps::CapSet::Effective,
+        caps::CapSet::Permitted,
+        caps::CapSet::Inheritable,
+        caps::CapSet::Bounding,
+        caps::CapSet::Ambient,
+    ];
+    let mut none_left = true;
+    for set in sets {
+        let held = caps::read(None, set).map_err(std::io::Error::other).what(what)?;
+        none_left &= held.is_empty();
+    }
+    if own_uid && own_gid && none_left {
+        return Ok(());
+    }
+    let why = format!("uid {own_uid}, gid {own_gid}, no capabilities {none_left}");
+    Err(failure(FailureKind::Failed, what(), why, ""))
+}
+
+/// What the self-test shall find.
+pub(super) fn expected(
+    config: &InitConfig,
+    landlock: bool,
+    known: [BorrowedFd<'_>; 2],
+) -> selftest::Context {
+    let mut fds: Vec<i32> = config.descriptors().collect();
+    fds.extend(known.map(|fd| fd.as_raw_fd()));
+    selftest::Context {
+        uid: INSIDE_ID,
+        debug: config.debug,
+        landlock,
+        canaries: config.canaries.clone(),
+        unruled: None,
+        abstract_name: None,
+        fds,
+        interfaces: vec!["lo".into()],
+    }
+}
+
+/// Runs the self-test in a child, which has exactly the rights of everything that comes later.
+pub(super) fn test(expected: &selftest::Context) -> Result<Vec<ProbeReport>, Failure> {
+    let what = || "test the sandbox from inside".to_owned();
+    let (here, there) = packet::pair().what(what)?;
+    let mut expected = expected.clone();
+    expected.fds.extend([here.as_raw_fd(), there.as_raw_fd()]);
+    let child = match sys::fork().what(what)? {
+        Fork::Child => {
+            let probes = selftest::run(&expected);
+            let told = packet::send(there.as_fd(), &probes, &[]);
+            sys::exit_now(i32::from(told.is_err()));
+        }
+        Fork::Parent(child) => child,
+    };
+    drop(there);
+    let received = packet::receive(here.as_fd(), TEST_PACKET_BYTES_MAX).what(what)?;
+    let status = nix::sys::wait::waitpid(child, None).what(what)?;
+    match received {
+        packet::Received::Packet(packet) => {
+            serde_json::from_slice(&packet.bytes).map_err(std::io::Error::from).what(what)
+        }
+        _ => Err(failure(
+            FailureKind::Unsupported,
+            what(),
+            format!("the test died: {status:?}"),
+            "this is a defect of wsm or of the kernel's configuration: `wsm doctor`",
+        )),
+    }
+}

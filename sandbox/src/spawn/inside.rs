@@ -1,0 +1,182 @@
+//! The child in its new namespaces: the last mounts, the user namespace, and the exec of init.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Gid, Uid, fexecve, setgroups, sethostname, setresgid, setresuid, setsid};
+
+use super::outside::{Stage, keep};
+use super::{Job, Leaves, Status, join};
+use crate::apply::new_mount;
+use crate::fail::{self, Context};
+use crate::files;
+use crate::init::InitConfig;
+use crate::launch::Leaf;
+use crate::packet;
+use crate::protocol::Failure;
+use crate::sys::{self, attr};
+use crate::userns::Range;
+
+/// Files of /proc that speak of the whole host, hidden behind `/dev/null`.
+const HIDDEN_FILES: [&str; 10] = [
+    "kcore",
+    "keys",
+    "key-users",
+    "kmsg",
+    "timer_list",
+    "sched_debug",
+    "latency_stats",
+    "sysrq-trigger",
+    "interrupts",
+    "cmdline",
+];
+
+/// Directories of /proc that steer the whole host: visible, read-only.
+const READ_ONLY: [&str; 4] = ["sys", "bus", "fs", "irq"];
+
+/// Directories of /proc hidden behind an empty file system.
+const HIDDEN_DIRS: [&str; 3] = ["acpi", "scsi", "driver"];
+
+/// How eagerly the agent is killed when the host runs out of memory: before everybody else.
+const OOM_SCORE: &str = "500";
+
+/// Descriptor number of init's configuration.
+pub(crate) const CONFIG_FD: i32 = 3;
+
+/// Becomes init, or tells the broker why not and ends.
+pub(super) fn enter(
+    job: &Job,
+    config: &InitConfig,
+    leaves: &Leaves,
+    stage: &Stage,
+    status: BorrowedFd<'_>,
+    range: Range,
+) -> ! {
+    let failed = match become_init(job, config, leaves, stage, range) {
+        Err(failed) => failed,
+        Ok(never) => match never {},
+    };
+    let told = packet::send(status, &Status::Failed(failed), &[]);
+    sys::exit_now(i32::from(told.is_err()) + 1)
+}
+
+fn become_init(
+    job: &Job,
+    config: &InitConfig,
+    leaves: &Leaves,
+    stage: &Stage,
+    range: Range,
+) -> Result<std::convert::Infallible, Failure> {
+    prctl::set_pdeathsig(Signal::SIGKILL).what(|| "tie init to the spawner".into())?;
+    for (_, fds) in leaves.iter().filter(|(leaf, _)| *leaf == Leaf::Agent) {
+        join(fds).what(|| "join the agent's control group".into())?;
+    }
+    unshare(CloneFlags::CLONE_NEWCGROUP).what(|| "unshare the cgroup namespace".into())?;
+    setsid().what(|| "start a session".into())?;
+    umask(Mode::from_bits_truncate(0o022));
+    sethostname(&job.plan.hostname).what(|| "set the host name".into())?;
+    sys::join_session_keyring().what(|| "join a fresh session keyring".into())?;
+    mount_proc(stage.root.as_fd(), range)?;
+    std::fs::write("/proc/self/oom_score_adj", OOM_SCORE).what(|| "set the OOM score".into())?;
+    fail::point("inside.proc")?;
+    let what = || "prepare init".to_owned();
+    let text = serde_json::to_vec(config).map_err(std::io::Error::from).what(what)?;
+    let text = files::sealed("wsm-init-config", &text, false).what(what)?;
+    let null = open_null(stage.root.as_fd()).what(what)?;
+    setns(&stage.userns, CloneFlags::CLONE_NEWUSER).what(|| "enter the user namespace".into())?;
+    let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
+    setgroups(&[]).what(what)?;
+    setresgid(gid, gid, gid).what(what)?;
+    setresuid(uid, uid, uid).what(what)?;
+    fail::point("inside.user")?;
+    let program = above_config(&job.init_program).what(what)?;
+    sys::cloexec_from(3).what(what)?;
+    for to in 0..3 {
+        sys::dup_to(null.as_fd(), to).what(what)?;
+    }
+    for fd in config.descriptors() {
+        keep_number(fd).what(what)?;
+    }
+    hand_config(&text).what(what)?;
+    let environment: [&CStr; 0] = [];
+    fexecve(&program, &[c"init"], &environment).what(|| "exec init".into())
+}
+
+/// A copy of a descriptor that can't be in the way of the configuration's number.
+fn above_config(fd: &OwnedFd) -> nix::Result<OwnedFd> {
+    use nix::fcntl::{FcntlArg, fcntl};
+    Ok(sys::own(fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(CONFIG_FD + 1))?))
+}
+
+/// Puts the configuration at its number. Nothing that init keeps is there: the broker has had
+/// number 3 open since its start.
+fn hand_config(text: &OwnedFd) -> std::io::Result<()> {
+    if text.as_raw_fd() == CONFIG_FD {
+        return Ok(keep(text)?);
+    }
+    sys::dup_to(text.as_fd(), CONFIG_FD)
+}
+
+fn keep_number(fd: i32) -> std::io::Result<()> {
+    let fd = std::mem::ManuallyDrop::new(sys::inherit(fd)?);
+    Ok(keep(&fd)?)
+}
+
+fn open_null(root: BorrowedFd<'_>) -> std::io::Result<OwnedFd> {
+    files::open_below(root, Path::new("dev/null"), OFlag::O_RDWR)
+}
+
+/// A proc of the new pid namespace with what concerns the host hidden or read-only.
+fn mount_proc(root: BorrowedFd<'_>, range: Range) -> Result<(), Failure> {
+    let what = |name: &str| format!("mount /proc/{name}");
+    let flags = attr::NOSUID | attr::NODEV | attr::NOEXEC;
+    let options = [(c"hidepid", "invisible".to_owned())];
+    let proc = new_mount(c"proc", &options, flags).what(|| what(""))?;
+    let place = files::open_below(root, Path::new("proc"), OFlag::O_PATH).what(|| what(""))?;
+    sys::move_mount(proc.as_fd(), place.as_fd()).what(|| what(""))?;
+    for name in READ_ONLY {
+        if let Some(dir) = part(proc.as_fd(), name).what(|| what(name))? {
+            let copy = sys::open_tree(dir.as_fd(), c"", false).what(|| what(name))?;
+            sys::mount_setattr(copy.as_fd(), false, attr::RDONLY, None).what(|| what(name))?;
+            sys::move_mount(copy.as_fd(), dir.as_fd()).what(|| what(name))?;
+        }
+    }
+    let null = files::open_below(root, Path::new("dev/null"), OFlag::O_PATH)
+        .what(|| "open /dev/null".into())?;
+    for name in HIDDEN_FILES {
+        if let Some(file) = part(proc.as_fd(), name).what(|| what(name))? {
+            let copy = sys::open_tree(null.as_fd(), c"", false).what(|| what(name))?;
+            sys::mount_setattr(copy.as_fd(), false, attr::NOEXEC, None).what(|| what(name))?;
+            sys::move_mount(copy.as_fd(), file.as_fd()).what(|| what(name))?;
+        }
+    }
+    let root_id = range.root().to_string();
+    for name in HIDDEN_DIRS {
+        if let Some(dir) = part(proc.as_fd(), name).what(|| what(name))? {
+            let options = [
+                (c"size", "4096".to_owned()),
+                (c"nr_inodes", "2".to_owned()),
+                (c"mode", "555".to_owned()),
+                (c"uid", root_id.clone()),
+            ];
+            let empty = new_mount(c"tmpfs", &options, flags | attr::RDONLY).what(|| what(name))?;
+            sys::move_mount(empty.as_fd(), dir.as_fd()).what(|| what(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// A part of /proc, if this kernel has it.
+fn part(proc: BorrowedFd<'_>, name: &str) -> std::io::Result<Option<OwnedFd>> {
+    match files::open_below(proc, Path::new(name), OFlag::O_PATH) {
+        Ok(fd) => Ok(Some(fd)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
