@@ -226,6 +226,16 @@ impl Instance {
         serde_json::from_value(listed.json()).unwrap_or_else(|why| panic!("{why}: {listed}"))
     }
 
+    /// Puts a template into the host's layer.
+    ///
+    /// # Panics
+    /// If the configuration directory can't be written.
+    pub fn host_template(&self, name: &str, text: &str) {
+        let directory = self.dir().join("etc/templates");
+        fs::create_dir_all(&directory).expect("root writes");
+        fs::write(directory.join(format!("{name}.toml")), text).expect("root writes");
+    }
+
     /// Waits until the agent is in one of these states.
     pub fn wait_state(&self, name: &str, states: &str) -> Agent {
         let waited = self.wsm(&["wait", name, "--until", states, "--timeout", "30s"]);

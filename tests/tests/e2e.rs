@@ -1,1 +1,26 @@
-//! stories
+//! Stories, told through the command line of a real instance (root, real kernel, real git).
+
+#[path = "e2e/alone.rs"]
+mod alone;
+#[path = "e2e/attacks.rs"]
+mod attacks;
+#[path = "e2e/builtins.rs"]
+mod builtins;
+#[path = "e2e/git.rs"]
+mod git;
+#[path = "e2e/lifecycle.rs"]
+mod lifecycle;
+#[path = "e2e/people.rs"]
+mod people;
+#[path = "e2e/recovery.rs"]
+mod recovery;
+#[path = "e2e/refusals.rs"]
+mod refusals;
+#[path = "e2e/review.rs"]
+mod review;
+#[path = "e2e/sandbox.rs"]
+mod sandbox;
+#[path = "e2e/services.rs"]
+mod services;
+#[path = "e2e/terminals.rs"]
+mod terminals;

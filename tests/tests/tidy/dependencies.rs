@@ -16,7 +16,8 @@ const INTERNAL: [(&str, &[&str]); 8] = [
         "wsm-daemon",
         &["wsm-api", "wsm-template", "wsm-sandbox", "wsm-terminal"],
     ),
-    ("wsm-web", &["wsm-api", "wsm-daemon"]),
+    // The WebSocket edge re-frames what the shim says: contracts only (ADR 0002).
+    ("wsm-web", &["wsm-api", "wsm-daemon", "wsm-terminal"]),
     (
         "wsm",
         &[

@@ -1,0 +1,135 @@
+//! Real accounts: whose agent, whose files, and where the instance may lie.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use wsm_tests::instance::Instance;
+use wsm_tests::persona::Persona;
+use wsm_tests::repo::Repo;
+use wsm_tests::wait;
+
+#[test]
+fn files_belong_to_the_account_in_both_views() {
+    let wsm = Instance::start();
+    let ann = Persona::new("ann");
+    let repo = Repo::small(&ann, "project");
+    let agent = wsm.new_agent_as(&ann, &repo, "shell", "anns");
+    assert_eq!(agent.owner, ann.name());
+    let inside = wsm.wsm_as(
+        &ann,
+        &[
+            "exec",
+            "anns",
+            "--",
+            "sh",
+            "-c",
+            "echo x >x && stat -c %u x",
+        ],
+    );
+    assert_eq!(inside.ok().text(), "1000");
+    let outside = std::fs::metadata(Path::new(&agent.workspace).join("x")).expect("it was written");
+    assert_eq!((outside.uid(), outside.gid()), (ann.uid(), ann.gid()));
+
+    let commit = "git add x && git commit -q -m x && git rev-parse HEAD";
+    let made = wsm
+        .wsm_as(&ann, &["exec", "anns", "--", "sh", "-c", commit])
+        .ok();
+    wait::until_true("the commit", || repo.commit_of("wsm/anns") == made.text());
+    let tree = Path::new(&agent.workspace);
+    assert_eq!(
+        repo.git_in(tree, &["status", "--porcelain"]).ok().stdout,
+        ""
+    );
+    wsm.wsm_as(&ann, &["merge", "anns"]).ok();
+    let foreign = format!(
+        "find {} -not -user {} | head",
+        repo.path().display(),
+        ann.name()
+    );
+    let mut find = std::process::Command::new("sh");
+    find.args(["-c", &foreign]);
+    assert_eq!(
+        wsm_tests::cli::run(find, b"").ok().stdout,
+        "",
+        "files of somebody else"
+    );
+}
+
+#[test]
+fn strangers_are_kept_out() {
+    let wsm = Instance::start();
+    let ann = Persona::new("ann");
+    let bob = Persona::new("bob");
+    let repo = Repo::small(&ann, "project");
+    let agent = wsm.new_agent_as(&ann, &repo, "shell", "anns");
+
+    for args in [
+        &["exec", "anns", "--", "true"][..],
+        &["send", "anns", "hello"],
+        &["stop", "anns"],
+        &["rm", "anns"],
+        &["merge", "anns"],
+        &["capture", "anns"],
+    ] {
+        let refused = wsm.wsm_as(&bob, args);
+        assert!(matches!(refused.code, 3 | 4 | 125), "{refused}");
+    }
+    let mut look = bob.command("ls");
+    look.arg(&agent.workspace);
+    assert_ne!(
+        wsm_tests::cli::run(look, b"").code,
+        0,
+        "the workspace is open to the account alone"
+    );
+
+    let path = repo.path().to_string_lossy();
+    let args = [
+        "new",
+        &path,
+        "--template",
+        "shell",
+        "--name",
+        "bobs",
+        "--detach",
+        "--no-input",
+    ];
+    let refused = wsm.wsm_as(&bob, &args);
+    assert!(
+        matches!(refused.code, 2 | 3),
+        "a repository that bob can't read: {refused}"
+    );
+    assert!(wsm.find("bobs").is_none());
+}
+
+#[test]
+fn instance_below_a_private_home() {
+    let wsm = Instance::start_private();
+    let repo = Repo::small(wsm.root(), "project");
+    let agent = wsm.new_agent(&repo, "shell", "hidden");
+    assert!(agent.workspace.starts_with("/root/"), "{agent:?}");
+    wsm.inside("hidden", "echo x >x && git add x && git commit -q -m x")
+        .ok();
+    let inside = wsm.inside("hidden", "git rev-parse HEAD").ok();
+    wait::until_true("the commit", || {
+        repo.commit_of("wsm/hidden") == inside.text()
+    });
+    let peek = wsm.inside("hidden", "ls /root");
+    assert!(
+        !peek.stdout.contains(".bash"),
+        "root's home is not there: {peek}"
+    );
+    assert_eq!(wsm.end(), Vec::<String>::new());
+}
+
+#[test]
+fn two_instances_do_not_know_each_other() {
+    let one = Instance::start();
+    let two = Instance::start();
+    let repo = Repo::small(one.root(), "project");
+    one.new_agent(&repo, "shell", "same");
+    assert!(two.list().is_empty());
+    let other = Repo::small(two.root(), "project");
+    two.new_agent(&other, "shell", "same");
+    drop(two);
+    one.inside("same", "true").ok();
+}

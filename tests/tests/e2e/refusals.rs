@@ -1,0 +1,216 @@
+//! Bad inputs: each is refused in words, with its exit code, and leaves nothing behind.
+
+use wsm_tests::instance::Instance;
+use wsm_tests::repo::Repo;
+
+/// What exists of the instance on disk, to compare before and after.
+fn files(wsm: &Instance) -> Vec<String> {
+    let mut find = std::process::Command::new("find");
+    find.arg(wsm.dir().join("state"))
+        .args(["-mindepth", "2", "-not", "-path", "*/daemon/*"]);
+    let found = wsm_tests::cli::run(find, b"").ok();
+    let mut lines: Vec<_> = found.stdout.lines().map(str::to_owned).collect();
+    lines.retain(|line| !line.contains("/broker"));
+    lines.sort();
+    lines
+}
+
+#[test]
+fn table_of_bad_requests() {
+    let wsm = Instance::start();
+    let good = Repo::small(wsm.root(), "good");
+    let good = good.path().to_string_lossy().into_owned();
+    let unborn = Repo::unborn(wsm.root(), "unborn")
+        .path()
+        .to_string_lossy()
+        .into_owned();
+    let bare = Repo::bare(wsm.root(), "bare")
+        .path()
+        .to_string_lossy()
+        .into_owned();
+    let nothing = Repo::nothing(wsm.root(), "nothing")
+        .path()
+        .to_string_lossy()
+        .into_owned();
+    wsm.host_template(
+        "bad",
+        "schema = 1\nname = \"bad\"\ncolour = 1\n[agent]\nkind = 7\n",
+    );
+    wsm.host_template(
+        "wide",
+        "schema = 1\nname = \"wide\"\ndescription = \"x\"\n[network]\negress = \"open\"\n",
+    );
+    wsm.host_template(
+        "absent",
+        "schema = 1\nname = \"absent\"\ndescription = \"x\"\n[agent]\nkind = \"command\"\ncommand = [\"no-such-program\"]\n",
+    );
+
+    let before = files(&wsm);
+    let name = ["--name", "x", "--detach", "--no-input"];
+    // repository, more arguments, exit code, what it says
+    let table: &[(&str, &[&str], i32, &str)] = &[
+        (
+            &nothing,
+            &["--template", "shell"],
+            2,
+            "not in a git repository",
+        ),
+        (
+            "/no/such/place",
+            &["--template", "shell"],
+            2,
+            "/no/such/place",
+        ),
+        (&bare, &["--template", "shell"], 2, "bare"),
+        (&unborn, &["--template", "shell"], 2, "commit"),
+        (&good, &["--template", "no-such"], 4, "no-such"),
+        (&good, &["--template", "../../etc/passwd"], 2, "template"),
+        (&good, &["--template", "bad"], 2, "colour"),
+        (&good, &["--template", "wide"], 2, "not available yet"),
+        (
+            &good,
+            &["--template", "shell", "--base", "no-such-ref"],
+            2,
+            "no-such-ref",
+        ),
+        (&good, &["--template", "shell", "--set", "x=1"], 2, "x"),
+        (
+            &good,
+            &["--template", "shell", "--set", "novalue"],
+            2,
+            "novalue",
+        ),
+        (
+            &good,
+            &["--template", "shell", "--colour", "mauve"],
+            2,
+            "--colour",
+        ),
+    ];
+    for (repo, more, code, says) in table {
+        let args: Vec<_> = ["new", repo]
+            .iter()
+            .chain(*more)
+            .chain(&name)
+            .copied()
+            .collect();
+        let _ = wsm.wsm(&args).fails(*code).says(says);
+    }
+    for bad in [
+        "-x",
+        "x--y",
+        "UPPER",
+        "a/b",
+        "..",
+        "",
+        "x y",
+        &"x".repeat(41),
+        "x\u{7}y",
+    ] {
+        let flag = format!("--name={bad}");
+        let refused = wsm
+            .wsm(&["new", &good, "--template", "shell", &flag, "--detach"])
+            .fails(2);
+        assert!(
+            !refused.stderr.contains('\u{7}'),
+            "control characters come out: {refused:?}"
+        );
+    }
+    assert!(wsm.list().is_empty(), "{:?}", wsm.list());
+    assert_eq!(files(&wsm), before, "something was left behind");
+
+    let missing = wsm.wsm(&[
+        "new",
+        &good,
+        "--template",
+        "absent",
+        "--name",
+        "gone",
+        "--detach",
+    ]);
+    wsm.remember_agents();
+    let _ = missing.fails(1).says("no-such-program");
+}
+
+#[test]
+fn no_such_agent_is_code_four_everywhere() {
+    let wsm = Instance::start();
+    for args in [
+        &["show", "nobody"][..],
+        &["stop", "nobody"],
+        &["start", "nobody"],
+        &["rm", "nobody"],
+        &["restore", "nobody"],
+        &["diff", "nobody"],
+        &["merge", "nobody"],
+        &["capture", "nobody"],
+        &["logs", "nobody"],
+        &["explain", "nobody"],
+        &["wait", "nobody", "--until", "stopped"],
+        &["attach", "nobody"],
+        &["ports", "nobody"],
+    ] {
+        let refused = wsm.wsm(args).fails(4);
+        assert!(refused.stdout.is_empty(), "{refused}");
+    }
+}
+
+#[test]
+fn usage_errors_are_code_two() {
+    let wsm = Instance::start();
+    for args in [
+        &["frobnicate"][..],
+        &["ls", "--nope"],
+        &["wait", "x", "--until", "happy"],
+        &["exec"],
+    ] {
+        let _ = wsm.wsm(args).fails(2);
+    }
+}
+
+#[test]
+fn json_errors_are_documents() {
+    let wsm = Instance::start();
+    let refused = wsm.wsm(&["show", "nobody", "--json"]).fails(4);
+    let problem: serde_json::Value = serde_json::from_str(&refused.stderr).expect("a document");
+    assert_eq!(problem["code"], "not-found");
+    assert!(
+        problem["message"]
+            .as_str()
+            .is_some_and(|m| m.contains("nobody"))
+    );
+}
+
+#[test]
+fn full_disk_is_told_and_leaves_nothing() {
+    let wsm = Instance::start();
+    let repo = Repo::large(wsm.root(), "large", 3000);
+    let workspaces = wsm.dir().join("state/workspaces");
+    std::fs::create_dir_all(&workspaces).expect("root writes");
+    // 3,000 files need 3,000 inodes; this file system has 500.
+    let mut mount = std::process::Command::new("mount");
+    mount
+        .args(["-t", "tmpfs", "-o", "nr_inodes=500,mode=711", "none"])
+        .arg(&workspaces);
+    wsm_tests::cli::run(mount, b"").ok();
+    let path = repo.path().to_string_lossy();
+    let args = [
+        "new",
+        &path,
+        "--template",
+        "shell",
+        "--name",
+        "big",
+        "--detach",
+        "--no-input",
+    ];
+    let failed = wsm.wsm(&args);
+    wsm.remember_agents();
+    let mut umount = std::process::Command::new("umount");
+    umount.arg("--lazy").arg(&workspaces);
+    wsm_tests::cli::run(umount, b"").ok();
+    let _ = failed.fails(1).says("space");
+    assert_eq!(repo.commit_of("wsm/big"), "", "the branch is gone again");
+    let worktrees = repo.git(&["worktree", "list"]).ok().stdout;
+    assert_eq!(worktrees.lines().count(), 1, "{worktrees}");
+}

@@ -1,0 +1,138 @@
+//! The work comes back: diff, merge, apply; and removal never loses any of it.
+
+use std::path::Path;
+
+use wsm_tests::instance::Instance;
+use wsm_tests::repo::Repo;
+use wsm_tests::wait;
+
+/// Commits inside and waits until the host has it.
+fn commit_inside(wsm: &Instance, repo: &Repo<'_>, agent: &str, file: &str, text: &str) -> String {
+    let before = repo.commit_of(&format!("wsm/{agent}"));
+    let script = format!("printf '{text}' >{file} && git add -A && git commit -q -m 'add {file}'");
+    wsm.inside(agent, &script).ok();
+    let look = || Some(repo.commit_of(&format!("wsm/{agent}"))).filter(|now| *now != before);
+    wait::until("the commit to arrive", wait::PATIENCE, look, || wsm.log())
+}
+
+#[test]
+fn commits_come_back_by_merge() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    wsm.new_agent(&repo, "shell", "author");
+    let first = commit_inside(&wsm, &repo, "author", "one.txt", "1\n");
+    let second = commit_inside(&wsm, &repo, "author", "two.txt", "2\n");
+
+    let diff = wsm.wsm(&["diff", "author", "--json"]).ok().json();
+    assert_eq!(diff["commits"], 2, "{diff}");
+    assert!(wsm.wsm(&["diff", "author"]).ok().stdout.contains("two.txt"));
+
+    let merged = wsm.wsm(&["merge", "author", "--json"]).ok().json();
+    assert_eq!(merged["commits"], 2, "{merged}");
+    assert_eq!(repo.commit_of("main"), second);
+    let log = repo.git(&["log", "--format=%H", "main"]).ok().stdout;
+    assert!(log.contains(&first), "both commits are kept: {log}");
+    assert_eq!(repo.read("two.txt"), "2\n");
+    assert_eq!(repo.git(&["status", "--porcelain"]).ok().stdout, "");
+    assert_eq!(repo.fsck(), "");
+    assert_eq!(
+        wsm.wsm(&["merge", "author", "--json"]).ok().json()["how"],
+        "nothing"
+    );
+}
+
+#[test]
+fn squash_makes_one_commit() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    wsm.new_agent(&repo, "shell", "author");
+    commit_inside(&wsm, &repo, "author", "one.txt", "1\n");
+    commit_inside(&wsm, &repo, "author", "two.txt", "2\n");
+    let before = repo.commit_of("main");
+    wsm.wsm(&["merge", "author", "--squash"]).ok();
+    assert_eq!(repo.commit_of("main~1"), before);
+    assert_eq!(repo.read("one.txt") + &repo.read("two.txt"), "1\n2\n");
+}
+
+#[test]
+fn conflicts_are_told_before_anything_changes() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    wsm.new_agent(&repo, "shell", "author");
+    commit_inside(&wsm, &repo, "author", "src/main.py", "theirs\n");
+    repo.write("src/main.py", "ours\n");
+    repo.commit("ours");
+    let before = repo.commit_of("main");
+    for verb in ["merge", "apply"] {
+        let _ = wsm.wsm(&[verb, "author"]).fails(1).says("src/main.py");
+        assert_eq!(repo.commit_of("main"), before);
+        assert_eq!(
+            repo.git(&["status", "--porcelain"]).ok().stdout,
+            "",
+            "after {verb}"
+        );
+        assert_eq!(repo.read("src/main.py"), "ours\n");
+    }
+}
+
+#[test]
+fn files_that_are_being_edited_are_not_overwritten() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    wsm.new_agent(&repo, "shell", "author");
+    commit_inside(&wsm, &repo, "author", "src/main.py", "theirs\n");
+    repo.write("src/main.py", "being edited\n");
+    let _ = wsm.wsm(&["merge", "author"]).fails(1).says("src/main.py");
+    assert_eq!(repo.read("src/main.py"), "being edited\n");
+}
+
+#[test]
+fn uncommitted_work_counts() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    wsm.new_agent(&repo, "shell", "author");
+    commit_inside(&wsm, &repo, "author", "done.txt", "done\n");
+    wsm.inside("author", "echo half >half.txt; echo more >>README.md")
+        .ok();
+
+    let diff = wsm.wsm(&["diff", "author"]).ok().stdout;
+    for file in ["done.txt", "half.txt", "README.md"] {
+        assert!(diff.contains(file), "{diff}");
+    }
+    let _ = wsm.wsm(&["merge", "author"]).fails(1).says("uncommitted");
+
+    wsm.wsm(&["apply", "author"]).ok();
+    let staged = repo.git(&["diff", "--cached", "--name-only"]).ok().stdout;
+    assert_eq!(staged, "README.md\ndone.txt\nhalf.txt\n", "staged only");
+}
+
+#[test]
+fn removal_keeps_what_is_not_merged() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    let agent = wsm.new_agent(&repo, "shell", "author");
+    let commit = commit_inside(&wsm, &repo, "author", "kept.txt", "kept\n");
+    wsm.inside("author", "echo draft >draft.txt").ok();
+
+    let removed = wsm.wsm(&["rm", "author", "--json"]).ok().json();
+    assert_eq!(removed["agents"][0]["purged"], false, "{removed}");
+    assert_ne!(removed["agents"][0]["unmerged"], "", "{removed}");
+    assert_eq!(repo.commit_of("wsm/author"), commit);
+    assert!(Path::new(&agent.workspace).join("draft.txt").exists());
+
+    wsm.wsm(&["restore", "author"]).ok();
+    wsm.wsm(&["start", "author"]).ok();
+    wsm.wait_state("author", "working,idle");
+    wsm.inside("author", "cat kept.txt draft.txt").ok();
+
+    wsm.wsm(&["rm", "author"]).ok();
+    let kept = wsm.wsm(&["prune", "--no-input"]);
+    assert_eq!(
+        repo.commit_of("wsm/author"),
+        commit,
+        "prune loses no work: {kept}"
+    );
+    wsm.wsm(&["rm", "--purge", "author"]).ok();
+    assert!(!Path::new(&agent.workspace).exists());
+    assert_eq!(repo.fsck(), "");
+}

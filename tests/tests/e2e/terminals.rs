@@ -1,0 +1,221 @@
+//! Terminals that survive: attach, detach, resume, several viewers, exec, send, capture.
+
+use std::io::Write;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use wsm_tests::cli;
+use wsm_tests::instance::Instance;
+use wsm_tests::repo::Repo;
+use wsm_tests::term::Term;
+
+/// The default detach key, by tmux's name for it.
+const DETACH: &str = "C-\\";
+
+fn attach(wsm: &Instance, name: &str, cols: u16, rows: u16) -> Term {
+    Term::start(&wsm.command(wsm.root(), &["attach", name]), cols, rows)
+}
+
+#[test]
+fn detach_and_come_back_to_the_same_screen() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    wsm.new_agent(&repo, "shell", "seen");
+    let term = attach(&wsm, "seen", 80, 24);
+    term.wait_for("$");
+    term.line("echo once-$((6*7))");
+    term.wait_for("once-42");
+    term.press(DETACH);
+    assert_eq!(term.wait_end(), 0);
+    assert!(
+        term.screen().contains("attach seen"),
+        "it says how to come back: {}",
+        term.screen()
+    );
+
+    wsm.wsm(&["send", "seen", "echo while-$((40+4))-away"]).ok();
+    let screen = wsm.wait_screen("seen", "while-44-away");
+    assert!(screen.contains("once-42"), "{screen}");
+    let again = attach(&wsm, "seen", 80, 24);
+    let screen = again.wait_for("while-44-away");
+    assert!(screen.contains("once-42"), "{screen}");
+    again.line("echo third");
+    again.wait_for("\nthird");
+}
+
+#[test]
+fn two_viewers_see_the_same_and_the_window_follows_the_typist() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    wsm.new_agent(&repo, "shell", "shared");
+    let first = attach(&wsm, "shared", 80, 24);
+    first.wait_for("$");
+    let second = attach(&wsm, "shared", 100, 30);
+    second.wait_for("$");
+    second.line("stty size | tr ' ' x");
+    second.wait_for("30x100");
+    first.line("echo from-$((1+0))-the-first");
+    first.wait_for("from-1-the-first");
+    second.wait_for("from-1-the-first");
+    first.resize(90, 20);
+    first.line("clear; stty size | tr ' ' x");
+    first.wait_for("20x90");
+}
+
+#[test]
+fn full_screen_program_is_redrawn_on_attach() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    wsm.new_agent(&repo, "shell", "drawn");
+    let draw = r"printf '\033[?1049h\033[2J\033[5;10H\033[1;31mcorner\033[0m\033[10;20Hmiddle'; sleep 1000";
+    wsm.wsm(&["send", "drawn", draw]).ok();
+    wsm.wait_screen("drawn", "middle");
+    let term = attach(&wsm, "drawn", 80, 24);
+    let screen = term.wait_for("middle");
+    let rows: Vec<_> = screen.lines().collect();
+    assert_eq!(rows[4].find("corner"), Some(9), "{screen}");
+    assert_eq!(rows[9].find("middle"), Some(19), "{screen}");
+    term.press(DETACH);
+    assert_eq!(term.wait_end(), 0);
+}
+
+#[test]
+fn exec_passes_everything_through() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    wsm.new_agent(&repo, "shell", "tool");
+    assert_eq!(wsm.inside("tool", "exit 42").code, 42);
+    assert_eq!(wsm.inside("tool", "kill -TERM $$").code, 143);
+    assert_eq!(
+        wsm.wsm(&["exec", "tool", "--", "no-such-program"]).code,
+        127
+    );
+    let split = wsm.inside("tool", "echo out; echo err >&2").ok();
+    assert_eq!(
+        (split.stdout.as_str(), split.stderr.as_str()),
+        ("out\n", "err\n")
+    );
+
+    let bytes: Vec<u8> = (0..200_000_u32)
+        .map(|n| u8::try_from(n % 251).expect("small"))
+        .collect();
+    let summed = wsm
+        .wsm_with(&["exec", "tool", "--", "sha256sum"], &bytes)
+        .ok();
+    let mut here = std::process::Command::new("sha256sum");
+    here.stdin(Stdio::piped());
+    assert_eq!(summed.stdout, cli::run(here, &bytes).stdout);
+
+    let begun = Instant::now();
+    wsm.inside("tool", "sleep 30 & echo started").ok();
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "exec waits for the command, not its child"
+    );
+    wsm.inside("tool", "pgrep -x sleep").ok();
+    let _ = wsm.wsm(&["exec", "nobody", "--", "true"]).fails(125);
+}
+
+#[test]
+fn exec_streams() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    wsm.new_agent(&repo, "shell", "pipe");
+    let mut command = wsm.command(wsm.root(), &["exec", "pipe", "--", "head", "-n", "1"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("wsm starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(b"first\n").expect("it reads");
+    // head has what it wants; our end of the pipe stays open.
+    let output = child.wait_with_output().expect("our child");
+    assert_eq!(output.stdout, b"first\n");
+    drop(stdin);
+}
+
+#[test]
+fn shells_are_terminals_of_their_own() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    wsm.new_agent(&repo, "shell", "roomy");
+    let term = Term::start(&wsm.command(wsm.root(), &["shell", "roomy"]), 80, 24);
+    term.wait_for("$");
+    term.line("echo in-$((2*4))");
+    term.wait_for("in-8");
+    assert!(
+        !wsm.screen("roomy").contains("in-8"),
+        "main does not show it"
+    );
+    assert!(wsm.agent("roomy").terminals.len() >= 2);
+    term.line("exit");
+    assert_eq!(term.wait_end(), 0);
+}
+
+#[test]
+fn hostile_output_is_bounded_and_harmless() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    let agent = wsm.new_agent(&repo, "shell", "hostile");
+    let script = r#"python3 - <<'X'
+import sys
+w = sys.stdout.write
+w('\033]0;' + 'T' * 3000000 + '\007'); w('\033P' + 'q' * 3000000 + '\033\\')
+w('a' + '\u0301' * 2000000); w('\033[99999999b' * 1000); w('\033[22t' * 100000)
+w('\033[999999999;999999999H\033[99999S\033[8;9999;9999t\033[6n\033[c\033[21t')
+w('\033c')
+print('survived')
+X"#;
+    wsm.inside("hostile", &format!("cat >evil.sh <<'Y'\n{script}\nY"))
+        .ok();
+    wsm.wsm(&["send", "hostile", "clear; sh evil.sh"]).ok();
+    wsm.wait_screen("hostile", "survived");
+    let shim = host_shim(&agent.id);
+    assert!(
+        resident_kib(shim) < 32 * 1024,
+        "the shim holds {} KiB",
+        resident_kib(shim)
+    );
+    wsm.wsm(&["send", "hostile", "echo fine-$((3*3))"]).ok();
+    let screen = wsm.wait_screen("hostile", "fine-9");
+    assert!(
+        !screen.contains("[c"),
+        "an answer was typed into the shell: {screen}"
+    );
+}
+
+/// Pid of the agent's shim.
+fn host_shim(agent: &str) -> i32 {
+    let all = wsm_tests::host::processes_of(agent);
+    let shim = all.iter().find(|process| process.cgroup.contains("/shim"));
+    shim.unwrap_or_else(|| panic!("no shim among {all:?}")).pid
+}
+
+fn resident_kib(pid: i32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .expect("a live process");
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|kib| kib.parse().ok())
+        .expect("a number")
+}
+
+#[test]
+fn wait_times_out_with_its_own_code() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    wsm.new_agent(&repo, "shell", "steady");
+    let _ = wsm
+        .wsm(&["wait", "steady", "--until", "paused", "--timeout", "300ms"])
+        .fails(5);
+    wsm.wsm(&[
+        "wait",
+        "steady",
+        "--until",
+        "working,idle",
+        "--timeout",
+        "5s",
+    ])
+    .ok();
+}
