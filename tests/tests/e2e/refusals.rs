@@ -15,6 +15,22 @@ fn files(wsm: &Instance) -> Vec<String> {
     lines
 }
 
+/// Templates of the host that are wrong, each in its way.
+fn bad_templates(wsm: &Instance) {
+    wsm.host_template(
+        "bad",
+        "schema = 1\nname = \"bad\"\ncolour = 1\n[agent]\nkind = 7\n",
+    );
+    wsm.host_template(
+        "wide",
+        "schema = 1\nname = \"wide\"\ndescription = \"x\"\n[network]\negress = \"open\"\n",
+    );
+    wsm.host_template(
+        "absent",
+        "schema = 1\nname = \"absent\"\ndescription = \"x\"\n[agent]\nkind = \"command\"\ncommand = [\"no-such-program\"]\n",
+    );
+}
+
 #[test]
 fn table_of_bad_requests() {
     let wsm = Instance::start();
@@ -32,70 +48,54 @@ fn table_of_bad_requests() {
         .path()
         .to_string_lossy()
         .into_owned();
-    wsm.host_template(
-        "bad",
-        "schema = 1\nname = \"bad\"\ncolour = 1\n[agent]\nkind = 7\n",
-    );
-    wsm.host_template(
-        "wide",
-        "schema = 1\nname = \"wide\"\ndescription = \"x\"\n[network]\negress = \"open\"\n",
-    );
-    wsm.host_template(
-        "absent",
-        "schema = 1\nname = \"absent\"\ndescription = \"x\"\n[agent]\nkind = \"command\"\ncommand = [\"no-such-program\"]\n",
-    );
-
+    bad_templates(&wsm);
     let before = files(&wsm);
     let name = ["--name", "x", "--detach", "--no-input"];
-    // repository, more arguments, exit code, what it says
-    let table: &[(&str, &[&str], i32, &str)] = &[
-        (
-            &nothing,
-            &["--template", "shell"],
-            2,
-            "not in a git repository",
-        ),
-        (
-            "/no/such/place",
-            &["--template", "shell"],
-            2,
-            "/no/such/place",
-        ),
-        (&bare, &["--template", "shell"], 2, "bare"),
-        (&unborn, &["--template", "shell"], 2, "commit"),
-        (&good, &["--template", "no-such"], 4, "no-such"),
-        (&good, &["--template", "../../etc/passwd"], 2, "template"),
-        (&good, &["--template", "bad"], 2, "colour"),
-        (&good, &["--template", "wide"], 2, "not available yet"),
-        (
-            &good,
-            &["--template", "shell", "--base", "no-such-ref"],
-            2,
-            "no-such-ref",
-        ),
-        (&good, &["--template", "shell", "--set", "x=1"], 2, "x"),
-        (
-            &good,
-            &["--template", "shell", "--set", "novalue"],
-            2,
-            "novalue",
-        ),
-        (
-            &good,
-            &["--template", "shell", "--colour", "mauve"],
-            2,
-            "--colour",
-        ),
+    // repository, template and more, exit code, what it says
+    let table = [
+        (&*nothing, "shell", 2, "not in a git repository"),
+        ("/no/such/place", "shell", 2, "/no/such/place"),
+        (&bare, "shell", 2, "bare"),
+        (&unborn, "shell", 2, "commit"),
+        (&good, "no-such", 4, "no-such"),
+        (&good, "../../etc/passwd", 2, "template"),
+        (&good, "bad", 2, "colour"),
+        (&good, "wide", 2, "not available yet"),
+        (&good, "shell --base no-such-ref", 2, "no-such-ref"),
+        (&good, "shell --set x=1", 2, "x"),
+        (&good, "shell --set novalue", 2, "novalue"),
+        (&good, "shell --colour mauve", 2, "--colour"),
     ];
-    for (repo, more, code, says) in table {
-        let args: Vec<_> = ["new", repo]
-            .iter()
-            .chain(*more)
-            .chain(&name)
-            .copied()
+    for (repo, template, code, says) in table {
+        let more = template.split(' ');
+        let args: Vec<_> = ["new", repo, "--template"]
+            .into_iter()
+            .chain(more)
+            .chain(name)
             .collect();
-        let _ = wsm.wsm(&args).fails(*code).says(says);
+        let _ = wsm.wsm(&args).fails(code).says(says);
     }
+    assert!(wsm.list().is_empty(), "{:?}", wsm.list());
+    assert_eq!(files(&wsm), before, "something was left behind");
+
+    let missing = wsm.wsm(&[
+        "new",
+        &good,
+        "--template",
+        "absent",
+        "--name",
+        "gone",
+        "--detach",
+    ]);
+    wsm.remember_agents();
+    let _ = missing.fails(1).says("no-such-program");
+}
+
+#[test]
+fn bad_names() {
+    let wsm = Instance::start();
+    let good = Repo::small(wsm.root(), "good");
+    let good = good.path().to_string_lossy().into_owned();
     for bad in [
         "-x",
         "x--y",
@@ -117,19 +117,6 @@ fn table_of_bad_requests() {
         );
     }
     assert!(wsm.list().is_empty(), "{:?}", wsm.list());
-    assert_eq!(files(&wsm), before, "something was left behind");
-
-    let missing = wsm.wsm(&[
-        "new",
-        &good,
-        "--template",
-        "absent",
-        "--name",
-        "gone",
-        "--detach",
-    ]);
-    wsm.remember_agents();
-    let _ = missing.fails(1).says("no-such-program");
 }
 
 #[test]
