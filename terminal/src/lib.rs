@@ -3,3 +3,12 @@
 //! Without the feature `engine` this crate is only the frames ([`protocol`]).
 
 pub mod protocol;
+
+#[cfg(feature = "engine")]
+pub mod ring;
+#[cfg(feature = "engine")]
+pub mod screen;
+#[cfg(feature = "engine")]
+pub mod snapshot;
+#[cfg(feature = "engine")]
+pub mod tokenizer;
