@@ -1,0 +1,43 @@
+//! Keys whose feature does not exist yet. They are refused, never ignored.
+//!
+//! This is the one list: a feature is turned on by deleting its line (and reading the key in
+//! `convert.rs`). A key covers everything below it; `key=value` covers one choice of a key.
+
+/// Key, or `key=choice`, and what it would do.
+pub(crate) const LATER: &[(&str, &str)] = &[
+    ("workspace.warm", "copy-on-write directories"),
+    ("agent.resume", "continuing a conversation"),
+    ("agent.model", "model preferences"),
+    ("agent.mcp", "MCP servers"),
+    ("agent.permissions", "approval modes"),
+    ("agent.idle_stop", "stopping idle agents"),
+    ("filesystem.protect", "protected files"),
+    ("filesystem.hide", "hidden files"),
+    ("network.egress=allow", "network access by an allow list"),
+    ("network.egress=open", "open network access"),
+    ("network.allow", "network access by an allow list"),
+    ("network.expose", "exposed host services"),
+    ("credentials", "credentials"),
+    ("tools.allow", "a choice of executables"),
+    ("sandbox.debug", "ptrace inside the sandbox"),
+    ("notify", "notifications"),
+];
+
+/// What the feature behind `key` is, when it does not exist yet.
+pub(crate) fn later(key: &str) -> Option<&'static str> {
+    LATER
+        .iter()
+        .find(|(name, _)| {
+            key.strip_prefix(name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+        .map(|(_, what)| *what)
+}
+
+/// What the feature behind one choice of `key` is, when it does not exist yet.
+pub(crate) fn later_choice(key: &str, choice: &str) -> Option<&'static str> {
+    LATER
+        .iter()
+        .find(|(name, _)| name.split_once('=') == Some((key, choice)))
+        .map(|(_, what)| *what)
+}

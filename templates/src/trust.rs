@@ -1,0 +1,84 @@
+//! What a repository's own templates bring that would run, and the one-time consent to it.
+
+use serde::Deserialize;
+use serde::Serialize;
+use sha2::Digest;
+use sha2::Sha256;
+
+use crate::keys::Repository;
+use crate::layer::Catalog;
+use crate::merge;
+use crate::parse::Flat;
+use crate::parse::Template;
+use crate::resolved::Layer;
+use crate::value::Value;
+
+/// What the owner must agree to before an agent is made from a repository's template.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustRequest {
+    /// SHA-256 over everything listed, hex: consent is stored for it and asked again when it
+    /// changes.
+    pub digest: String,
+    /// One line each, for people; control and direction characters are escaped.
+    pub what: Vec<String>,
+}
+
+/// What needs trust in `flat`, which was merged from `chain`, made for template `name`.
+pub(crate) fn request(
+    catalog: &Catalog,
+    name: &str,
+    chain: &[&Template],
+    flat: &Flat,
+) -> Option<TrustRequest> {
+    let mut what = Vec::new();
+    for (path, leaf) in flat {
+        if leaf.origin.layer == Layer::Repository && merge::rule(path) == Repository::Trust {
+            what.push(format!("{path} = {}", shown(&leaf.value)));
+        }
+    }
+    // Rights of a template that only the repository's `extends` drew in.
+    let without = catalog
+        .chain(name, Some(Layer::Repository))
+        .unwrap_or_default();
+    for template in chain {
+        let drawn_in = template.extends_at.layer < Layer::Repository
+            && !without.iter().any(|other| std::ptr::eq(*other, *template));
+        for (path, leaf) in template.values.iter().filter(|_| drawn_in) {
+            let in_force = flat
+                .get(path)
+                .is_some_and(|held| held.origin == leaf.origin);
+            if in_force && merge::rule(path) == Repository::Narrow && path.0[0] != "ports" {
+                let from = &template.name;
+                what.push(format!("extends {from:?}: {path} = {}", shown(&leaf.value)));
+            }
+        }
+    }
+    if what.is_empty() {
+        return None;
+    }
+    let mut hash = Sha256::new();
+    for line in &what {
+        hash.update((line.len() as u64).to_le_bytes());
+        hash.update(line.as_bytes());
+    }
+    let digest = hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Some(TrustRequest { digest, what })
+}
+
+/// Exact, and without characters that could mislead on a screen.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Present | Value::Invalid => "…".to_owned(),
+        Value::Flag(flag) => flag.to_string(),
+        Value::Integer(number) => number.to_string(),
+        Value::Text(text) => format!("{text:?}"),
+        Value::List(list) => format!("{list:?}"),
+        Value::Size(bytes) => format!("{bytes} bytes"),
+        Value::Duration(time) => format!("{time:?}"),
+        Value::Cores(milli) => format!("{milli} thousandths"),
+    }
+}
