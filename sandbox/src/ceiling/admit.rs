@@ -1,0 +1,242 @@
+//! The checks of a spec, pure.
+
+use crate::protocol::{Failure, FailureKind};
+use crate::spec::{GrantId, INSIDE_HOME, INSIDE_STATE, Limits, SPEC_VERSION, SandboxSpec};
+
+use super::{CEILING_FILE, Ceiling};
+
+/// Services of one agent: each costs control groups and a state directory.
+const SERVICES_MAX: usize = 32;
+/// Extra read-only paths: each costs a mount.
+const READ_MAX: usize = 64;
+/// Granted directories beyond the repository.
+const WRITE_MAX: usize = 16;
+/// `PATH_MAX` without its NUL.
+const PATH_BYTES_MAX: usize = 4095;
+
+/// Least that a shell and a service manager need: less is a mistake, not a wish.
+const MEMORY_BYTES_MIN: u64 = 16 << 20;
+const PIDS_MIN: u32 = 8;
+const CPU_MILLI_MIN: u32 = 10;
+
+/// Never shown, nor anything below, nor anything above: sockets and devices of the host live
+/// there, or the sandbox has its own.
+const RESERVED: &[&str] = &[
+    "/proc",
+    "/sys",
+    "/dev",
+    "/run",
+    "/var/run",
+    "/tmp",
+    "/var/tmp",
+    "/root",
+    "/boot",
+    INSIDE_HOME,
+    INSIDE_STATE,
+];
+/// Made by wsm; single directories below may be shown.
+const SYNTHETIC: &[&str] = &["/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64"];
+
+pub(super) fn admit(ceiling: &Ceiling, mut spec: SandboxSpec) -> Result<SandboxSpec, Failure> {
+    if spec.version != SPEC_VERSION {
+        return Err(invalid(
+            "version",
+            format!(
+                "{} is not {SPEC_VERSION}, which this broker speaks",
+                spec.version
+            ),
+        ));
+    }
+    check_hostname(&spec.hostname)?;
+    check_grant("repository", &spec.repository)?;
+    check_count("write", spec.write.len(), WRITE_MAX)?;
+    for grant in &spec.write {
+        check_grant("write", grant)?;
+    }
+    check_count("services", spec.services.len(), SERVICES_MAX)?;
+    for (name, limits) in &spec.services {
+        check_service_name(name)?;
+        check_limits(ceiling, &format!("services.{name}.limits"), limits)?;
+    }
+    check_count("read", spec.read.len(), READ_MAX)?;
+    for path in &spec.read {
+        check_read(ceiling, path)?;
+    }
+    spec.read.sort();
+    spec.read.dedup();
+    spec.write.sort();
+    spec.write.dedup();
+    check_limits(ceiling, "limits", &spec.limits)?;
+    spec.limits = with_defaults(ceiling, &spec.limits);
+    Ok(spec)
+}
+
+fn invalid(field: &str, why: String) -> Failure {
+    Failure {
+        kind: FailureKind::Invalid,
+        what: format!("admit {field} of the spec"),
+        why,
+        hint: String::new(),
+    }
+}
+
+fn refused(field: &str, why: String) -> Failure {
+    Failure {
+        kind: FailureKind::Refused,
+        what: format!("admit {field} of the spec"),
+        why,
+        hint: format!("ask for less, or have root change {CEILING_FILE}"),
+    }
+}
+
+fn check_count(field: &str, count: usize, most: usize) -> Result<(), Failure> {
+    if count > most {
+        return Err(invalid(
+            field,
+            format!("{count} entries are more than {most}"),
+        ));
+    }
+    Ok(())
+}
+
+/// One DNS label.
+fn check_hostname(name: &str) -> Result<(), Failure> {
+    if (1..=63).contains(&name.len()) && is_label(name) {
+        return Ok(());
+    }
+    Err(invalid(
+        "hostname",
+        format!("{name:?} is not 1 to 63 of a-z, 0-9 and inner -"),
+    ))
+}
+
+fn check_service_name(name: &str) -> Result<(), Failure> {
+    if (1..=40).contains(&name.len()) && is_label(name) {
+        return Ok(());
+    }
+    Err(invalid(
+        "services",
+        format!("{name:?} is not 1 to 40 of a-z, 0-9 and inner -"),
+    ))
+}
+
+fn is_label(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    name.bytes().all(plain) && !name.starts_with('-') && !name.ends_with('-')
+}
+
+/// Grants are looked up, never made into paths; this only bounds what is looked up.
+fn check_grant(field: &str, grant: &GrantId) -> Result<(), Failure> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if (1..=64).contains(&grant.0.len()) && grant.0.bytes().all(plain) {
+        return Ok(());
+    }
+    Err(invalid(field, format!("{:?} is not a grant's id", grant.0)))
+}
+
+fn check_read(ceiling: &Ceiling, path: &str) -> Result<(), Failure> {
+    if !is_normal(path) {
+        let why = "is not an absolute path without empty, . and .. parts";
+        return Err(invalid("read", format!("{path:?} {why}")));
+    }
+    let reserved = RESERVED
+        .iter()
+        .find(|kept| is_below(path, kept) || is_below(kept, path));
+    if let Some(kept) = reserved {
+        return Err(invalid(
+            "read",
+            format!("{path} touches {kept}, which is never shown"),
+        ));
+    }
+    if SYNTHETIC.contains(&path) {
+        return Err(invalid("read", format!("{path} inside is made by wsm")));
+    }
+    let denied = ceiling
+        .read_deny
+        .iter()
+        .find(|kept| is_below(path, kept) || is_below(kept, path));
+    if let Some(kept) = denied {
+        return Err(refused(
+            "read",
+            format!("{path} touches {kept}, which the ceiling denies"),
+        ));
+    }
+    Ok(())
+}
+
+/// Absolute, no empty, `.` or `..` part, no control character, bounded; `/` is not normal either.
+pub(super) fn is_normal(path: &str) -> bool {
+    path.len() <= PATH_BYTES_MAX
+        && !path.contains(char::is_control)
+        && path.strip_prefix('/').is_some_and(|rest| {
+            rest.split('/')
+                .all(|part| !part.is_empty() && part != "." && part != "..")
+        })
+}
+
+/// Whether `path` is `top` or lies below it; both normal.
+fn is_below(path: &str, top: &str) -> bool {
+    path.strip_prefix(top)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Above the ceiling is refused, not clamped: what is asked for is what is enforced.
+fn check_limits(ceiling: &Ceiling, field: &str, limits: &Limits) -> Result<(), Failure> {
+    let max = &ceiling.limits_max;
+    let checks = [
+        (
+            "cpu_milli",
+            wide(limits.cpu_milli),
+            u64::from(CPU_MILLI_MIN),
+            wide(max.cpu_milli),
+        ),
+        (
+            "memory_bytes",
+            limits.memory_bytes,
+            MEMORY_BYTES_MIN,
+            max.memory_bytes,
+        ),
+        (
+            "pids",
+            wide(limits.pids),
+            u64::from(PIDS_MIN),
+            wide(max.pids),
+        ),
+        ("disk_bytes", limits.disk_bytes, 1, max.disk_bytes),
+    ];
+    for (name, asked, least, most) in checks {
+        let Some(asked) = asked else { continue };
+        let field = format!("{field}.{name}");
+        if asked < least {
+            return Err(invalid(&field, format!("{asked} is less than {least}")));
+        }
+        if let Some(most) = most
+            && asked > most
+        {
+            let why = format!("{asked} is above the ceiling of {most}");
+            return Err(refused(&field, why));
+        }
+    }
+    Ok(())
+}
+
+fn wide(value: Option<u32>) -> Option<u64> {
+    value.map(u64::from)
+}
+
+/// What was not asked for comes from the default, which the maximum bounds too.
+fn with_defaults(ceiling: &Ceiling, asked: &Limits) -> Limits {
+    fn pick<T: Ord + Copy>(asked: Option<T>, default: Option<T>, max: Option<T>) -> Option<T> {
+        asked.or(match (default, max) {
+            (Some(default), Some(max)) => Some(default.min(max)),
+            (default, max) => default.or(max),
+        })
+    }
+    let (default, max) = (&ceiling.limits_default, &ceiling.limits_max);
+    Limits {
+        cpu_milli: pick(asked.cpu_milli, default.cpu_milli, max.cpu_milli),
+        memory_bytes: pick(asked.memory_bytes, default.memory_bytes, max.memory_bytes),
+        pids: pick(asked.pids, default.pids, max.pids),
+        disk_bytes: pick(asked.disk_bytes, default.disk_bytes, max.disk_bytes),
+    }
+}
