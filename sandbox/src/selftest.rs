@@ -1,4 +1,14 @@
 //! What a sandbox must refuse, tried from inside before the agent's first instruction.
+//!
+//! Runs in a forked child of the launcher, with exactly the rights that everything later has. Every
+//! probe has a form that does no harm where its layer is missing: bad addresses, opening without
+//! writing, undoing. A probe that does not hold aborts the start; all are stored and shown.
+
+mod calls;
+mod files;
+mod process;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 
@@ -30,6 +40,41 @@ pub struct Context {
 
 /// Tries everything. Call it in a forked child of the launcher, after Landlock and seccomp.
 #[must_use]
-pub fn run(_context: &Context) -> Vec<ProbeReport> {
-    Vec::new()
+pub fn run(context: &Context) -> Vec<ProbeReport> {
+    let mut reports = calls::run();
+    reports.extend(files::run(context));
+    reports.extend(process::run(context));
+    reports
+}
+
+fn report(layer: &str, tried: &str, saw: impl Into<String>, held: bool) -> ProbeReport {
+    ProbeReport {
+        layer: layer.into(),
+        tried: tried.into(),
+        saw: saw.into(),
+        held,
+    }
+}
+
+/// A probe that must fail with one of these errors.
+fn must_fail<T>(
+    layer: &str,
+    tried: &str,
+    result: nix::Result<T>,
+    expected: &[nix::errno::Errno],
+) -> ProbeReport {
+    match result {
+        Ok(_) => report(layer, tried, "success", false),
+        Err(error) => report(
+            layer,
+            tried,
+            format!("{error:?}"),
+            expected.contains(&error),
+        ),
+    }
+}
+
+/// The errno of a standard library error.
+fn errno(error: &std::io::Error) -> nix::errno::Errno {
+    nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(0))
 }
