@@ -4,7 +4,9 @@
 //! then the *layer* orders the files, and within one layer parents come before children. So a
 //! later layer always wins, whichever of the names it says it under.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -36,6 +38,14 @@ const BUILTIN: &[(&str, &str)] = &[
     ("builtin:opencode", include_str!("../builtin/opencode.toml")),
     ("builtin:shell", include_str!("../builtin/shell.toml")),
 ];
+
+/// The built-in templates are the same every time: parsed once.
+static PARSED: LazyLock<Vec<Template>> = LazyLock::new(|| {
+    BUILTIN
+        .iter()
+        .map(|(file, text)| parse::parse(Layer::Builtin, file, text))
+        .collect()
+});
 
 /// One template file, read by the caller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,7 +119,7 @@ pub(crate) fn description(files: &[&Template]) -> String {
 /// All templates, parsed; lowest layer first.
 #[derive(Debug)]
 pub(crate) struct Catalog {
-    templates: Vec<Template>,
+    templates: Vec<Cow<'static, Template>>,
     /// About the collection rather than one file.
     pub(crate) problems: Vec<Problem>,
 }
@@ -121,11 +131,7 @@ impl Catalog {
             templates: Vec::new(),
             problems: Vec::new(),
         };
-        for (file, text) in BUILTIN {
-            catalog
-                .templates
-                .push(parse::parse(Layer::Builtin, file, text));
-        }
+        catalog.templates.extend(PARSED.iter().map(Cow::Borrowed));
         catalog.add(Layer::Host, &sources.host);
         catalog.add(Layer::User, &sources.user);
         catalog.add(Layer::Repository, &sources.repository);
@@ -150,7 +156,7 @@ impl Catalog {
                     .problems
                     .push(Problem::new(&at, "name", message, hint));
             }
-            self.templates.push(template);
+            self.templates.push(Cow::Owned(template));
         }
         if let Some(extra) = sources.get(FILES_MAX) {
             let at = Origin {
@@ -175,6 +181,7 @@ impl Catalog {
     pub(crate) fn files(&self, name: &str) -> Vec<&Template> {
         self.templates
             .iter()
+            .map(Cow::as_ref)
             .filter(|template| template.name == name)
             .collect()
     }
@@ -233,6 +240,7 @@ impl Catalog {
     pub(crate) fn others(&self, chain: &[&Template]) -> Vec<&Template> {
         self.templates
             .iter()
+            .map(Cow::as_ref)
             .filter(|template| !chain.iter().any(|used| std::ptr::eq(*used, *template)))
             .collect()
     }

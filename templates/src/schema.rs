@@ -36,8 +36,13 @@ pub fn markdown() -> String {
     page.push_str("\n## Keys\n");
     let mut table = "";
     for key in keys::KEYS {
-        let (first, _) = key.path.split_once('.').unwrap_or(("", key.path));
-        if first != table || key.path == "schema" {
+        let first = key.path.split('.').next().unwrap_or_default();
+        let first = if ABOUT_THE_FILE.contains(&first) {
+            ""
+        } else {
+            first
+        };
+        if first != table || page.ends_with("## Keys\n") {
             table = first;
             let title = if first.is_empty() {
                 "The file".to_owned()
@@ -63,6 +68,9 @@ pub fn markdown() -> String {
     }
     page
 }
+
+/// Keys that stand above all tables.
+const ABOUT_THE_FILE: &[&str] = &["schema", "name", "description", "extends"];
 
 const HEAD: &str = "\
 # Templates

@@ -36,23 +36,7 @@ pub(crate) fn request(
             what.push(format!("{path} = {}", shown(&leaf.value)));
         }
     }
-    // Rights of a template that only the repository's `extends` drew in.
-    let without = catalog
-        .chain(name, Some(Layer::Repository))
-        .unwrap_or_default();
-    for template in chain {
-        let drawn_in = template.extends_at.layer < Layer::Repository
-            && !without.iter().any(|other| std::ptr::eq(*other, *template));
-        for (path, leaf) in template.values.iter().filter(|_| drawn_in) {
-            let in_force = flat
-                .get(path)
-                .is_some_and(|held| held.origin == leaf.origin);
-            if in_force && merge::rule(path) == Repository::Narrow && path.0[0] != "ports" {
-                let from = &template.name;
-                what.push(format!("extends {from:?}: {path} = {}", shown(&leaf.value)));
-            }
-        }
-    }
+    what.extend(drawn_in(catalog, name, chain, flat));
     if what.is_empty() {
         return None;
     }
@@ -67,6 +51,35 @@ pub(crate) fn request(
         .map(|byte| format!("{byte:02x}"))
         .collect();
     Some(TrustRequest { digest, what })
+}
+
+/// What comes from host and user templates only because the repository extends them: their rights,
+/// and (by key alone, since values may be secrets) what they run and put into the environment.
+fn drawn_in(catalog: &Catalog, name: &str, chain: &[&Template], flat: &Flat) -> Vec<String> {
+    let mut what = Vec::new();
+    let without = catalog
+        .chain(name, Some(Layer::Repository))
+        .unwrap_or_default();
+    for template in chain {
+        let theirs = matches!(template.extends_at.layer, Layer::Host | Layer::User);
+        if !theirs || without.iter().any(|other| std::ptr::eq(*other, *template)) {
+            continue;
+        }
+        let from = &template.name;
+        for (path, leaf) in &template.values {
+            if flat.get(path).is_none_or(|held| held.origin != leaf.origin) {
+                continue;
+            }
+            match merge::rule(path) {
+                Repository::Narrow => {
+                    what.push(format!("extends {from:?}: {path} = {}", shown(&leaf.value)));
+                }
+                Repository::Trust => what.push(format!("extends {from:?}: {path}")),
+                Repository::Free | Repository::Never => {}
+            }
+        }
+    }
+    what
 }
 
 /// Exact, and without characters that could mislead on a screen.

@@ -213,12 +213,22 @@ fn what_a_repository_would_run_needs_consent_again_on_change() {
 #[test]
 fn rights_that_a_repository_draws_in_by_extends_need_consent() {
     let sources = Sources {
-        user: vec![source("secret.toml", "filesystem.read = [\"/srv/secret\"]")],
-        repository: vec![source(".wsm/app.toml", "extends = [\"secret\"]")],
+        user: vec![source(
+            "secret.toml",
+            "filesystem.read = [\"/srv/secret\"]\nenv.KEY = \"s3cret\"\nagent.kind = \"claude\"",
+        )],
+        repository: vec![source(
+            ".wsm/app.toml",
+            "extends = [\"secret\", \"node\"]\nagent.kind = \"shell\"",
+        )],
         ..Sources::default()
     };
     let trust = resolved(&sources, "app").trust.expect("rights need trust");
-    assert_snapshot!(trust.what.join("\n"), @r#"extends "secret": filesystem.read = ["/srv/secret"]"#);
+    assert_snapshot!(trust.what.join("\n"), @r#"
+    agent.kind = "shell"
+    extends "secret": env.KEY
+    extends "secret": filesystem.read = ["/srv/secret"]
+    "#);
     assert_eq!(resolved(&sources, "secret").trust, None);
 }
 
@@ -238,6 +248,31 @@ fn templates_of_others_do_not_stand_in_the_way() {
             .valid
     );
     assert!(resolve(&sources, &request("broken")).is_err());
+}
+
+#[test]
+fn a_layer_has_a_bounded_number_of_files() {
+    let files = |count: usize| Sources {
+        repository: (0..count)
+            .map(|n| source(&format!(".wsm/t{n}.toml"), ""))
+            .collect(),
+        ..Sources::default()
+    };
+    assert_eq!(
+        resolved(&files(wsm_template::FILES_MAX), "t255").warnings,
+        []
+    );
+    let past = resolved(&files(wsm_template::FILES_MAX + 1), "t255");
+    assert_snapshot!(past.warnings[0].to_string(), @".wsm/t256.toml: left out: more than 256 templates in one place");
+    let twice = Sources {
+        host: vec![source("a/x.toml", ""), source("b/x.toml", "")],
+        ..Sources::default()
+    };
+    let found = resolve(&twice, &request("x")).unwrap_err();
+    assert_snapshot!(found.to_string(), @r#"
+    b/x.toml: name: "x" is also in a/x.toml
+      hint: give one of them another name
+    "#);
 }
 
 #[test]
