@@ -34,10 +34,12 @@ const INTERNAL: [(&str, &[&str]); 8] = [
 
 /// What may come in from outside where it counts most: as root, and in everybody's contract.
 const EXTERNAL: [(&str, &[&str]); 3] = [
+    // rustix comes with the feature `client` only: the caller's side of the socket, not root's.
     (
         "wsm-sandbox",
         &[
             "caps",
+            "rustix",
             "landlock",
             "libc",
             "nix",
