@@ -169,9 +169,40 @@ struct AgentDir {
     path: String,
 }
 
-/// What the mount table says about this host.
-pub fn detect() -> Result<Setup, CgroupError> {
-    Ok(mounts::read()?.setup())
+/// What this host's control groups can do for wsm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Support {
+    /// How they are mounted.
+    pub setup: Setup,
+    /// Controllers of ours that are in the v2 tree.
+    pub v2: Vec<&'static str>,
+    /// Those in v1 trees.
+    pub v1: Vec<&'static str>,
+    /// Those nowhere: such limits are reported as absent.
+    pub missing: Vec<&'static str>,
+}
+
+/// Looks at the mount table.
+pub fn detect() -> Result<Support, CgroupError> {
+    let layout = mounts::read()?;
+    let chosen = layout.chosen();
+    let of = |version: Version| -> Vec<&'static str> {
+        let trees = chosen.iter().filter(|tree| tree.version == version);
+        trees
+            .flat_map(|tree| tree.controllers.iter().map(|controller| controller.name()))
+            .collect()
+    };
+    let (v2, v1) = (of(Version::V2), of(Version::V1));
+    let names = Controller::ALL.into_iter().map(Controller::name);
+    let missing = names
+        .filter(|name| !v2.contains(name) && !v1.contains(name))
+        .collect();
+    Ok(Support {
+        setup: layout.setup(),
+        v2,
+        v1,
+        missing,
+    })
 }
 
 impl Tree {
