@@ -1,5 +1,8 @@
 //! Finding one's own services again after the daemon was restarted.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::time::Instant;
 

@@ -1,5 +1,8 @@
 //! What a running service is asked and told: readiness, health, its log.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Instant;
 
 use wsm_api::service::ServiceState;
