@@ -17,7 +17,6 @@ use crate::files;
 use crate::plan::{Access, HostLayout, Op, Owners, Plan};
 use crate::protocol::{Account, Failure, FailureKind};
 use crate::sys::{self, attr};
-use crate::userns::Range;
 
 /// Terminals that one agent may have open.
 const TERMINALS_MAX: &str = "256";
@@ -29,10 +28,11 @@ pub(crate) struct Applier<'a> {
     pub(crate) host: BorrowedFd<'a>,
     /// Owner of the agent's files.
     pub(crate) account: &'a Account,
-    /// The agent's ids.
-    pub(crate) range: Range,
-    /// The user namespace that shows the account's files as the agent's.
-    pub(crate) file_map: BorrowedFd<'a>,
+    /// Uid and gid, on the host, of root inside: owns what the root is made of.
+    pub(crate) root_id: u32,
+    /// The user namespace that shows the account's files as the agent's; without one they are
+    /// shown as what they are.
+    pub(crate) file_map: Option<BorrowedFd<'a>>,
     /// A directory of the host that the new root is mounted on; only this namespace sees it.
     pub(crate) stage: BorrowedFd<'a>,
 }
@@ -73,14 +73,14 @@ impl Applier<'_> {
     }
 
     fn owner(&self) -> (u32, u32) {
-        (self.range.root(), self.range.root())
+        (self.root_id, self.root_id)
     }
 
     fn tmpfs(&self, op: &Op) -> io::Result<OwnedFd> {
         let Op::Tmpfs { bytes, files, mode, devices, .. } = op else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        let root = self.range.root().to_string();
+        let root = self.root_id.to_string();
         let options = [
             (c"size", bytes.to_string()),
             (c"nr_inodes", files.to_string()),
@@ -114,7 +114,7 @@ impl Applier<'_> {
                 files::chown_at(dir.as_fd(), name, self.owner())
             }
             Op::Terminals { at } => {
-                let tty = self.range.root() + 5; // group tty
+                let tty = self.root_id + 5; // group tty
                 let options = [
                     (c"ptmxmode", "666".to_owned()),
                     (c"mode", "620".to_owned()),
@@ -190,7 +190,7 @@ impl Applier<'_> {
         let read_only = if access == Access::Write { 0 } else { attr::RDONLY };
         let flags = read_only | attr::NOSUID | attr::NODEV;
         let mount = sys::open_tree(source, c"", recursive).what(what)?;
-        let map = (owners == Owners::Account).then_some(self.file_map);
+        let map = self.file_map.filter(|_| owners == Owners::Account);
         let Some(map) = map else {
             sys::mount_setattr(mount.as_fd(), recursive, flags, None).what(what)?;
             return Ok(mount);

@@ -1,2 +1,71 @@
-//! Placeholder.
-fn main() {}
+//! `wsm-sandbox`: the broker, PID 1 of a sandbox, and the start of the daemon as its own user.
+
+use std::process::ExitCode;
+
+use serde::de::DeserializeOwned;
+use wsm_sandbox::config::{BrokerConfig, EnterConfig};
+use wsm_sandbox::{broker, enter, init};
+
+const USAGE: &str = "usage: wsm-sandbox broker [--die-with-parent] --config FILE|-
+       wsm-sandbox enter --config FILE|-
+       wsm-sandbox version";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args();
+    // The spawner executes init from memory under this name, with nothing else.
+    let name = args.next().unwrap_or_default();
+    if name == "init" && std::process::id() == 1 {
+        return code(init::run());
+    }
+    let args: Vec<String> = args.collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["version" | "--version"] => {
+            println!("wsm-sandbox {}", env!("CARGO_PKG_VERSION"));
+            return ExitCode::SUCCESS;
+        }
+        ["broker", "--config", file] => run_broker(file, false),
+        ["broker", "--die-with-parent", "--config", file] => run_broker(file, true),
+        ["enter", "--config", file] => run_enter(file),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("wsm-sandbox: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_broker(file: &str, die_with_parent: bool) -> Result<(), String> {
+    let config: BrokerConfig = read(file)?;
+    broker::run(config, die_with_parent).map_err(|failed| {
+        if failed.hint.is_empty() { failed.to_string() } else { format!("{failed} ({})", failed.hint) }
+    })
+}
+
+fn run_enter(file: &str) -> Result<(), String> {
+    let config: EnterConfig = read(file)?;
+    match enter::enter(&config) {
+        Err(error) => Err(error.to_string()),
+        Ok(never) => match never {},
+    }
+}
+
+fn read<T: DeserializeOwned>(file: &str) -> Result<T, String> {
+    let text = if file == "-" {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(file)
+    };
+    let text = text.map_err(|error| format!("read {file}: {error}"))?;
+    serde_json::from_str(&text).map_err(|error| format!("read {file}: {error}"))
+}
+
+fn code(number: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(number).unwrap_or(u8::MAX))
+}

@@ -14,7 +14,7 @@ mod inside;
 mod outside;
 
 pub(crate) use inside::CONFIG_FD;
-pub(crate) use outside::{new_network, socket_name};
+pub(crate) use outside::{enter_root, new_network, private_mounts, socket_name};
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -38,7 +38,7 @@ use crate::sys::{self, Fork};
 
 /// What one sandbox is made of.
 #[derive(Debug)]
-pub(crate) struct Job {
+pub(crate) struct Job<'a> {
     /// Admitted.
     pub(crate) spec: SandboxSpec,
     /// Of the host.
@@ -46,17 +46,17 @@ pub(crate) struct Job {
     /// Made from both.
     pub(crate) plan: Plan,
     /// Control groups of this instance.
-    pub(crate) tree: Tree,
+    pub(crate) tree: &'a Tree,
     /// A prepared network namespace.
-    pub(crate) netns: Option<OwnedFd>,
-    /// Directory of the shims' sockets.
-    pub(crate) sockets: OwnedFd,
+    pub(crate) netns: Option<&'a OwnedFd>,
+    /// The run directory, where the shims' sockets are.
+    pub(crate) sockets: &'a OwnedFd,
     /// A directory of the host to mount the new root on.
     pub(crate) stage: PathBuf,
     /// This program, sealed.
-    pub(crate) init_program: OwnedFd,
+    pub(crate) init_program: &'a OwnedFd,
     /// The shim, sealed.
-    pub(crate) shim_program: OwnedFd,
+    pub(crate) shim_program: &'a OwnedFd,
     /// Who connects to the shim.
     pub(crate) daemon: (u32, u32),
     /// Which life of the agent this is.
@@ -85,7 +85,7 @@ pub(crate) enum Status {
 }
 
 /// Builds, then execs the shim. Returns only on failure, after telling it.
-pub(crate) fn run(job: Job, status: OwnedFd, broker: Pid) -> i32 {
+pub(crate) fn run(job: &Job<'_>, status: &OwnedFd, broker: Pid) -> i32 {
     let failed = match spawn(job, status.as_fd(), broker) {
         Err(failed) => failed,
         Ok(never) => match never {},
@@ -96,7 +96,7 @@ pub(crate) fn run(job: Job, status: OwnedFd, broker: Pid) -> i32 {
 }
 
 fn spawn(
-    job: Job,
+    job: &Job<'_>,
     status: BorrowedFd<'_>,
     broker: Pid,
 ) -> Result<std::convert::Infallible, Failure> {
@@ -114,13 +114,13 @@ fn spawn(
     fail::point("spawn.cgroup")?;
     join(&group.shim_procs_fds()?).what(|| "join the shim's control group".into())?;
     let leaves = leaves(&group, &job.spec)?;
-    let listen = outside::listen(&job)?;
-    let logs = outside::logs(&job)?;
-    let stderr = outside::shim_log(&job)?;
-    let stage = outside::Stage::build(&job, lease.range)?;
+    let listen = outside::listen(job)?;
+    let logs = outside::logs(job)?;
+    let stderr = outside::shim_log(job)?;
+    let stage = outside::Stage::build(job, lease.range)?;
     fail::point("spawn.root")?;
     let (orders, shim_orders) = packet::pair().what(|| "make the launcher's socket".into())?;
-    let config = init_config(&job, &leaves, &orders, status, &lease.lock);
+    let config = init_config(job, &leaves, &orders, status, &lease.lock);
     let built = Status::Built {
         range_base: lease.range.base,
         limits: group.reports().to_vec(),
@@ -129,13 +129,13 @@ fn spawn(
     let flags = libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
     let child = sys::clone3(flags, group.v2_dir_fd()).what(|| "clone init".into())?;
     let pid = match child {
-        Fork::Child => inside::enter(&job, &config, &leaves, &stage, status, lease.range),
+        Fork::Child => inside::enter(job, &config, &leaves, &stage, status, lease.range),
         Fork::Parent(pid) => pid,
     };
     drop((orders, leaves, group));
     fail::point("spawn.cloned")?;
     outside::become_shim(outside::Shim {
-        job: &job,
+        job,
         range: lease.range,
         init: pid,
         listen: &listen,
@@ -168,7 +168,7 @@ fn join(procs: &[OwnedFd]) -> std::io::Result<()> {
 }
 
 fn init_config(
-    job: &Job,
+    job: &Job<'_>,
     leaves: &Leaves,
     orders: &OwnedFd,
     status: BorrowedFd<'_>,

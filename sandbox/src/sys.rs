@@ -231,14 +231,6 @@ pub(crate) fn cloexec_from(first: c_uint) -> io::Result<()> {
     checked(result).map(drop)
 }
 
-/// Closes every descriptor from `first` on. Only for a process that is about to exec or exit and
-/// will not drop any of them.
-pub(crate) fn close_from(first: c_uint) -> io::Result<()> {
-    // SAFETY: the caller goes on with descriptors below `first` only.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, first, c_uint::MAX, 0) };
-    checked(result).map(drop)
-}
-
 /// `dup2` onto a fixed number; the copy survives exec.
 pub(crate) fn dup_to(from: BorrowedFd<'_>, to: RawFd) -> io::Result<()> {
     // SAFETY: what `to` referred to is given up by the caller, who is about to exec.

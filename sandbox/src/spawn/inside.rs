@@ -51,7 +51,7 @@ pub(crate) const CONFIG_FD: i32 = 3;
 
 /// Becomes init, or tells the broker why not and ends.
 pub(super) fn enter(
-    job: &Job,
+    job: &Job<'_>,
     config: &InitConfig,
     leaves: &Leaves,
     stage: &Stage,
@@ -67,7 +67,7 @@ pub(super) fn enter(
 }
 
 fn become_init(
-    job: &Job,
+    job: &Job<'_>,
     config: &InitConfig,
     leaves: &Leaves,
     stage: &Stage,
@@ -95,7 +95,7 @@ fn become_init(
     setresgid(gid, gid, gid).what(what)?;
     setresuid(uid, uid, uid).what(what)?;
     fail::point("inside.user")?;
-    let program = above_config(&job.init_program).what(what)?;
+    let program = above_config(job.init_program).what(what)?;
     sys::cloexec_from(3).what(what)?;
     for to in 0..3 {
         sys::dup_to(null.as_fd(), to).what(what)?;

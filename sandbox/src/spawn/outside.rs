@@ -21,7 +21,7 @@ use crate::apply::{Applier, NewRoot};
 use crate::fail::{self, Context};
 use crate::files;
 use crate::launch::ShimConfig;
-use crate::protocol::Failure;
+use crate::protocol::{Failure, SHIM_SOCKET_PREFIX};
 use crate::sys::{self, attr};
 use crate::userns::{self, Range};
 
@@ -39,12 +39,9 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Leaves the host's mounts: when this returns, `/` is the sandbox's root.
-    pub(super) fn build(job: &Job, range: Range) -> Result<Stage, Failure> {
+    pub(super) fn build(job: &Job<'_>, range: Range) -> Result<Stage, Failure> {
         setgroups(&[]).what(|| "drop supplementary groups".into())?;
-        unshare(CloneFlags::CLONE_NEWNS).what(|| "unshare the mount namespace".into())?;
-        let none = None::<&str>;
-        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
-            .what(|| "make the mounts private".into())?;
+        private_mounts()?;
         let host = files::root().what(|| "open /".into())?;
         let proc = files::open_plain(host.as_fd(), Path::new("/proc"), OFlag::O_PATH)
             .what(|| "open /proc".into())?;
@@ -61,21 +58,34 @@ impl Stage {
         let applier = Applier {
             host: host.as_fd(),
             account,
-            range,
-            file_map: file_map.as_fd(),
+            root_id: range.root(),
+            file_map: Some(file_map.as_fd()),
             stage: stage.as_fd(),
         };
         let NewRoot { fd: root } = applier.apply(&job.plan)?;
         fail::point("spawn.mounted")?;
-        fchdir(&root).what(|| "enter the new root".into())?;
-        pivot_root(".", ".").what(|| "pivot into the new root".into())?;
-        umount2(".", MntFlags::MNT_DETACH).what(|| "leave the host's root".into())?;
-        nix::unistd::chdir("/").what(|| "enter the new root".into())?;
-        sys::mount_setattr(root.as_fd(), false, attr::RDONLY, None)
-            .what(|| "make the root read-only".into())?;
-        enter_network(job.netns.as_ref())?;
+        enter_root(&root)?;
+        enter_network(job.netns)?;
         Ok(Stage { root, userns })
     }
+}
+
+/// Enters a mount namespace whose changes stay in it.
+pub(crate) fn private_mounts() -> Result<(), Failure> {
+    unshare(CloneFlags::CLONE_NEWNS).what(|| "unshare the mount namespace".into())?;
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+        .what(|| "make the mounts private".into())
+}
+
+/// Makes a built root the only one there is, read-only.
+pub(crate) fn enter_root(root: &OwnedFd) -> Result<(), Failure> {
+    fchdir(root).what(|| "enter the new root".into())?;
+    pivot_root(".", ".").what(|| "pivot into the new root".into())?;
+    umount2(".", MntFlags::MNT_DETACH).what(|| "leave the host's root".into())?;
+    nix::unistd::chdir("/").what(|| "enter the new root".into())?;
+    sys::mount_setattr(root.as_fd(), false, attr::RDONLY, None)
+        .what(|| "make the root read-only".into())
 }
 
 fn enter_network(pooled: Option<&OwnedFd>) -> Result<(), Failure> {
@@ -96,7 +106,7 @@ pub(crate) fn new_network() -> std::io::Result<()> {
 }
 
 /// The shim's listening socket, open to the daemon alone.
-pub(super) fn listen(job: &Job) -> Result<OwnedFd, Failure> {
+pub(super) fn listen(job: &Job<'_>) -> Result<OwnedFd, Failure> {
     let name = socket_name(job.spec.agent.as_str());
     let what = || format!("listen at {name}");
     let dir = job.sockets.as_fd();
@@ -120,13 +130,13 @@ pub(super) fn listen(job: &Job) -> Result<OwnedFd, Failure> {
     Ok(socket)
 }
 
-/// Name of an agent's socket in the directory of sockets.
+/// Name of an agent's socket in the run directory.
 pub(crate) fn socket_name(agent: &str) -> String {
-    format!("{agent}.sock")
+    format!("{SHIM_SOCKET_PREFIX}{agent}.sock")
 }
 
 /// One log per service, which the daemon may read.
-pub(super) fn logs(job: &Job) -> Result<BTreeMap<String, OwnedFd>, Failure> {
+pub(super) fn logs(job: &Job<'_>) -> Result<BTreeMap<String, OwnedFd>, Failure> {
     let mut logs = BTreeMap::new();
     for service in job.spec.services.keys() {
         logs.insert(service.clone(), log(job, &format!("{service}.log"), OFlag::O_RDWR)?);
@@ -135,11 +145,11 @@ pub(super) fn logs(job: &Job) -> Result<BTreeMap<String, OwnedFd>, Failure> {
 }
 
 /// Where the shim's own messages go.
-pub(super) fn shim_log(job: &Job) -> Result<OwnedFd, Failure> {
+pub(super) fn shim_log(job: &Job<'_>) -> Result<OwnedFd, Failure> {
     log(job, "shim.log", OFlag::O_WRONLY | OFlag::O_APPEND)
 }
 
-fn log(job: &Job, name: &str, flags: OFlag) -> Result<OwnedFd, Failure> {
+fn log(job: &Job<'_>, name: &str, flags: OFlag) -> Result<OwnedFd, Failure> {
     let dir = Path::new(&job.facts.paths.log);
     let what = || format!("open {}/{name}", dir.display());
     let root = files::root().what(what)?;
@@ -153,7 +163,7 @@ fn log(job: &Job, name: &str, flags: OFlag) -> Result<OwnedFd, Failure> {
 /// What the shim is given.
 #[derive(Debug)]
 pub(super) struct Shim<'a> {
-    pub(super) job: &'a Job,
+    pub(super) job: &'a Job<'a>,
     pub(super) range: Range,
     pub(super) init: Pid,
     pub(super) listen: &'a OwnedFd,
@@ -203,7 +213,7 @@ pub(super) fn become_shim(shim: Shim<'_>) -> Result<std::convert::Infallible, Fa
     fail::point("spawn.shim")?;
     let number = config.as_raw_fd().to_string();
     let argv = [c"wsm-shim".to_owned(), c"--config-fd".to_owned(), c_string(&number)];
-    fexecve(&shim.job.shim_program, &argv, &[] as &[&std::ffi::CStr]).what(what)
+    fexecve(shim.job.shim_program, &argv, &[] as &[&std::ffi::CStr]).what(what)
 }
 
 fn c_string(text: &str) -> std::ffi::CString {

@@ -1,0 +1,301 @@
+//! Creating a sandbox: what is checked before, what is kept after, what is undone on failure.
+
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use super::dirs;
+use super::record::{self, AgentRecord, Made};
+use super::setup::Host;
+use super::work::{self, Outcome, Task, Worker};
+use super::{Broker, Waiting};
+use crate::ceiling::Ceiling;
+use crate::fail::{self, Context, failure};
+use crate::landlock::LandlockStatus;
+use crate::packet::Packet;
+use crate::plan::{self, Facts};
+use crate::protocol::{Failure, FailureKind, Purpose, Reply};
+use crate::spawn::{self, Job, Status};
+use crate::spec::{AgentId, GrantId, LayerReport, LayerStatus, ProbeReport, SandboxSpec};
+
+/// How long killed processes may take to vanish: what sits in a dead file system takes longest.
+const GONE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A sandbox in the making.
+#[derive(Debug)]
+pub(super) struct Creating {
+    pub(super) record: AgentRecord,
+    built: Option<(u32, Vec<LayerReport>)>,
+    tested: Option<(Option<LandlockStatus>, Vec<ProbeReport>)>,
+    failed: Option<Failure>,
+}
+
+impl Creating {
+    pub(super) fn hear(&mut self, packet: &Packet) {
+        match serde_json::from_slice(&packet.bytes) {
+            Ok(Status::Built { range_base, limits }) => self.built = Some((range_base, limits)),
+            Ok(Status::Tested { landlock, probes }) => self.tested = Some((landlock, probes)),
+            // The first failure is the cause, later ones its consequences.
+            Ok(Status::Failed(failed)) => {
+                self.failed.get_or_insert(failed);
+            }
+            Err(error) => {
+                let what = "build the sandbox";
+                let failed = failure(FailureKind::Failed, what, error.to_string(), "");
+                self.failed.get_or_insert(failed);
+            }
+        }
+    }
+}
+
+impl Broker {
+    /// Admits a spec and starts its spawner.
+    pub(super) fn begin_create(
+        &mut self,
+        waiting: &Waiting,
+        spec: SandboxSpec,
+    ) -> Result<Worker, Failure> {
+        let host = &self.host;
+        let ceiling = Ceiling::load(host.etc.as_fd())?;
+        let spec = ceiling.admit(spec)?.spec().clone();
+        dirs::check_services(spec.services.keys())?;
+        let agent = spec.agent.clone();
+        let existing = host.tree.list()?;
+        if existing.iter().any(|(other, _)| *other == agent) {
+            let hint = "delete it first";
+            let why = "its sandbox, or what is left of one, exists";
+            return Err(failure(FailureKind::Exists, format!("create {agent}"), why, hint));
+        }
+        if existing.len() >= ceiling.agents_max {
+            let why = format!("{} agents run, the ceiling's number", existing.len());
+            let hint = "stop some, or raise `agents_max` in ceiling.json";
+            return Err(failure(FailureKind::Refused, format!("create {agent}"), why, hint));
+        }
+        let mut record = host.record(&agent)?;
+        let facts = host.facts(&spec, &record)?;
+        if facts.account.uid == 0 && !ceiling.allow_root_account {
+            let why = "root's own files are not given to agents on this host";
+            let hint = "set `allow_root_account` in ceiling.json";
+            return Err(failure(FailureKind::Refused, format!("create {agent}"), why, hint));
+        }
+        let plan = plan::plan(&spec, &facts)?;
+        record.incarnation += 1;
+        record.last = None;
+        host.write_record(&agent, &record)?;
+        let netns = self.pool.pop();
+        let job = Job {
+            spec,
+            facts,
+            plan,
+            tree: &host.tree,
+            netns: netns.as_ref(),
+            sockets: &host.run,
+            stage: host.run_path.clone(),
+            init_program: &host.init_program,
+            shim_program: &host.shim_program,
+            daemon: (host.config.daemon_uid, host.config.daemon_gid),
+            incarnation: record.incarnation,
+        };
+        let creating = Creating { record, built: None, tested: None, failed: None };
+        let task = Task::Create(Box::new(creating));
+        work::fork(Some(waiting.connection), Some(agent), task, |status, broker| {
+            spawn::run(&job, status, broker)
+        })
+    }
+
+    /// A spawner's socket closed: it became a shim whose launcher said that all holds, or it failed.
+    pub(super) fn conclude_create(
+        &mut self,
+        agent: AgentId,
+        worker: &Worker,
+        creating: Creating,
+        late: bool,
+        connected: bool,
+    ) -> Outcome {
+        let Creating { mut record, built, tested, failed } = creating;
+        let failed = match (failed, built, tested) {
+            (Some(failed), ..) => failed,
+            (None, Some((range_base, limits)), Some((landlock, probes))) if !late => {
+                let shim_pid = worker.pid.as_raw();
+                record.last = Some(Made { shim_pid, range_base, landlock, limits, probes });
+                if !connected {
+                    // Nobody will hear of it: the same request may come again.
+                    failure(FailureKind::Failed, "answer", "the client is gone", "")
+                } else if let Err(failed) = self
+                    .host
+                    .write_record(&agent, &record)
+                    .and_then(|()| fail::point("broker.created"))
+                {
+                    failed
+                } else {
+                    return Outcome::Reply(work::reply(&self.host.created(&agent, &record)));
+                }
+            }
+            (None, ..) => ended_early(late),
+        };
+        self.clean_up(worker.connection, agent, failed)
+    }
+
+    /// Removes what an attempt left, then answers with its failure.
+    fn clean_up(&mut self, connection: Option<u64>, agent: AgentId, failed: Failure) -> Outcome {
+        let host = &self.host;
+        let id = agent.clone();
+        let started = work::fork(connection, Some(agent), Task::CleanUp(failed.clone()), |socket, _| {
+            let result = host.delete(&id).err();
+            work::tell(socket, &result, &[])
+        });
+        match started {
+            Ok(worker) => Outcome::GoOn(worker),
+            Err(_) => Outcome::Reply(work::reply(&Reply::Failed(failed))),
+        }
+    }
+}
+
+fn ended_early(late: bool) -> Failure {
+    let why = if late {
+        "it was not ready in time"
+    } else {
+        "it ended before its self-test"
+    };
+    failure(FailureKind::Failed, "build the sandbox", why, "the shim's log may say more")
+}
+
+impl Host {
+    /// What the broker knows beside the spec. The account is the one fixed when the agent was
+    /// prepared.
+    pub(super) fn facts(
+        &self,
+        spec: &SandboxSpec,
+        record: &AgentRecord,
+    ) -> Result<Facts, Failure> {
+        if record.repository != spec.repository {
+            let what = format!("create {}", spec.agent);
+            let why = "it was prepared for another repository";
+            return Err(failure(FailureKind::Refused, what, why, ""));
+        }
+        let grant = self.grant(&spec.repository, Purpose::Repository)?;
+        let mut write = Vec::new();
+        for id in &spec.write {
+            let directory = self.grant(id, Purpose::Directory)?;
+            if directory.account != grant.account {
+                let what = format!("show {}", directory.directory.path);
+                let why = "another account granted it";
+                return Err(failure(FailureKind::Refused, what, why, ""));
+            }
+            write.push(PathBuf::from(directory.directory.path));
+        }
+        let paths = dirs::paths(&self.state_path, &record.git_dir, &spec.agent, &record.account);
+        Ok(Facts {
+            account: record.account.clone(),
+            paths,
+            git_dir: PathBuf::from(&record.git_dir),
+            write,
+            host: self.layout.clone(),
+        })
+    }
+
+    /// The record of an agent that is, or is to be, prepared for this repository.
+    pub(super) fn record_for(
+        &self,
+        agent: &AgentId,
+        repository: &GrantId,
+    ) -> Result<AgentRecord, Failure> {
+        let grant = self.grant(repository, Purpose::Repository)?;
+        match self.record(agent) {
+            Ok(record) if record.repository == grant.id => Ok(record),
+            Ok(_) => {
+                let why = "it exists with another repository";
+                Err(failure(FailureKind::Exists, format!("prepare {agent}"), why, ""))
+            }
+            Err(missing) if missing.kind == FailureKind::NotFound => Ok(AgentRecord {
+                repository: grant.id,
+                account: grant.account,
+                git_dir: grant.git_dir.map(|identity| identity.path).unwrap_or_default(),
+                incarnation: 0,
+                last: None,
+            }),
+            Err(failed) => Err(failed),
+        }
+    }
+
+    /// What a create would do.
+    pub(super) fn dry_run(&self, spec: SandboxSpec) -> Result<Reply, Failure> {
+        let ceiling = Ceiling::load(self.etc.as_fd())?;
+        let spec = ceiling.admit(spec)?.spec().clone();
+        let record = self.record_for(&spec.agent, &spec.repository)?;
+        let plan = plan::plan(&spec, &self.facts(&spec, &record)?)?;
+        Ok(Reply::Planned { steps: plan.ops.iter().map(ToString::to_string).collect() })
+    }
+
+    /// Kills all of an agent, waits until it is gone, and removes what the kernel holds for it.
+    pub(super) fn delete(&self, agent: &AgentId) -> Result<(), Failure> {
+        self.tree.kill(agent)?;
+        self.tree.wait_empty(agent, Instant::now() + GONE_TIMEOUT)?;
+        fail::point("delete.killed")?;
+        self.tree.remove(agent)?;
+        let name = spawn::socket_name(agent.as_str());
+        match unlinkat(self.run.as_fd(), name.as_str(), UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(nix::Error::ENOENT) => Ok(()),
+            Err(errno) => Err(errno).what(|| format!("remove {name}")),
+        }
+    }
+
+    fn created(&self, agent: &AgentId, record: &AgentRecord) -> Reply {
+        let Some(made) = &record.last else {
+            return Reply::Failed(ended_early(false));
+        };
+        Reply::Created {
+            socket: self.socket_path(agent),
+            shim_pid: made.shim_pid,
+            layers: layers_at_start(made),
+            probes: made.probes.clone(),
+        }
+    }
+
+    /// Path of a shim's socket.
+    pub(super) fn socket_path(&self, agent: &AgentId) -> String {
+        let name = spawn::socket_name(agent.as_str());
+        self.run_path.join(name).to_string_lossy().into_owned()
+    }
+
+    pub(super) fn record(&self, agent: &AgentId) -> Result<AgentRecord, Failure> {
+        let name = record::agent_file(agent);
+        let found = record::read(self.agents.as_fd(), &name).what(|| format!("read {name}"))?;
+        found.ok_or_else(|| {
+            let what = format!("find agent {agent}");
+            failure(FailureKind::NotFound, what, "it was never prepared", "prepare it first")
+        })
+    }
+
+    pub(super) fn write_record(&self, agent: &AgentId, document: &AgentRecord) -> Result<(), Failure> {
+        let name = record::agent_file(agent);
+        record::write(self.agents.as_fd(), &name, document).what(|| format!("write {name}"))
+    }
+}
+
+/// Layers whose state the kernel does not tell later: what was taken when they were entered.
+pub(super) fn layers_at_start(made: &Made) -> Vec<LayerReport> {
+    let landlock = match &made.landlock {
+        Some(status) => LayerReport {
+            layer: "landlock".into(),
+            status: if status.fully { LayerStatus::Enforced } else { LayerStatus::Reduced },
+            detail: format!("ABI {}: {}", status.abi, status.detail),
+        },
+        None => LayerReport {
+            layer: "landlock".into(),
+            status: LayerStatus::Absent,
+            detail: "this kernel has none".into(),
+        },
+    };
+    let broken = made.probes.iter().filter(|probe| !probe.held).count();
+    let self_test = LayerReport {
+        layer: "self-test".into(),
+        status: if broken == 0 { LayerStatus::Enforced } else { LayerStatus::Reduced },
+        detail: format!("{} of {} probes held", made.probes.len() - broken, made.probes.len()),
+    };
+    let mut layers = vec![landlock, self_test];
+    layers.extend(made.limits.iter().cloned());
+    layers
+}

@@ -1,0 +1,104 @@
+//! What the broker remembers, in root-owned files below `state/broker/`, written atomically.
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use nix::fcntl::{OFlag, renameat};
+use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::files;
+use crate::landlock::LandlockStatus;
+use crate::protocol::{Account, Purpose};
+use crate::spec::{AgentId, GrantId, LayerReport, ProbeReport};
+
+/// Longest record in bytes: thousands of grants fit.
+const RECORD_BYTES_MAX: u64 = 16 << 20;
+
+/// A directory that a local user let wsm use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Grant {
+    pub(super) id: GrantId,
+    pub(super) purpose: Purpose,
+    pub(super) account: Account,
+    pub(super) directory: Identity,
+    /// The common git directory of a repository.
+    pub(super) git_dir: Option<Identity>,
+}
+
+/// A directory as it was when it was granted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Identity {
+    pub(super) path: String,
+    pub(super) device: u64,
+    pub(super) inode: u64,
+}
+
+/// What is remembered of an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AgentRecord {
+    /// Its repository, for ever.
+    pub(super) repository: GrantId,
+    /// Its account, for ever.
+    pub(super) account: Account,
+    /// The common git directory.
+    pub(super) git_dir: String,
+    /// How often its sandbox was made.
+    pub(super) incarnation: u64,
+    /// The sandbox that was made last.
+    pub(super) last: Option<Made>,
+}
+
+/// A sandbox as it was when it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Made {
+    pub(super) shim_pid: i32,
+    pub(super) range_base: u32,
+    pub(super) landlock: Option<LandlockStatus>,
+    pub(super) limits: Vec<LayerReport>,
+    pub(super) probes: Vec<ProbeReport>,
+}
+
+/// File name of an agent's record.
+pub(super) fn agent_file(agent: &AgentId) -> String {
+    format!("{agent}.json")
+}
+
+/// Reads a document; `None` if there is none.
+pub(super) fn read<T: DeserializeOwned>(dir: BorrowedFd<'_>, name: &str) -> io::Result<Option<T>> {
+    let fd = match files::open_below(dir, Path::new(name), OFlag::O_RDONLY) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        result => result?,
+    };
+    let reader = io::Read::take(std::fs::File::from(fd), RECORD_BYTES_MAX);
+    let document = serde_json::from_reader(io::BufReader::new(reader));
+    Ok(Some(document.map_err(|error| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("{name}: {error}"))
+    })?))
+}
+
+/// Writes a document so that a reader, or a crash, sees the old one or the new one.
+pub(super) fn write(dir: BorrowedFd<'_>, name: &str, document: &impl Serialize) -> io::Result<()> {
+    let bytes = serde_json::to_vec_pretty(document)?;
+    let new = format!("{name}.new");
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC;
+    let fd = files::create_below(dir, Path::new(&new), flags, 0o600)?;
+    let mut file = std::fs::File::from(fd);
+    file.write_all(&bytes)?;
+    fsync(file.as_fd())?;
+    Ok(renameat(dir, new.as_str(), dir, name)?)
+}
+
+/// Removes a document; one that is gone is fine.
+pub(super) fn remove(dir: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    match unlinkat(dir, name, UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(nix::Error::ENOENT) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}

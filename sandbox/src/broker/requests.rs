@@ -1,0 +1,250 @@
+//! From a request to the worker that does it, and from a worker's end to the reply.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::fcntl::OFlag;
+use nix::sched::{CloneFlags, setns};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+
+use super::grants::{self, Checked};
+use super::record;
+use super::work::{self, Outcome, Task, Worker};
+use super::{Broker, Waiting, dirs, inspect};
+use crate::fail::{self, Context, failure};
+use crate::protocol::{
+    Failure, FailureKind, HelperRights, Listed, Purpose, Reply, Request, SOCKETS_MAX,
+};
+use crate::spawn::new_network;
+use crate::spec::{AgentId, GrantId};
+use crate::{files, host};
+
+/// Which agent a request changes: such requests run one after another.
+pub(super) fn changes(request: &Request) -> Option<&AgentId> {
+    match request {
+        Request::Create { spec } => Some(&spec.agent),
+        Request::Prepare { agent, .. }
+        | Request::Freeze { agent, .. }
+        | Request::Delete { agent }
+        | Request::Erase { agent } => Some(agent),
+        Request::Grant { .. }
+        | Request::LookUp { .. }
+        | Request::Plan { .. }
+        | Request::List
+        | Request::Inspect { .. }
+        | Request::Sockets { .. }
+        | Request::Helper { .. }
+        | Request::Host => None,
+    }
+}
+
+impl Broker {
+    /// Starts the worker of a request, after checks that need no time.
+    pub(super) fn begin(&mut self, mut waiting: Waiting) -> Result<Worker, Failure> {
+        let connection = Some(waiting.connection);
+        let request = std::mem::replace(&mut waiting.request, Request::List);
+        let host = &self.host;
+        match request {
+            Request::Grant { purpose } => {
+                let (peer, fds) = (waiting.peer, waiting.fds);
+                work::fork(connection, None, Task::Grant(purpose), |socket, _| {
+                    work::tell(socket, &grants::check(host, peer, purpose, &fds), &[])
+                })
+            }
+            Request::LookUp { grant } => {
+                work::answer(connection, None, || Ok((host.look_up(&grant)?, Vec::new())))
+            }
+            Request::Plan { spec } => {
+                work::answer(connection, None, || Ok((host.dry_run(*spec)?, Vec::new())))
+            }
+            Request::Prepare { agent, repository, services } => {
+                self.begin_prepare(connection, agent, &repository, services)
+            }
+            Request::Create { spec } => self.begin_create(&waiting, *spec),
+            Request::Freeze { agent, frozen } => work::answer(connection, Some(agent.clone()), || {
+                host.tree.freeze(&agent, frozen)?;
+                Ok((Reply::Done, Vec::new()))
+            }),
+            Request::Delete { agent } => work::answer(connection, Some(agent.clone()), || {
+                fail::point("delete.start")?;
+                host.delete(&agent)?;
+                Ok((Reply::Done, Vec::new()))
+            }),
+            Request::Erase { agent } => self.begin_erase(connection, agent),
+            Request::List => {
+                let making = self.making();
+                work::answer(connection, None, || list(host, &making))
+            }
+            Request::Inspect { agent } => {
+                work::answer(connection, None, || inspect::inspect(host, &agent))
+            }
+            Request::Sockets { agent, count } => {
+                work::answer(connection, None, || sockets(host, &agent, count))
+            }
+            Request::Helper { repository, agent, rights } => {
+                self.begin_helper(connection, &repository, agent, rights)
+            }
+            Request::Host => work::answer(connection, None, || {
+                let checks = host::checks(host.state.as_fd());
+                Ok((Reply::Host { checks }, Vec::new()))
+            }),
+        }
+    }
+
+    fn begin_prepare(
+        &self,
+        connection: Option<u64>,
+        agent: AgentId,
+        repository: &GrantId,
+        services: Vec<String>,
+    ) -> Result<Worker, Failure> {
+        let host = &self.host;
+        let record = host.record_for(&agent, repository)?;
+        work::answer(connection, Some(agent.clone()), || {
+            fail::point("prepare.start")?;
+            // The record first: what is made after it can be found and erased.
+            host.write_record(&agent, &record)?;
+            host.prepare(&agent, &record.account, &services)?;
+            let paths = dirs::paths(&host.state_path, &record.git_dir, &agent, &record.account);
+            Ok((Reply::Prepared { paths, account: record.account }, Vec::new()))
+        })
+    }
+
+    fn begin_erase(&self, connection: Option<u64>, agent: AgentId) -> Result<Worker, Failure> {
+        let host = &self.host;
+        if host.tree.list()?.iter().any(|(other, _)| *other == agent) {
+            let why = "its sandbox exists";
+            return Err(failure(FailureKind::Refused, format!("erase {agent}"), why, "delete it"));
+        }
+        let account = match host.record(&agent) {
+            Ok(record) => Some(record.account),
+            Err(missing) if missing.kind == FailureKind::NotFound => None,
+            Err(failed) => return Err(failed),
+        };
+        work::answer(connection, Some(agent.clone()), || {
+            fail::point("erase.start")?;
+            if let Some(account) = account {
+                host.erase(&agent, &account)?;
+                // The record last: until then an interrupted removal can be done again.
+                record::remove(host.agents.as_fd(), &record::agent_file(&agent))
+                    .what(|| format!("forget {agent}"))?;
+            }
+            Ok((Reply::Done, Vec::new()))
+        })
+    }
+
+    /// Opens what a helper needs, then starts it.
+    fn begin_helper(
+        &self,
+        connection: Option<u64>,
+        repository: &GrantId,
+        agent: Option<AgentId>,
+        rights: HelperRights,
+    ) -> Result<Worker, Failure> {
+        let host = &self.host;
+        let grant = host.grant(repository, Purpose::Repository)?;
+        let paths = match &agent {
+            Some(agent) => {
+                let record = host.record(agent)?;
+                if record.repository != grant.id {
+                    let what = format!("start a git helper for {agent}");
+                    let why = "it belongs to another repository";
+                    return Err(failure(FailureKind::Refused, what, why, ""));
+                }
+                let account = &record.account;
+                Some(dirs::paths(&host.state_path, &record.git_dir, agent, account))
+            }
+            None => None,
+        };
+        work::answer(connection, None, || {
+            let socket = super::helper::start(host, &grant, paths.as_ref(), rights)?;
+            Ok((Reply::Helper, vec![socket]))
+        })
+    }
+
+    /// Starts a worker that makes network namespaces.
+    pub(super) fn begin_pool(&self, count: usize) -> Result<Worker, Failure> {
+        work::fork(None, None, Task::Pool, |socket, _| match networks(count) {
+            Ok(made) => work::tell(socket, &(), &made),
+            Err(_) => 1,
+        })
+    }
+
+    /// Agents whose sandbox is being made: their shim is none yet.
+    fn making(&self) -> Vec<AgentId> {
+        let making = self.workers.iter().filter(|worker| {
+            matches!(worker.task, Task::Create(_) | Task::CleanUp(_))
+        });
+        making.filter_map(|worker| worker.agent.clone()).collect()
+    }
+
+    /// What follows from a worker's end.
+    pub(super) fn conclude(&mut self, mut worker: Worker, late: bool, connected: bool) -> Outcome {
+        let said = worker.said.take();
+        let task = std::mem::replace(&mut worker.task, Task::Answer);
+        match (task, worker.agent.clone()) {
+            (Task::Create(creating), Some(agent)) => {
+                self.conclude_create(agent, &worker, *creating, late, connected)
+            }
+            (Task::CleanUp(failed), _) => Outcome::Reply(work::reply(&Reply::Failed(failed))),
+            (Task::Pool, _) => Outcome::Pooled(said.map_or_else(Vec::new, |packet| packet.fds)),
+            (Task::Grant(purpose), _) => {
+                let checked = said
+                    .and_then(|packet| serde_json::from_slice::<Checked>(&packet.bytes).ok())
+                    .unwrap_or_else(|| Checked::Bad(work::silent(late)));
+                let reply = self.host.record_grant(purpose, checked);
+                Outcome::Reply(work::reply(&reply.unwrap_or_else(Reply::Failed)))
+            }
+            (Task::Answer | Task::Create(_), _) => Outcome::Reply(
+                said.unwrap_or_else(|| work::reply(&Reply::Failed(work::silent(late)))),
+            ),
+        }
+    }
+}
+
+fn list(
+    host: &super::setup::Host,
+    making: &[AgentId],
+) -> Result<(Reply, Vec<OwnedFd>), Failure> {
+    let found = host.tree.list()?;
+    let sandboxes = found.into_iter().map(|(agent, pids)| {
+        let shim_pid = if making.contains(&agent) { None } else { pids.first().copied() };
+        Listed { shim_pid, socket: host.socket_path(&agent), agent }
+    });
+    Ok((Reply::Listed { sandboxes: sandboxes.collect() }, Vec::new()))
+}
+
+/// Sockets of the agent's network namespace. The worker enters it, and ends.
+fn sockets(
+    host: &super::setup::Host,
+    agent: &AgentId,
+    count: u8,
+) -> Result<(Reply, Vec<OwnedFd>), Failure> {
+    let what = || format!("make sockets for {agent}");
+    if count == 0 || count > SOCKETS_MAX {
+        let why = format!("{count} were asked for, 1 to {SOCKETS_MAX} are allowed");
+        return Err(failure(FailureKind::Invalid, what(), why, ""));
+    }
+    let shim = inspect::shim(host, agent)?;
+    let path = format!("/proc/{shim}/ns/net");
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    let netns =
+        nix::fcntl::open(path.as_str(), flags, nix::sys::stat::Mode::empty()).what(what)?;
+    setns(netns, CloneFlags::CLONE_NEWNET).what(what)?;
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let made: Result<Vec<_>, _> =
+        (0..count).map(|_| socket(AddressFamily::Inet, SockType::Stream, flags, None)).collect();
+    Ok((Reply::Sockets, made.what(what)?))
+}
+
+/// New network namespaces with loopback up.
+fn networks(count: usize) -> std::io::Result<Vec<OwnedFd>> {
+    let root = files::root()?;
+    let mut made = Vec::new();
+    for _ in 0..count {
+        new_network()?;
+        let path = "proc/thread-self/ns/net";
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        made.push(nix::fcntl::openat(&root, path, flags, nix::sys::stat::Mode::empty())?);
+    }
+    Ok(made)
+}
