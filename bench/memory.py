@@ -44,7 +44,8 @@ def mem_daemon_50(lab):
     for name in names:
         lab.wsm("new", repository, "--template", "shell", "--name", name, "--detach", "--no-input")
     time.sleep(1)  # idle
-    daemon = [pid for pid, _, words, _ in processes() if words[:2] == ["wsm", "daemon"]]
+    started = [found for found in processes() if found[1] == lab.up.pid]
+    daemon = [pid for pid, _, words, _ in started if "daemon" in words]
     used = sum(pss_kib(pid) for pid in daemon) / 1024
     for name in names:
         lab.wsm("rm", "--purge", name, check=False)
