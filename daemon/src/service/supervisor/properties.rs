@@ -342,4 +342,28 @@ proptest! {
         }
         prop_assert_eq!(world.supervisor.next_deadline(), None);
     }
+
+    /// Whatever ends within a second of its start is left alone in the end.
+    #[test]
+    fn crash_loops_end(services in services(), lives in 0..1000_u64, confirmed in any::<bool>()) {
+        let mut world = World::new(services);
+        world.asked(Input::StartAll);
+        for _ in 0..NAMES.len() * (RESTARTS_MAX as usize + 1) * 4 {
+            let running = world.alive.keys().next().cloned();
+            match running {
+                Some(service) => {
+                    if confirmed {
+                        world.confirm(&service, None);
+                    }
+                    world.act(&Step::Pass(lives));
+                    world.ended(&service, Exit::Code(1));
+                }
+                None => world.tick(),
+            }
+        }
+        prop_assert_eq!(world.supervisor.next_deadline(), None);
+        for name in NAMES {
+            prop_assert_eq!(world.state(name), ServiceState::Failed);
+        }
+    }
 }
