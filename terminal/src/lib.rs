@@ -5,9 +5,13 @@
 pub mod protocol;
 
 #[cfg(feature = "engine")]
+pub mod pty;
+#[cfg(feature = "engine")]
 pub mod ring;
 #[cfg(feature = "engine")]
 pub mod screen;
+#[cfg(feature = "engine")]
+pub mod shim;
 #[cfg(feature = "engine")]
 pub mod snapshot;
 #[cfg(feature = "engine")]

@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use alacritty_terminal::grid::{Cursor, Dimensions};
-use alacritty_terminal::index::{Column, Line};
+use alacritty_terminal::index::Line;
 use alacritty_terminal::term::cell::{Cell, Flags};
 use alacritty_terminal::term::{Term, TermMode};
 use alacritty_terminal::vte::ansi::{CharsetIndex, CursorShape, CursorStyle, StandardCharset};
@@ -195,12 +195,12 @@ impl Writer {
                 && row
                     .last()
                     .is_some_and(|c| c.flags.contains(Flags::WRAPLINE));
-            let next = wraps.then(|| &grid[Line(line + 1)][Column(0)]);
-            let upto = match next {
+            let upto = if wraps {
                 // The viewer leaves the last column free by itself when a wide one follows.
-                Some(next) if leads(row) && next.flags.contains(Flags::WIDE_CHAR) => row.len() - 1,
-                Some(_) => row.len(),
-                None => used(row).max(usize::from(wrapped)),
+                let follows = begins_wide(&grid[Line(line + 1)][..]);
+                row.len() - usize::from(leads(row) && follows)
+            } else {
+                used(row).max(usize::from(wrapped))
             };
             self.row(row, upto);
             if !wraps && line < last {
@@ -328,6 +328,10 @@ impl Writer {
 fn leads(row: &[Cell]) -> bool {
     row.last()
         .is_some_and(|cell| cell.flags.contains(Flags::LEADING_WIDE_CHAR_SPACER))
+}
+
+fn begins_wide(row: &[Cell]) -> bool {
+    row[0].flags.contains(Flags::WIDE_CHAR) && row[1].flags.contains(Flags::WIDE_CHAR_SPACER)
 }
 
 /// Cells up to the last one that is not as a fresh screen has it.

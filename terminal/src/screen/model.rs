@@ -214,7 +214,9 @@ impl Model {
             }
             grid.update_history(0);
             grid.truncate();
+            settle(term);
         });
+        settle(&mut self.term);
         self.history = history;
         self.term.set_options(config(0));
         self.region = 0..row_number(rows);
@@ -237,6 +239,14 @@ impl Model {
     fn at_bottom(&self) -> bool {
         self.term.grid().cursor.point.line.0 + 1 == self.region.end
     }
+}
+
+/// After a resize the engine may take a cursor for waiting at the last column that is elsewhere.
+fn settle(term: &mut Term<Answers>) {
+    let last = term.last_column();
+    let grid = term.grid_mut();
+    grid.cursor.input_needs_wrap &= grid.cursor.point.column == last;
+    grid.saved_cursor.input_needs_wrap &= grid.saved_cursor.point.column == last;
 }
 
 fn push_row(history: &mut History, row: &[Cell]) {

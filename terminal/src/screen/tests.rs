@@ -31,6 +31,10 @@ fn state(screen: &mut Screen) -> String {
     let title = screen.title().to_owned();
     let (sync, other) = (screen.sync(), screen.modify_other_keys());
     let model = screen.model();
+    // A cursor that waits at the end of a row is put back by writing the cell again.
+    let waits = model.with_primary(|term| term.grid().cursor.input_needs_wrap)
+        || model.term().grid().cursor.input_needs_wrap
+        || model.term().grid().saved_cursor.input_needs_wrap;
     let cells = |grid: &alacritty_terminal::Grid<Cell>| {
         let mut text = String::new();
         for line in 0..i32::try_from(grid.screen_lines()).unwrap() {
@@ -62,7 +66,10 @@ fn state(screen: &mut Screen) -> String {
                     };
                 }
                 // Only at the end of a row that goes on in the next does it say anything.
-                if line + 1 == i32::try_from(grid.screen_lines()).unwrap() || at + 1 < row.len() {
+                if line + 1 == i32::try_from(grid.screen_lines()).unwrap()
+                    || at + 1 < row.len()
+                    || waits
+                {
                     cell.flags.remove(Flags::WRAPLINE);
                 }
                 let marks = if half {

@@ -26,7 +26,7 @@ impl Tokenizer {
                 }
             }
             (b'?', b"", b'u') => sink.screen(b"\x1b[?u"),
-            (b'?', b"$", b'p') => self.say(sink.to_screen(), &[b'?'], csi.value(0, 0), b"$p"),
+            (b'?', b"$", b'p') => self.say(sink.to_screen(), b"?", csi.value(0, 0), b"$p"),
             (0, b"$", b'p') => self.say(sink.to_screen(), b"", csi.value(0, 0), b"$p"),
             (b'>', b"", b'c') if csi.value(0, 0) == 0 => sink.screen(b"\x1b[>c"),
             (b'>', b"", b'q') if csi.value(0, 0) == 0 => {

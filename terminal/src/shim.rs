@@ -1,0 +1,526 @@
+//! The shim: owns what must not die with the daemon. One thread, one loop.
+//!
+//! ```text
+//! clients ──frames──▶ ┌──────┐ ──orders──▶ launcher ──fork──▶ processes
+//!  daemon ◀──frames── │ shim │ ◀─reports──                        │
+//!                     └──────┘ ◀──── PTYs and pipes ──────────────┘
+//! ```
+//!
+//! A turn of the loop takes a bounded number of bytes from each source, and everything that can wait
+//! has a bound: nobody, neither the agent nor a viewer, can make it grow or keep it from the others.
+
+mod client;
+mod launcher;
+mod log;
+mod process;
+mod request;
+mod stream;
+mod terminal;
+mod viewer;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use wsm_sandbox::launch::ShimConfig;
+
+use self::client::{Client, Role};
+use self::launcher::{Launcher, Received};
+use self::log::Log;
+use self::process::{Kind, Process, read_log};
+use self::stream::{End, Peer};
+use self::terminal::Terminal;
+use self::viewer::OUT_HIGH;
+use crate::protocol::Event;
+use crate::pty;
+
+/// Connections at once: some of the daemon's, and one per viewer and stream.
+const CLIENTS_MAX: usize = 128;
+/// How long a shim without a sandbox waits for its clients to read the end.
+const LINGER: Duration = Duration::from_secs(5);
+/// How long init may take to die when the shim is told to end.
+const STOP: Duration = Duration::from_secs(2);
+/// Reports taken from the launcher per turn.
+const REPORTS_PER_TURN: usize = 64;
+
+/// What a shim holds.
+pub(crate) struct Shim {
+    incarnation: u64,
+    daemon_uid: u32,
+    listener: UnixListener,
+    launcher: Launcher,
+    init: Pid,
+    signals: SignalFd,
+    clients: BTreeMap<u64, Client>,
+    next_client: u64,
+    processes: BTreeMap<String, Process>,
+    /// Names of running processes by the number the launcher knows them by.
+    ids: BTreeMap<u64, String>,
+    next_id: u64,
+    terminals: BTreeMap<String, Terminal>,
+    logs: BTreeMap<String, Log>,
+    /// Pipes whose processes were forgotten but whose children may write on.
+    orphans: Vec<OwnedFd>,
+    events: Vec<Event>,
+    /// When init ended.
+    init_exit: Option<Instant>,
+    /// Told to end, since when.
+    stopping: bool,
+    stop_by: Option<Instant>,
+}
+
+/// Something that [`poll`] looks at.
+#[derive(Debug, Clone)]
+enum Source {
+    Listener,
+    Launcher,
+    Signals,
+    Client(u64),
+    Master(String),
+    Log(String),
+    Stream(String, End),
+    Orphan(usize),
+}
+
+/// Runs until the sandbox has ended and its end was read, or SIGTERM.
+///
+/// # Errors
+/// The configuration names descriptors that are not what they should be, or the kernel fails.
+pub fn run(config: &ShimConfig) -> io::Result<()> {
+    Shim::new(config)?.turn_until_done()
+}
+
+impl Shim {
+    fn new(config: &ShimConfig) -> io::Result<Shim> {
+        let mut mask = SigSet::empty();
+        mask.add(Signal::SIGCHLD);
+        mask.add(Signal::SIGTERM);
+        mask.thread_block()?;
+        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+        let signals = SignalFd::with_flags(&mask, flags)?;
+        let listener = UnixListener::from(pty::adopt(config.listen_fd)?);
+        listener.set_nonblocking(true)?;
+        let mut logs = BTreeMap::new();
+        for (service, &fd) in &config.logs {
+            logs.insert(service.clone(), Log::new(File::from(pty::adopt(fd)?))?);
+        }
+        Ok(Shim {
+            incarnation: config.incarnation,
+            daemon_uid: config.daemon_uid,
+            listener,
+            launcher: Launcher::new(pty::adopt(config.launcher_fd)?),
+            init: Pid::from_raw(config.init_pid),
+            signals,
+            clients: BTreeMap::new(),
+            next_client: 1,
+            processes: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            next_id: 1,
+            terminals: BTreeMap::new(),
+            logs,
+            orphans: Vec::new(),
+            events: Vec::new(),
+            init_exit: None,
+            stopping: false,
+            stop_by: None,
+        })
+    }
+
+    fn turn_until_done(mut self) -> io::Result<()> {
+        // Init may have ended before SIGCHLD was blocked.
+        self.reap(Instant::now());
+        loop {
+            let now = Instant::now();
+            self.tick(now);
+            if self.done(now) {
+                return Ok(());
+            }
+            for source in self.wait(now)? {
+                self.ready(source);
+            }
+        }
+    }
+
+    /// Waits for something to happen; returns where.
+    fn wait(&self, now: Instant) -> io::Result<Vec<(Source, PollFlags)>> {
+        let mut sources = Vec::new();
+        let mut fds = Vec::new();
+        self.interests(&mut |source, fd, flags| {
+            sources.push(source);
+            fds.push(PollFd::new(fd, flags));
+        });
+        let timeout = match self.deadline(now) {
+            None => PollTimeout::NONE,
+            Some(at) => {
+                let micros = at.saturating_duration_since(now).as_micros();
+                let millis = micros.div_ceil(1000).min(60_000);
+                PollTimeout::from(u16::try_from(millis).unwrap_or(u16::MAX))
+            }
+        };
+        match poll(&mut fds, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let ready = fds.iter().zip(sources).filter_map(|(fd, source)| {
+            let flags = fd.revents().unwrap_or(PollFlags::POLLERR);
+            (!flags.is_empty()).then_some((source, flags))
+        });
+        Ok(ready.collect())
+    }
+
+    fn interests<'a>(&'a self, add: &mut impl FnMut(Source, BorrowedFd<'a>, PollFlags)) {
+        let (read, write) = (PollFlags::POLLIN, PollFlags::POLLOUT);
+        add(Source::Listener, self.listener.as_fd(), read);
+        add(Source::Signals, self.signals.as_fd(), read);
+        if let Some(fd) = self.launcher.fd() {
+            let waits = if self.launcher.waits() {
+                write
+            } else {
+                PollFlags::empty()
+            };
+            add(Source::Launcher, fd, read | waits);
+        }
+        for (id, client) in &self.clients {
+            let mut flags = PollFlags::empty();
+            flags.set(read, self.client_reads(client));
+            flags.set(write, client.pending() > 0);
+            add(Source::Client(*id), client.socket().as_fd(), flags);
+        }
+        for (name, terminal) in &self.terminals {
+            if let Some(master) = &terminal.master {
+                let waits = if terminal.input_waits() {
+                    write
+                } else {
+                    PollFlags::empty()
+                };
+                add(Source::Master(name.clone()), master.as_fd(), read | waits);
+            }
+        }
+        for (name, process) in &self.processes {
+            match &process.kind {
+                Kind::Log(_, Some(pipe)) => add(Source::Log(name.clone()), pipe.as_fd(), read),
+                Kind::Stream(stream) => {
+                    let room = self.stream_room(stream.peer());
+                    for end in [End::Stdin, End::Stdout, End::Stderr] {
+                        let flags = if end == End::Stdin { write } else { read };
+                        if let Some(fd) = stream.wants(end, room) {
+                            add(Source::Stream(name.clone(), end), fd.as_fd(), flags);
+                        }
+                    }
+                }
+                Kind::Log(_, None) | Kind::Terminal(_) => {}
+            }
+        }
+        for (at, pipe) in self.orphans.iter().enumerate() {
+            add(Source::Orphan(at), pipe.as_fd(), read);
+        }
+    }
+
+    /// A client whose input goes to a process that does not read it waits too.
+    fn client_reads(&self, client: &Client) -> bool {
+        let hungry = match &client.role {
+            Role::Stream(process) => match self.processes.get(process).map(|known| &known.kind) {
+                Some(Kind::Stream(stream)) => stream.hungry(),
+                _ => true,
+            },
+            Role::Plain | Role::Viewer(_) => true,
+        };
+        hungry && client.reads()
+    }
+
+    fn stream_room(&self, peer: Peer) -> bool {
+        match peer {
+            Peer::Here(client) => self
+                .clients
+                .get(&client)
+                .is_some_and(|client| client.pending() <= OUT_HIGH),
+            Peer::Awaited | Peer::Left => true,
+        }
+    }
+
+    fn deadline(&self, now: Instant) -> Option<Instant> {
+        let terminals = self.terminals.values().filter_map(Terminal::due);
+        let logs = self.logs.values().filter_map(|log| log.due(now));
+        let linger = self.init_exit.map(|at| at + LINGER);
+        terminals
+            .chain(logs)
+            .chain(linger)
+            .chain(self.stop_by)
+            .min()
+    }
+
+    fn ready(&mut self, (source, flags): (Source, PollFlags)) {
+        let now = Instant::now();
+        match source {
+            Source::Listener => self.accept(),
+            Source::Launcher => self.hear(now),
+            Source::Signals => self.signalled(now),
+            Source::Client(id) => self.client(id, flags, now),
+            Source::Master(name) => {
+                if let Some(terminal) = self.terminals.get_mut(&name) {
+                    terminal.write();
+                    let bytes = terminal.read(now, &mut self.events, &name);
+                    if let Some(process) = self.processes.get_mut(&terminal.process) {
+                        process.wrote(bytes);
+                    }
+                }
+            }
+            Source::Log(name) => {
+                if let Some(process) = self.processes.get_mut(&name)
+                    && let Kind::Log(service, pipe) = &mut process.kind
+                {
+                    let bytes = read_log(pipe, &mut self.logs, service, &name);
+                    process.wrote(bytes);
+                }
+            }
+            Source::Stream(name, end) => self.stream(&name, end),
+            Source::Orphan(at) => self.orphan(at),
+        }
+    }
+
+    fn stream(&mut self, name: &str, end: End) {
+        let Some(process) = self.processes.get_mut(name) else {
+            return;
+        };
+        let Kind::Stream(stream) = &mut process.kind else {
+            return;
+        };
+        if end == End::Stdin {
+            stream.write();
+            return;
+        }
+        let frame = stream.read(end);
+        let peer = stream.peer();
+        if let (Some(frame), Peer::Here(client)) = (frame, peer)
+            && let Some(client) = self.clients.get_mut(&client)
+        {
+            client.send(&frame);
+        }
+        process.wrote(0);
+    }
+
+    fn orphan(&mut self, at: usize) {
+        let mut bytes = [0; 16 * 1024];
+        let Some(pipe) = self.orphans.get(at) else {
+            return;
+        };
+        match nix::unistd::read(pipe, &mut bytes) {
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            // The order of the others changes; they come again in the next turn.
+            Ok(0) | Err(_) => drop(self.orphans.swap_remove(at)),
+            Ok(_) => {}
+        }
+    }
+
+    fn accept(&mut self) {
+        let Ok((socket, _)) = self.listener.accept() else {
+            return;
+        };
+        let known = getsockopt(&socket, PeerCredentials)
+            .is_ok_and(|peer| peer.uid() == 0 || peer.uid() == self.daemon_uid);
+        if !known || self.clients.len() >= CLIENTS_MAX || socket.set_nonblocking(true).is_err() {
+            return;
+        }
+        self.clients.insert(self.next_client, Client::new(socket));
+        self.next_client += 1;
+    }
+
+    fn hear(&mut self, now: Instant) {
+        self.launcher.flush();
+        for _ in 0..REPORTS_PER_TURN {
+            match self.launcher.receive() {
+                Received::Nothing => break,
+                Received::Report(report, fd) => self.report(report, fd, now),
+                Received::Closed => {
+                    // Without its launcher a sandbox is lost.
+                    self.launcher.close();
+                    self.kill_init();
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Init ends by itself when the launcher does; this hurries it where we may.
+    fn kill_init(&self) {
+        if self.init_exit.is_none() && self.init.as_raw() > 1 {
+            match kill(self.init, Signal::SIGKILL) {
+                Ok(()) | Err(Errno::EPERM | Errno::ESRCH) => {}
+                Err(errno) => eprintln!("wsm-shim: kill init {}: {errno}", self.init),
+            }
+        }
+    }
+
+    fn signalled(&mut self, now: Instant) {
+        while let Ok(Some(signal)) = self.signals.read_signal() {
+            if signal.ssi_signo == Signal::SIGTERM as u32 && !self.stopping {
+                self.stopping = true;
+                self.stop_by = Some(now + STOP);
+                self.launcher.close();
+                self.kill_init();
+            }
+        }
+        self.reap(now);
+    }
+
+    fn reap(&mut self, now: Instant) {
+        if self.init_exit.is_some() || self.init.as_raw() <= 1 {
+            return;
+        }
+        match waitpid(self.init, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => return,
+            // Gone, or never ours: there is nothing to own.
+            Ok(_) | Err(_) => {}
+        }
+        self.init_exit = Some(now);
+        // What the launcher still said comes first.
+        while let Received::Report(report, fd) = self.launcher.receive() {
+            self.report(report, fd, now);
+        }
+        self.launcher.close();
+        self.all_exited(now);
+    }
+
+    fn client(&mut self, id: u64, flags: PollFlags, now: Instant) {
+        let Some(client) = self.clients.get(&id) else {
+            return;
+        };
+        let broken = PollFlags::POLLERR | PollFlags::POLLHUP;
+        if self.client_reads(client) && flags.intersects(PollFlags::POLLIN | broken) {
+            self.client_frames(id, now);
+        } else if flags.intersects(broken)
+            && let Some(client) = self.clients.get_mut(&id)
+        {
+            client.gone = true;
+        }
+    }
+
+    fn client_frames(&mut self, id: u64, now: Instant) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.read();
+        }
+        while let Some(client) = self.clients.get_mut(&id).filter(|client| !client.closing) {
+            match client.next_frame() {
+                Ok(None) => break,
+                Ok(Some(frame)) => {
+                    if let Err(why) = self.frame(id, frame, now) {
+                        eprintln!("wsm-shim: client {id} closed: {why}");
+                        self.drop_client(id);
+                    }
+                }
+                Err(error) => {
+                    eprintln!("wsm-shim: client {id} closed: {error}");
+                    self.drop_client(id);
+                }
+            }
+        }
+    }
+
+    fn drop_client(&mut self, id: u64) {
+        let Some(client) = self.clients.remove(&id) else {
+            return;
+        };
+        match client.role {
+            Role::Plain => {}
+            Role::Viewer(viewer) => {
+                if let Some(terminal) = self.terminals.get_mut(&viewer.terminal)
+                    && terminal.driver == Some(id)
+                {
+                    terminal.driver = None;
+                }
+            }
+            Role::Stream(process) => {
+                if let Some(process) = self.processes.get_mut(&process)
+                    && let Kind::Stream(stream) = &mut process.kind
+                    && stream.peer() == Peer::Here(id)
+                {
+                    stream.leave();
+                }
+            }
+        }
+    }
+
+    /// Gives one viewer what it lacks.
+    fn serve(&mut self, id: u64) {
+        if let Some(client) = self.clients.get_mut(&id)
+            && let Role::Viewer(viewer) = &client.role
+            && let Some(terminal) = self.terminals.get_mut(&viewer.terminal)
+        {
+            terminal.serve(client);
+        }
+    }
+
+    /// What time brings, and what the last turn left to say.
+    fn tick(&mut self, now: Instant) {
+        let mut exits = Vec::new();
+        for (name, terminal) in &mut self.terminals {
+            if let Some(exit) = terminal.tick(now, &mut self.events, name) {
+                exits.push((terminal.process.clone(), exit));
+            }
+        }
+        for (process, exit) in exits {
+            self.ended(&process, exit);
+        }
+        for log in self.logs.values_mut() {
+            if log.due(now).is_some_and(|at| at <= now) {
+                let news = log.tell(now).into_iter();
+                self.events
+                    .extend(news.map(|process| Event::Logged { process }));
+            }
+        }
+        let shown: Vec<String> = self
+            .terminals
+            .iter_mut()
+            .filter_map(|(name, terminal)| terminal.shows(now).then(|| name.clone()))
+            .collect();
+        let events = std::mem::take(&mut self.events);
+        for client in self.clients.values_mut() {
+            if client.subscribed {
+                events.iter().for_each(|event| client.event(event));
+            }
+            if let Role::Viewer(viewer) = &client.role
+                && let Some(terminal) = self.terminals.get_mut(&viewer.terminal)
+            {
+                // One that was behind goes on as soon as it can, the others when output is due.
+                let behind = viewer.stale || terminal.behind(viewer.sent);
+                if behind || shown.contains(&viewer.terminal) {
+                    terminal.serve(client);
+                }
+            }
+            if client.pending() > 0 || client.closing {
+                client.flush();
+            }
+        }
+        let gone: Vec<u64> = self
+            .clients
+            .iter()
+            .filter_map(|(id, client)| client.gone.then_some(*id))
+            .collect();
+        gone.into_iter().for_each(|id| self.drop_client(id));
+    }
+
+    fn done(&self, now: Instant) -> bool {
+        if self.stop_by.is_some_and(|at| at <= now) {
+            return true;
+        }
+        let Some(ended) = self.init_exit else {
+            return false;
+        };
+        let draining = self
+            .processes
+            .values()
+            .any(|process| process.exit.is_none());
+        let idle = self.stopping || self.clients.is_empty();
+        now >= ended + LINGER || (idle && !draining)
+    }
+}

@@ -1,0 +1,403 @@
+//! One terminal: PTY, screen, ring, and when its output goes out.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::unistd::{read, write};
+use wsm_sandbox::launch::Exit;
+
+use super::client::{Client, Role};
+use super::viewer::{Next, Viewer};
+use crate::protocol::{Event, Frame, QUIET_MS};
+use crate::pty;
+use crate::ring::Ring;
+use crate::screen::{Fed, PIECE_BYTES, Screen};
+use crate::snapshot::snapshot;
+use crate::tokenizer::Signal;
+
+/// Bytes taken from one PTY per turn of the loop, so that a flood starves nobody.
+const TURN_BYTES: usize = 64 * 1024;
+/// Bytes of one output frame, about.
+const FRAME_BYTES: usize = 16 * 1024;
+/// Output is gathered this long …
+const GATHER: Duration = Duration::from_millis(5);
+/// … unless so much is there …
+const GATHER_BYTES: u64 = 16 * 1024;
+/// … or somebody typed a moment ago: that is the echo.
+const ECHO: Duration = Duration::from_millis(50);
+/// Input that may wait for a program to read it.
+const INPUT_BYTES_MAX: usize = 64 * 1024;
+/// The PTY's last bytes come through a kernel worker: after an exit, silence this long is the end …
+const DRAIN_QUIET: Duration = Duration::from_millis(15);
+/// … and this long is enough, if children keep writing.
+const DRAIN_MAX: Duration = Duration::from_millis(200);
+/// Silence after which the terminal counts as quiet.
+const QUIET: Duration = Duration::from_millis(QUIET_MS);
+/// Signals (bells, notices …) a terminal may send at once, and per second.
+const SIGNALS_BURST: u32 = 20;
+
+/// Brings a terminal that a dead program left behind to where a new one expects it.
+const RESET: &[u8] = b"\x1b[?1049l\x1b[!p\x1b7\x1b[r\x1b8\x1b[?1000l\x1b[?1002l\x1b[?1003l\
+\x1b[?1004l\x1b[?1005l\x1b[?1006l\x1b[?2004l\x1b[?2026l\x1b[<99u\x1b[>4;0m\x1b[ q\x1b]8;;\x1b\\";
+
+pub(super) struct Terminal {
+    pub(super) screen: Screen,
+    pub(super) ring: Ring,
+    pub(super) master: Option<OwnedFd>,
+    /// The process that has it, or had it last.
+    pub(super) process: String,
+    /// How that ended, once its output is complete.
+    pub(super) ended: Option<Exit>,
+    drain: Option<Drain>,
+    input: Vec<u8>,
+    /// The viewer whose size it has.
+    pub(super) driver: Option<u64>,
+    /// Where the size changed last.
+    pub(super) resized: u64,
+    lease: (u64, u64),
+    shown: u64,
+    shown_at: Option<Instant>,
+    show_at: Option<Instant>,
+    typed_at: Option<Instant>,
+    pub(super) wrote_at: Option<Instant>,
+    active: bool,
+    signals_left: u32,
+    signals_at: Instant,
+    title_due: bool,
+}
+
+struct Drain {
+    exit: Exit,
+    quiet: Instant,
+    limit: Instant,
+}
+
+impl Terminal {
+    pub(super) fn new(process: String, cols: u16, rows: u16, now: Instant) -> Terminal {
+        Terminal {
+            screen: Screen::new(cols, rows),
+            ring: Ring::default(),
+            master: None,
+            process,
+            ended: None,
+            drain: None,
+            input: Vec::new(),
+            driver: None,
+            resized: 0,
+            lease: (0, 0),
+            shown: 0,
+            shown_at: None,
+            show_at: None,
+            typed_at: None,
+            wrote_at: None,
+            active: false,
+            signals_left: SIGNALS_BURST,
+            signals_at: now,
+            title_due: false,
+        }
+    }
+
+    /// Another process takes it over; screen and numbers go on.
+    pub(super) fn renew(&mut self, process: String) {
+        self.process = process;
+        self.ended = None;
+        self.drain = None;
+        self.master = None;
+        self.input.clear();
+        let mut fed = Fed::default();
+        self.screen.feed(RESET, &mut fed);
+        if self.screen.cursor().0 > 0 {
+            self.screen.feed(b"\r\n", &mut fed);
+        }
+        self.ring.push(&fed.forward);
+    }
+
+    /// The process runs; `None`: it has no terminal after all.
+    pub(super) fn started(&mut self, master: OwnedFd) -> std::io::Result<()> {
+        pty::set_nonblocking(master.as_fd())?;
+        let (cols, rows) = self.screen.size();
+        pty::set_size(master.as_fd(), cols, rows)?;
+        self.master = Some(master);
+        Ok(())
+    }
+
+    pub(super) fn exited(&mut self, exit: Exit, now: Instant) {
+        self.drain = Some(Drain {
+            exit,
+            quiet: now + DRAIN_QUIET,
+            limit: now + DRAIN_MAX,
+        });
+    }
+
+    /// Reads what the program wrote. Returns the number of bytes.
+    pub(super) fn read(&mut self, now: Instant, events: &mut Vec<Event>, name: &str) -> u64 {
+        let mut buffer = [0; TURN_BYTES];
+        let mut total = 0;
+        while total < TURN_BYTES {
+            let Some(master) = &self.master else {
+                break;
+            };
+            match read(master, &mut buffer[total..]) {
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => break,
+                // EIO: nobody has it open any more.
+                Ok(0) | Err(_) => {
+                    self.master = None;
+                    self.input.clear();
+                }
+                Ok(length) => total += length,
+            }
+        }
+        if total > 0 {
+            self.take(&buffer[..total], now, events, name);
+        }
+        total as u64
+    }
+
+    fn take(&mut self, bytes: &[u8], now: Instant, events: &mut Vec<Event>, name: &str) {
+        let mut fed = Fed::default();
+        for piece in bytes.chunks(PIECE_BYTES) {
+            fed.forward.clear();
+            self.screen.feed(piece, &mut fed);
+            self.ring.push(&fed.forward);
+        }
+        self.answer(&fed.answers);
+        for signal in fed.signals {
+            self.signal(signal, now, events, name);
+        }
+        self.wrote_at = Some(now);
+        if !self.active {
+            self.active = true;
+            events.push(Event::Activity {
+                terminal: name.to_owned(),
+                active: true,
+            });
+        }
+        if let Some(drain) = &mut self.drain {
+            drain.quiet = now + DRAIN_QUIET;
+        }
+        let recent = |at: Option<Instant>, span| at.is_some_and(|at| now - at < span);
+        let urgent = recent(self.typed_at, ECHO)
+            || !recent(self.shown_at, GATHER)
+            || self.ring.end() - self.shown >= GATHER_BYTES;
+        if urgent {
+            self.show_at = Some(now);
+        } else if self.show_at.is_none() {
+            self.show_at = Some(self.shown_at.map_or(now, |at| at + GATHER));
+        }
+    }
+
+    fn signal(&mut self, signal: Signal, now: Instant, events: &mut Vec<Event>, name: &str) {
+        let terminal = name.to_owned();
+        let event = match signal {
+            Signal::Bell => Event::Bell { terminal },
+            Signal::Notice(text) => Event::Notice { terminal, text },
+            Signal::Mark(mark) => Event::Mark { terminal, mark },
+            Signal::Title(_) => {
+                // Told when its turn comes: the last one always is.
+                self.title_due = true;
+                return;
+            }
+            Signal::Answer(_) | Signal::Sync(_) | Signal::ModifyOtherKeys(_) | Signal::Reset => {
+                return;
+            }
+        };
+        if self.may_signal(now) {
+            events.push(event);
+        }
+    }
+
+    fn may_signal(&mut self, now: Instant) -> bool {
+        if now - self.signals_at >= Duration::from_secs(1) {
+            self.signals_at = now;
+            self.signals_left = SIGNALS_BURST;
+        }
+        let may = self.signals_left > 0;
+        self.signals_left = self.signals_left.saturating_sub(1);
+        may
+    }
+
+    /// Types `bytes`. `false`: too much waits already.
+    pub(super) fn input(&mut self, bytes: &[u8], now: Instant) -> bool {
+        if self.input.len() + bytes.len() > INPUT_BYTES_MAX {
+            return false;
+        }
+        self.input.extend_from_slice(bytes);
+        self.typed_at = Some(now);
+        self.write();
+        true
+    }
+
+    /// What the program asked its terminal. A program that asks and does not read gets no answers.
+    fn answer(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() && self.input.len() + bytes.len() <= INPUT_BYTES_MAX {
+            self.input.extend_from_slice(bytes);
+            self.write();
+        }
+    }
+
+    pub(super) fn input_waits(&self) -> bool {
+        !self.input.is_empty()
+    }
+
+    pub(super) fn write(&mut self) {
+        while let Some(master) = self.master.as_ref().filter(|_| !self.input.is_empty()) {
+            match write(master, &self.input) {
+                Ok(length) => drop(self.input.drain(..length)),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return,
+                Err(_) => self.input.clear(),
+            }
+        }
+    }
+
+    /// Whether input with this epoch and number is new. `Err`: the lease has moved on.
+    pub(super) fn admit(&mut self, epoch: u64, number: u64) -> Result<bool, ()> {
+        let (held, last) = self.lease;
+        if epoch < held {
+            return Err(());
+        }
+        let fresh = epoch > held || number > last;
+        if fresh {
+            self.lease = (epoch, number);
+        }
+        Ok(fresh)
+    }
+
+    /// Gives it this size. Viewers draw the reflowed screen anew.
+    pub(super) fn resize(&mut self, (cols, rows): (u16, u16)) -> bool {
+        if !self.screen.resize(cols, rows) {
+            return false;
+        }
+        let (cols, rows) = self.screen.size();
+        if let Some(master) = &self.master {
+            // A terminal that is just being closed has no size any more.
+            pty::set_size(master.as_fd(), cols, rows).unwrap_or_default();
+        }
+        self.resized = self.ring.end();
+        true
+    }
+
+    /// When [`Terminal::tick`] has something to do.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let quiet = self.wrote_at.filter(|_| self.active).map(|at| at + QUIET);
+        let title = self.title_due.then(|| {
+            if self.signals_left > 0 {
+                self.signals_at
+            } else {
+                self.signals_at + Duration::from_secs(1)
+            }
+        });
+        let drain = self
+            .drain
+            .as_ref()
+            .map(|drain| drain.quiet.min(drain.limit));
+        [quiet, title, drain, self.show_at]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Does what time brings. Returns how the process ended once its output is complete.
+    pub(super) fn tick(
+        &mut self,
+        now: Instant,
+        events: &mut Vec<Event>,
+        name: &str,
+    ) -> Option<Exit> {
+        if self.title_due && self.may_signal(now) {
+            self.title_due = false;
+            events.push(Event::Title {
+                terminal: name.to_owned(),
+                title: self.screen.title().to_owned(),
+            });
+        }
+        if self.active && self.wrote_at.is_none_or(|at| now - at >= QUIET) {
+            self.active = false;
+            events.push(Event::Activity {
+                terminal: name.to_owned(),
+                active: false,
+            });
+        }
+        let over = |drain: &Drain| now >= drain.quiet || now >= drain.limit;
+        let gone = self.master.is_none();
+        let drain = self.drain.take_if(|drain| gone || over(drain))?;
+        self.ended = Some(drain.exit);
+        self.show_at = Some(now);
+        Some(drain.exit)
+    }
+
+    /// Whether viewers should get the output that is there.
+    pub(super) fn shows(&mut self, now: Instant) -> bool {
+        let due = self.show_at.is_some_and(|at| at <= now);
+        if due {
+            self.show_at = None;
+            self.shown_at = Some(now);
+            self.shown = self.ring.end();
+        }
+        due
+    }
+
+    /// Whether a viewer that has all before `sent` lacks output that is already due.
+    pub(super) fn behind(&self, sent: u64) -> bool {
+        sent < self.shown || self.ended.is_some()
+    }
+
+    /// Gives a viewer what it lacks, as far as it keeps up.
+    pub(super) fn serve(&mut self, client: &mut Client) {
+        loop {
+            let pending = client.pending();
+            let Role::Viewer(viewer) = &mut client.role else {
+                return;
+            };
+            let (cols, rows) = self.screen.size();
+            let seq = self.ring.end();
+            let next = viewer.next(pending, self.ring.start(), seq);
+            if next != Next::Nothing && std::mem::take(&mut viewer.announce) {
+                let seq = viewer.sent;
+                client.send(&Frame::Resized { seq, cols, rows });
+                continue;
+            }
+            match next {
+                Next::Nothing => break,
+                Next::Snapshot => {
+                    let bytes = snapshot(&mut self.screen, viewer.history_lines as usize);
+                    viewer.history_lines = 0;
+                    viewer.stale = false;
+                    viewer.announce = false;
+                    viewer.sent = seq;
+                    client.send(&Frame::Snapshot {
+                        seq,
+                        cols,
+                        rows,
+                        bytes,
+                    });
+                }
+                Next::Bytes => {
+                    let from = viewer.sent;
+                    let Some(bytes) = self.ring.read(from, FRAME_BYTES) else {
+                        viewer.stale = true;
+                        continue;
+                    };
+                    viewer.sent += bytes.len() as u64;
+                    client.send(&Frame::Output { seq: from, bytes });
+                }
+            }
+        }
+        let Role::Viewer(viewer) = &client.role else {
+            return;
+        };
+        let complete = viewer.sent == self.ring.end() && !viewer.stale;
+        if let Some(exit) = self.ended.filter(|_| complete) {
+            client.send(&Frame::Exited(exit));
+            client.closing = true;
+        }
+    }
+}
+
+/// Marks a viewer as needing the screen, and to be told the size.
+pub(super) fn outdate(viewer: &mut Viewer) {
+    viewer.stale = true;
+    viewer.announce = true;
+}

@@ -1,0 +1,122 @@
+//! One viewer's place in the output. Nothing is queued for a viewer that does not keep up: it falls
+//! behind in the ring, and when it is back it gets what it lacks, or the newest screen.
+
+use crate::protocol::Attach;
+
+/// Output sent but not acknowledged, in bytes, at which a viewer is left alone …
+pub(super) const UNACKED_HIGH: u64 = 128 * 1024;
+/// … until it acknowledged all but this.
+const UNACKED_LOW: u64 = 32 * 1024;
+/// A viewer that lacks more than this gets the screen instead: drawing it is faster than all that.
+const BEHIND_MAX: u64 = 256 * 1024;
+/// Bytes in a connection's buffer above which nothing is added to it.
+pub(super) const OUT_HIGH: usize = 64 * 1024;
+
+#[derive(Debug)]
+pub(super) struct Viewer {
+    pub(super) terminal: String,
+    pub(super) read_only: bool,
+    pub(super) size: (u16, u16),
+    pub(super) history_lines: u32,
+    /// Number of the next byte to send.
+    pub(super) sent: u64,
+    /// Everything before this was parsed by the viewer.
+    pub(super) acked: u64,
+    /// What it has is not what the output goes on from.
+    pub(super) stale: bool,
+    /// It must be told the size.
+    pub(super) announce: bool,
+    /// Number of its last input where no lease tells resends apart.
+    pub(super) number: u64,
+    paused: bool,
+}
+
+/// What to send next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    Nothing,
+    Bytes,
+    Snapshot,
+}
+
+impl Viewer {
+    pub(super) fn new(attach: &Attach, resume: Option<u64>, end: u64) -> Viewer {
+        let from = resume.unwrap_or(end);
+        Viewer {
+            terminal: attach.terminal.clone(),
+            read_only: attach.read_only,
+            size: (attach.cols, attach.rows),
+            history_lines: attach.history_lines,
+            sent: from,
+            acked: from,
+            stale: resume.is_none(),
+            announce: resume.is_some(),
+            number: 0,
+            paused: false,
+        }
+    }
+
+    pub(super) fn ack(&mut self, seq: u64) {
+        self.acked = self.acked.max(seq.min(self.sent));
+    }
+
+    /// `out`: bytes waiting in its connection; `start`, `end`: of the ring.
+    pub(super) fn next(&mut self, out: usize, start: u64, end: u64) -> Next {
+        if out > OUT_HIGH {
+            return Next::Nothing;
+        }
+        let unacked = self.sent - self.acked;
+        if unacked >= UNACKED_HIGH {
+            self.paused = true;
+        } else if unacked <= UNACKED_LOW {
+            self.paused = false;
+        }
+        if self.paused {
+            Next::Nothing
+        } else if self.stale || self.sent < start || end - self.sent > BEHIND_MAX {
+            Next::Snapshot
+        } else if self.sent < end {
+            Next::Bytes
+        } else {
+            Next::Nothing
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_viewer_is_left_alone_and_then_skips_to_the_newest() {
+        let attach = Attach {
+            terminal: "main".into(),
+            resume: None,
+            cols: 80,
+            rows: 24,
+            read_only: false,
+            history_lines: 0,
+        };
+        let mut viewer = Viewer::new(&attach, None, 100);
+        assert_eq!(viewer.next(0, 0, 100), Next::Snapshot);
+        viewer.stale = false;
+        assert_eq!(viewer.next(0, 0, 100), Next::Nothing);
+        assert_eq!(viewer.next(0, 0, 101), Next::Bytes);
+        assert_eq!(viewer.next(OUT_HIGH + 1, 0, 101), Next::Nothing);
+        viewer.sent = 100 + UNACKED_HIGH;
+        assert_eq!(viewer.next(0, 0, viewer.sent + 10), Next::Nothing);
+        viewer.ack(100 + UNACKED_HIGH - UNACKED_LOW - 1);
+        assert_eq!(viewer.next(0, 0, viewer.sent + 10), Next::Nothing);
+        viewer.ack(u64::MAX);
+        assert_eq!(viewer.acked, viewer.sent);
+        assert_eq!(viewer.next(0, 0, viewer.sent + 10), Next::Bytes);
+        assert_eq!(
+            viewer.next(0, 0, viewer.sent + BEHIND_MAX + 1),
+            Next::Snapshot
+        );
+        assert_eq!(
+            viewer.next(0, viewer.sent + 1, viewer.sent + 2),
+            Next::Snapshot
+        );
+    }
+}
