@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::SocketSource;
 
@@ -21,10 +21,11 @@ const COPY_BYTES: usize = 16 * 1024;
 /// Pause after a failed accept: without descriptors, every try fails at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A running forward. Dropping it closes the port and every connection through it.
+/// A running forward. Dropping it closes the port and every connection through it, soon; before
+/// the port is leased again, await [`Forward::close`].
 #[derive(Debug)]
 pub struct Forward {
-    tasks: Vec<AbortHandle>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Drop for Forward {
@@ -54,11 +55,20 @@ impl Forward {
             .collect::<io::Result<_>>()?;
         let spawn = |listener| {
             let accepting = accept_all(listener, inside, sockets.clone(), Arc::clone(&places));
-            tokio::spawn(accepting).abort_handle()
+            tokio::spawn(accepting)
         };
         Ok(Forward {
             tasks: listeners.into_iter().map(spawn).collect(),
         })
+    }
+
+    /// Gives the port back before it returns, and ends every connection.
+    pub async fn close(mut self) {
+        for task in &mut self.tasks {
+            task.abort();
+            // The only error is that it was cancelled, which is what was asked for.
+            let _cancelled = task.await;
+        }
     }
 }
 
@@ -209,6 +219,17 @@ mod tests {
             .await
             .expect("in time")
             .expect("the second has its turn");
+    }
+
+    #[tokio::test]
+    async fn closing_it_gives_the_port_back_at_once() {
+        for _ in 0..20 {
+            let scene = scene(4).await;
+            let _client = TcpStream::connect(scene.outside).await.expect("leased");
+            scene.inside.accept().await.expect("connected");
+            scene.forward.close().await;
+            StdListener::bind(scene.outside).expect("free again");
+        }
     }
 
     #[tokio::test]

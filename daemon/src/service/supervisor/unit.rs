@@ -299,13 +299,6 @@ impl Unit {
         self.started(now, out);
         let Some(live) = self.live.take() else { return };
         let fine = exit == Exit::Code(0) && live.ready_since.is_some() && live.ending.is_none();
-        if !fine {
-            // What it left behind would hold its port when it is started again.
-            out.push(Output::Signal {
-                process: live.process.clone(),
-                signal: SIGKILL,
-            });
-        }
         if live.which == Which::Init && exit == Exit::Code(0) && live.ending.is_none() {
             self.init_pending = false;
             let service = self.name.clone();

@@ -77,7 +77,6 @@ fn adoption_goes_on_where_the_daemon_died() {
             &[(mine, gone)],
             &[
                 found,
-                "signal service/db#4 9",
                 "db backoff: exited with code 1; starts again in 0.5 s",
             ],
         ),

@@ -37,7 +37,7 @@ fn readiness_has_a_deadline() {
     assert_eq!(told, ["signal service/db#1 15"]);
     assert_eq!(checks, 34, "50, 100, 200, 400, 800 ms, then each second");
     assert_eq!(
-        story.exited("service/db#1", Exit::Code(0))[1],
+        story.exited("service/db#1", Exit::Code(0))[0],
         "db failed: was not ready within 30 s: nothing listens on port 5432; last line: loading"
     );
 }
@@ -93,7 +93,7 @@ fn a_sick_service_is_restarted() {
     );
     assert_eq!(story.wait(10_000), ["signal service/db#1 9"]);
     assert_eq!(
-        story.exited("service/db#1", Exit::Signal(9))[1],
+        story.exited("service/db#1", Exit::Signal(9))[0],
         format!("db backoff: {why}; starts again in 0.5 s")
     );
 }
