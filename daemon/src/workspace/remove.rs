@@ -1,0 +1,109 @@
+//! Forgetting a worktree. Repeatable; what is gone already counts as done.
+
+use std::fs;
+use std::io;
+
+use git2::{ErrorCode, Oid, Repository};
+
+use super::create::check_place;
+use super::libgit;
+use super::protocol::{Branches, Doing, Failure, FailureKind, Place, Reply};
+
+/// Removes the administrative directory and such branches as `branches` says.
+pub(super) fn remove(place: &Place, branches: Branches) -> Result<Reply, Failure> {
+    check_place(place)?;
+    let repository = libgit::open(&place.git_dir, None)?;
+    administrative(place)?;
+    let (mut deleted, mut kept) = (Vec::new(), Vec::new());
+    for (name, oid) in own_refs(&repository, place)? {
+        let goes = match branches {
+            Branches::Keep => false,
+            Branches::DeleteAll => true,
+            Branches::DeleteMerged => held_elsewhere(&repository, place, oid)?,
+        };
+        if goes {
+            delete(&repository, &name)?;
+            deleted.push(name);
+        } else {
+            kept.push(name);
+        }
+    }
+    Ok(Reply::Removed { deleted, kept })
+}
+
+fn administrative(place: &Place) -> Result<(), Failure> {
+    let admin = place.git_dir.join("worktrees").join(&place.admin_id);
+    match fs::symlink_metadata(&admin) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(Failure::io(format!("look at {}", admin.display()), &e)),
+        Ok(meta) if !meta.is_dir() => {
+            return Err(Failure::new(
+                FailureKind::Refused,
+                format!("remove {}", admin.display()),
+                "it is not a directory",
+            ));
+        }
+        Ok(_) => {}
+    }
+    fs::remove_dir_all(&admin).doing(|| format!("remove {}", admin.display()))?;
+    match fs::remove_dir(place.git_dir.join("worktrees")) {
+        // Other worktrees are there.
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// The branch, and everything at `refs/wsm/<agent>/`.
+fn own_refs(repository: &Repository, place: &Place) -> Result<Vec<(String, Oid)>, Failure> {
+    let doing = || "list the agent's branches".to_owned();
+    let mut found = Vec::new();
+    let branch = format!("refs/heads/{}", place.branch);
+    match repository.refname_to_id(&branch) {
+        Ok(oid) => found.push((branch, oid)),
+        Err(e) if e.code() == ErrorCode::NotFound => {}
+        Err(e) => return Err(Failure::git(doing(), &e)),
+    }
+    let glob = format!("refs/wsm/{}/*", place.agent);
+    for reference in repository.references_glob(&glob).doing(doing)? {
+        let reference = reference.doing(doing)?;
+        if let (Ok(name), Some(oid)) = (reference.name(), reference.target()) {
+            found.push((name.to_owned(), oid));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a branch that stays holds the commit.
+fn held_elsewhere(repository: &Repository, place: &Place, oid: Oid) -> Result<bool, Failure> {
+    let doing = || format!("look for another branch with {oid}");
+    let own = format!("refs/heads/{}", place.branch);
+    for reference in repository.references().doing(doing)? {
+        let reference = reference.doing(doing)?;
+        let Ok(name) = reference.name() else { continue };
+        let stays = name != own
+            && ["refs/heads/", "refs/remotes/", "refs/tags/"]
+                .iter()
+                .any(|p| name.starts_with(p));
+        if !stays {
+            continue;
+        }
+        let Ok(commit) = reference.peel_to_commit() else {
+            continue;
+        };
+        if commit.id() == oid
+            || repository
+                .graph_descendant_of(commit.id(), oid)
+                .doing(doing)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn delete(repository: &Repository, name: &str) -> Result<(), Failure> {
+    match repository.find_reference(name) {
+        Ok(mut reference) => reference.delete().doing(|| format!("delete {name}")),
+        Err(e) if e.code() == ErrorCode::NotFound => Ok(()),
+        Err(e) => Err(Failure::git(format!("delete {name}"), &e)),
+    }
+}
