@@ -231,8 +231,10 @@ fn sockets(
         nix::fcntl::open(path.as_str(), flags, nix::sys::stat::Mode::empty()).what(what)?;
     setns(netns, CloneFlags::CLONE_NEWNET).what(what)?;
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let made: Result<Vec<_>, _> =
-        (0..count).map(|_| socket(AddressFamily::Inet, SockType::Stream, flags, None)).collect();
+    // One of IPv6 reaches ::1 and, mapped, 127.0.0.1: many dev servers listen on ::1 alone.
+    let make = |family| socket(family, SockType::Stream, flags, None);
+    let both = |_| make(AddressFamily::Inet6).or_else(|_| make(AddressFamily::Inet));
+    let made: Result<Vec<_>, _> = (0..count).map(both).collect();
     Ok((Reply::Sockets, made.what(what)?))
 }
 
