@@ -16,6 +16,7 @@ use crate::fail::{Context, failure};
 use crate::files;
 use crate::plan::{Access, HostLayout, Op, Owners, Plan};
 use crate::protocol::{Account, Failure, FailureKind};
+use crate::spec::INSIDE_ID;
 use crate::sys::{self, attr};
 
 /// Terminals that one agent may have open.
@@ -158,12 +159,21 @@ impl Applier<'_> {
         }
         let mount = self.clone_mount(source.as_fd(), *access, *owners, op)?;
         let place = match (standing, directory) {
-            (true, _) => files::open_plain(root, at, OFlag::O_PATH),
+            (true, _) => self.standing(root, at),
             (false, true) => self.dir(root, at),
             (false, false) => self.file(root, at, b""),
         };
         let place = place.what(what)?;
         sys::move_mount(mount.as_fd(), place.as_fd()).what(what)
+    }
+
+    /// Opens a mount point that is there already, in a bind. In one whose owners are mapped root
+    /// has no rights over files of other groups, but the agent's user has its own.
+    fn standing(&self, root: BorrowedFd<'_>, at: &Path) -> io::Result<OwnedFd> {
+        let agent = self.root_id + INSIDE_ID;
+        let _rights =
+            self.file_map.map(|_| AccountRights::take(&Account { uid: agent, gid: agent }));
+        files::open_plain(root, at, OFlag::O_PATH)
     }
 
     /// Opens a source. What a template wants to read is opened with the account's rights; our own

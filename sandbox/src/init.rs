@@ -97,7 +97,7 @@ fn serve(config: &InitConfig, inherited: Inherited) -> Result<i32, (OwnedFd, Fai
     };
     let launcher = match sys::fork() {
         Ok(Fork::Child) => {
-            drop(life);
+            drop((life, signals));
             sys::exit_now(launcher::run(config, inherited));
         }
         Ok(Fork::Parent(pid)) => pid,

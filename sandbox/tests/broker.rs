@@ -1,0 +1,6 @@
+//! The real broker, the real kernel: sandboxes are made, used, inspected and removed.
+
+#[path = "broker/harness.rs"]
+mod harness;
+#[path = "broker/life.rs"]
+mod life;
