@@ -30,6 +30,9 @@ use crate::spec::ProbeReport;
 use crate::sys;
 use watch::Watcher;
 
+/// SIGKILL, as the shim's orders number signals.
+const SIGKILL: i32 = Signal::SIGKILL as i32;
+
 /// Runs until the shim ends. Gives the exit code.
 pub(crate) fn run(config: &InitConfig, inherited: Inherited) -> i32 {
     let Inherited { orders, status, leaves } = inherited;
@@ -84,8 +87,17 @@ struct Launcher {
     orders: OwnedFd,
     leaves: Vec<(Leaf, Vec<OwnedFd>)>,
     signals: SignalFd,
-    running: HashMap<Pid, u64>,
+    running: HashMap<Pid, Running>,
     watcher: Option<Watcher>,
+}
+
+/// A process that it started.
+#[derive(Debug)]
+struct Running {
+    /// The shim's number for it.
+    id: u64,
+    /// Its process group ends with it; what a command of the agent leaves lives on.
+    service: bool,
 }
 
 impl Launcher {
@@ -141,7 +153,12 @@ impl Launcher {
             let Ok(Some((pid, status))) = sys::reap() else {
                 return Ok(());
             };
-            if let Some(id) = self.running.remove(&pid) {
+            if let Some(Running { id, service }) = self.running.remove(&pid) {
+                if service {
+                    // What it left behind would hold its port when it is started again. The number
+                    // of a group that has members is not given to others.
+                    sys::kill(Pid::from_raw(-pid.as_raw()), SIGKILL).unwrap_or(());
+                }
                 self.say(&Report::Exited { id, status })?;
             }
         }
@@ -162,7 +179,8 @@ impl Launcher {
             Order::Start { id, command, stdio } => {
                 match start::start(&command, stdio, packet.fds, &self.leaves) {
                     Ok(started) => {
-                        self.running.insert(started.pid, id);
+                        let service = matches!(command.leaf, Leaf::Service(_));
+                        self.running.insert(started.pid, Running { id, service });
                         let report = Report::Started { id, pid: started.pid.as_raw() };
                         let master: Vec<_> = started.master.iter().map(AsFd::as_fd).collect();
                         packet::send(self.orders.as_fd(), &report, &master)
@@ -174,7 +192,7 @@ impl Launcher {
                 }
             }
             Order::Signal { id, signal, group } => {
-                let found = self.running.iter().find(|(_, running)| **running == id);
+                let found = self.running.iter().find(|(_, running)| running.id == id);
                 if let Some((pid, _)) = found {
                     let to = if group { Pid::from_raw(-pid.as_raw()) } else { *pid };
                     // What can't be signalled (another user's) is none of the agent's own.
