@@ -26,14 +26,28 @@ pub(crate) fn grant_repository(run_dir: &Path, start: &Path) -> Result<Granted, 
     let git_fd = open(&git_dir)?;
     let run = File::open(run_dir).map_err(|e| unreachable(run_dir, &e.to_string()))?;
     let broker = Broker::connect(&run).map_err(|e| unreachable(run_dir, &e.to_string()))?;
-    let request = Request::Grant { purpose: Purpose::Repository };
+    let request = Request::Grant {
+        purpose: Purpose::Repository,
+    };
     match broker.call(request, &[tree_fd.as_fd(), git_fd.as_fd()]) {
-        Ok((Reply::Granted { grant, account, path, .. }, _)) => {
-            Ok(Granted { id: grant.0, account, path })
-        }
-        Ok((reply, _)) => {
-            Err(Problem::new(Code::Failed, format!("the broker answered {reply:?}"), ""))
-        }
+        Ok((
+            Reply::Granted {
+                grant,
+                account,
+                path,
+                ..
+            },
+            _,
+        )) => Ok(Granted {
+            id: grant.0,
+            account,
+            path,
+        }),
+        Ok((reply, _)) => Err(Problem::new(
+            Code::Failed,
+            format!("the broker answered {reply:?}"),
+            "",
+        )),
         Err(BrokerError::Failed(failure)) => Err(refused(&failure)),
         Err(other) => Err(unreachable(run_dir, &other.to_string())),
     }
@@ -46,7 +60,11 @@ fn refused(failure: &Failure) -> Problem {
         FailureKind::NotFound => Code::NotFound,
         _ => Code::Failed,
     };
-    Problem::new(code, format!("{}: {}", failure.what, failure.why), failure.hint.clone())
+    Problem::new(
+        code,
+        format!("{}: {}", failure.what, failure.why),
+        failure.hint.clone(),
+    )
 }
 
 fn unreachable(run_dir: &Path, why: &str) -> Problem {
@@ -59,9 +77,12 @@ fn unreachable(run_dir: &Path, why: &str) -> Problem {
 
 /// The working tree and the common git directory of the repository around `start`.
 fn find(start: &Path) -> Result<(PathBuf, PathBuf), Problem> {
-    let start = start
-        .canonicalize()
-        .map_err(|e| bad(format!("{}: {e}", start.display()), "give the path of a git repository"))?;
+    let start = start.canonicalize().map_err(|e| {
+        bad(
+            format!("{}: {e}", start.display()),
+            "give the path of a git repository",
+        )
+    })?;
     for dir in start.ancestors() {
         let dot_git = dir.join(".git");
         if dot_git.is_dir() {

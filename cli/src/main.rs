@@ -1,2 +1,155 @@
-//! Placeholder.
-fn main() {}
+//! `wsm`: the command line. It starts the daemon, and otherwise is a client of its API.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use wsm_api::client::{Client, Verb as AgentVerb};
+use wsm_api::problem::Code;
+
+use crate::args::{Asked, Cli, Color, Verb};
+use crate::commands::Context;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::place::Place;
+use crate::render::Output;
+
+mod args;
+mod author;
+mod commands;
+mod failure;
+mod grant;
+mod keys;
+mod place;
+#[cfg(test)]
+mod reference;
+mod render;
+mod screen;
+mod up;
+mod viewer;
+
+/// Exit code of `exec` for failures of wsm itself.
+const EXEC_FAILED: u8 = 125;
+
+fn main() -> ExitCode {
+    let (outcome, json) = match args::parse(std::env::args_os()) {
+        Ok(Asked::Now(cli)) => (run(&cli), cli.json),
+        Ok(Asked::Later(verb, json)) => (Err(later(&format!("`wsm {verb}`"))), json),
+        Err(error) => return usage(&error),
+    };
+    match outcome {
+        Ok(Exit(code)) => ExitCode::from(code),
+        Err(failure) => tell(&failure, json),
+    }
+}
+
+/// Help is a success, everything else is exit code 2.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody reads it if this fails, and the code says the rest.
+    drop(error.print());
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+fn later(what: &str) -> Failure {
+    Failure::new(
+        Code::NotAvailable,
+        format!("{what} is not available yet"),
+        "",
+    )
+}
+
+fn tell(failure: &Failure, json: bool) -> ExitCode {
+    if let Some(problem) = &failure.problem {
+        let text = if json {
+            render::json(problem)
+        } else {
+            render::problem(problem, std::io::stderr().is_terminal())
+        };
+        render::say(text.trim_end());
+    }
+    ExitCode::from(failure.code)
+}
+
+fn run(cli: &Cli) -> Outcome {
+    if cli.host.is_some() {
+        return Err(later("`--host`"));
+    }
+    let place = Place::new(cli.dir.as_deref());
+    let output = Output {
+        json: cli.json,
+        quiet: cli.quiet,
+        color: color(cli.color),
+    };
+    let context = Context {
+        client: Client::new(&place.run()),
+        place,
+        output,
+        input: !cli.no_input,
+    };
+    let runtime =
+        runtime(&cli.verb).map_err(|e| Failure::new(Code::Failed, format!("start: {e}"), ""))?;
+    let outcome = runtime.block_on(dispatch(&context, &cli.verb));
+    // A thread may sit in a read of standard input that never ends.
+    runtime.shutdown_background();
+    outcome.map_err(|failure| failure.at(&context.place))
+}
+
+/// One thread for a client: a key's way to the daemon and back has no other thread to wake.
+fn runtime(verb: &Verb) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = match verb {
+        Verb::Daemon(_) => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    builder.enable_all().build()
+}
+
+fn color(wanted: Color) -> bool {
+    match wanted {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            std::io::stdout().is_terminal()
+                && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+        }
+    }
+}
+
+async fn dispatch(context: &Context, verb: &Verb) -> Outcome {
+    use commands::*;
+    match verb {
+        Verb::Up(args) => up::run(context, args).await,
+        Verb::Doctor => doctor::run(context).await,
+        Verb::Status => status::run(context).await,
+        Verb::Version => status::version(context),
+        Verb::New(args) => new::run(context, args).await,
+        Verb::Ls(args) => ls::run(context, args).await,
+        Verb::Show(args) => show::run(context, args).await,
+        Verb::Attach(args) => attach::run(context, args).await,
+        Verb::Shell(args) => shell::run(context, args).await,
+        Verb::Exec(args) => exec::run(context, args)
+            .await
+            .map_err(|failure| failure.with_code(EXEC_FAILED)),
+        Verb::Send(args) => send::run(context, args).await,
+        Verb::Capture(args) => capture::run(context, args).await,
+        Verb::Logs(args) => logs::run(context, args).await,
+        Verb::Wait(args) => wait::run(context, args).await,
+        Verb::Explain(args) => explain::run(context, args).await,
+        Verb::Start(args) => act::run(context, args, AgentVerb::Start).await,
+        Verb::Stop(args) => act::run(context, args, AgentVerb::Stop).await,
+        Verb::Restart(args) => act::run(context, args, AgentVerb::Restart).await,
+        Verb::Pause(args) => act::run(context, args, AgentVerb::Pause).await,
+        Verb::Resume(args) => act::run(context, args, AgentVerb::Resume).await,
+        Verb::Restore(args) => act::run(context, args, AgentVerb::Restore).await,
+        Verb::Rm(args) => rm::run(context, args).await,
+        Verb::Prune(args) => prune::run(context, args).await,
+        Verb::Diff(args) => diff::run(context, args).await,
+        Verb::Merge(args) => merge::run(context, args).await,
+        Verb::Apply(args) => merge::apply(context, args).await,
+        Verb::Svc(verb) => svc::run(context, verb).await,
+        Verb::Ports(args) => ports::run(context, args).await,
+        Verb::Open(args) => open::run(context, args).await,
+        Verb::Template(verb) => template::run(context, verb),
+        Verb::Completion(args) => completion::run(args),
+        Verb::Man(args) => man::run(args),
+        Verb::Daemon(args) => daemon::run(args).await,
+        Verb::GitHelper => daemon::git_helper(),
+    }
+}

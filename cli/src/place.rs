@@ -42,7 +42,9 @@ impl Place {
     }
 
     fn part(&self, name: &str, installed: &str) -> PathBuf {
-        self.own.as_ref().map_or_else(|| PathBuf::from(installed), |dir| dir.join(name))
+        self.own
+            .as_ref()
+            .map_or_else(|| PathBuf::from(installed), |dir| dir.join(name))
     }
 
     /// Short text that differs between instances, for cgroup names: FNV-1a of the state's path.
@@ -58,6 +60,9 @@ impl Place {
 
     /// What to type before a verb to reach this instance.
     pub(crate) fn prefix(&self) -> String {
-        self.own.as_ref().map_or_else(|| "wsm".to_owned(), |d| format!("wsm --dir {}", d.display()))
+        self.own.as_ref().map_or_else(
+            || "wsm".to_owned(),
+            |d| format!("wsm --dir {}", d.display()),
+        )
     }
 }

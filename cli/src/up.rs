@@ -46,7 +46,10 @@ pub(crate) async fn up(place: &Place, quiet: bool) -> Result<(), Problem> {
     prepare(place, uid, gid).map_err(|(path, e)| made(e, &path))?;
     let _lock = lock(place)?;
     let programs = Programs::find()?;
-    let stop = [caught(SignalKind::terminate())?, caught(SignalKind::interrupt())?];
+    let stop = [
+        caught(SignalKind::terminate())?,
+        caught(SignalKind::interrupt())?,
+    ];
 
     let broker = Part::new("broker", broker_command(place, &programs, uid, gid)?);
     let daemon = Part::new("daemon", daemon_command(place, &programs, uid, gid)?);
@@ -67,15 +70,23 @@ impl Programs {
         let beside = wsm.parent().unwrap_or(Path::new("/")).to_owned();
         let find = |name: &str| {
             let places = [beside.join(name), Path::new("/usr/libexec/wsm").join(name)];
-            places.iter().find(|path| path.is_file()).cloned().ok_or_else(|| {
-                Problem::new(
-                    Code::Failed,
-                    format!("find {name}: it is not beside {}", wsm.display()),
-                    "build all programs with `make build`",
-                )
-            })
+            places
+                .iter()
+                .find(|path| path.is_file())
+                .cloned()
+                .ok_or_else(|| {
+                    Problem::new(
+                        Code::Failed,
+                        format!("find {name}: it is not beside {}", wsm.display()),
+                        "build all programs with `make build`",
+                    )
+                })
         };
-        Ok(Programs { sandbox: find("wsm-sandbox")?, shim: find("wsm-shim")?, wsm })
+        Ok(Programs {
+            sandbox: find("wsm-sandbox")?,
+            shim: find("wsm-shim")?,
+            wsm,
+        })
     }
 }
 
@@ -117,10 +128,13 @@ fn prepare(place: &Place, uid: u32, gid: u32) -> Result<(), (PathBuf, io::Error)
 
 fn lock(place: &Place) -> Result<File, Problem> {
     let path = place.run().join("up.lock");
-    let failed = |e: io::Error| {
-        Problem::new(Code::Failed, format!("lock {}: {e}", path.display()), "")
-    };
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let failed =
+        |e: io::Error| Problem::new(Code::Failed, format!("lock {}: {e}", path.display()), "");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path);
     let file = file.map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -146,9 +160,8 @@ fn config_file<T: serde::Serialize>(
     value: &T,
 ) -> Result<PathBuf, Problem> {
     let path = place.run().join(name);
-    let failed = |e: io::Error| {
-        Problem::new(Code::Failed, format!("write {}: {e}", path.display()), "")
-    };
+    let failed =
+        |e: io::Error| Problem::new(Code::Failed, format!("write {}: {e}", path.display()), "");
     let json = serde_json::to_vec_pretty(value).map_err(|e| failed(e.into()))?;
     fs::write(&path, json).map_err(failed)?;
     Ok(path)
@@ -172,7 +185,12 @@ fn broker_command(
     };
     let path = config_file(place, "broker.json", &config)?;
     let mut command = Command::new(&programs.sandbox);
-    command.arg("broker").arg("--die-with-parent").arg("--config").arg(path).env_clear();
+    command
+        .arg("broker")
+        .arg("--die-with-parent")
+        .arg("--config")
+        .arg(path)
+        .env_clear();
     Ok(command)
 }
 
@@ -183,7 +201,13 @@ fn daemon_command(
     gid: u32,
 ) -> Result<Command, Problem> {
     let argv = ["wsm", "daemon", "--state", &format!("{VIEW}/state/daemon")].map(str::to_owned);
-    let more = ["--run", &format!("{VIEW}/run"), "--etc", &format!("{VIEW}/etc")].map(str::to_owned);
+    let more = [
+        "--run",
+        &format!("{VIEW}/run"),
+        "--etc",
+        &format!("{VIEW}/etc"),
+    ]
+    .map(str::to_owned);
     let socket = ["--listen-fd", "{fd}"].map(str::to_owned);
     let mut env = vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
     if let Ok(level) = std::env::var("WSM_LOG") {
@@ -221,7 +245,14 @@ impl Part {
         // A group of its own: a Ctrl-C at the terminal reaches `up` alone, which ends them in order.
         command.process_group(0);
         let now = Instant::now();
-        Part { name, command, child: None, started: now, pause: Duration::ZERO, next: now }
+        Part {
+            name,
+            command,
+            child: None,
+            started: now,
+            pause: Duration::ZERO,
+            next: now,
+        }
     }
 
     /// Starts it when it is due, notes when it ended.
@@ -237,7 +268,10 @@ impl Part {
                 Duration::ZERO
             };
             self.next = Instant::now() + self.pause;
-            say(&format!("the {} ended ({status}); it is started again", self.name));
+            say(&format!(
+                "the {} ended ({status}); it is started again",
+                self.name
+            ));
         }
         if self.child.is_none() && Instant::now() >= self.next {
             self.child = Some(self.command.spawn()?);
@@ -275,7 +309,10 @@ async fn supervise(
         if !ready && Client::new(&place.run()).status().await.is_ok() {
             ready = true;
             if !quiet {
-                say(&format!("wsm is up in {}; Ctrl-C stops it", place.root().display()));
+                say(&format!(
+                    "wsm is up in {}; Ctrl-C stops it",
+                    place.root().display()
+                ));
             }
         }
         if !ready && begun.elapsed() > READY_TIMEOUT {

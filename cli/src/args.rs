@@ -1,0 +1,300 @@
+//! The command line: global options and the list of verbs.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::commands::{
+    act, attach, capture, completion, daemon, diff, exec, explain, logs, ls, man, merge, new, open,
+    ports, prune, rm, send, shell, show, svc, template, up, wait,
+};
+
+/// Isolated workspaces for AI coding agents.
+#[derive(Debug, Parser)]
+#[command(name = "wsm", version, propagate_version = false, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 no such thing, \
+    5 timed out, 6 daemon not reachable; exec passes the command's code on, 125 is wsm's own."
+)]
+pub(crate) struct Cli {
+    /// Use the instance below this directory instead of the installed one.
+    #[arg(
+        long,
+        global = true,
+        env = "WSM_DIR",
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
+    pub(crate) dir: Option<PathBuf>,
+    /// Use a daemon on another host (not available yet).
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        help_heading = "Global options"
+    )]
+    pub(crate) host: Option<String>,
+    /// Print one JSON document; problems go to standard error as JSON too.
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+    /// Print ids only.
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub(crate) quiet: bool,
+    /// Never ask anything.
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) no_input: bool,
+    /// When to use colours.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN",
+        help_heading = "Global options")]
+    pub(crate) color: Color,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// One file per verb.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Start wsm in the foreground: broker and daemon.
+    Up(up::Args),
+    /// Check what this host can enforce, and tell how to mend what it can't.
+    Doctor,
+    /// Tell whether the daemon runs, and what runs in it.
+    Status,
+    /// Print the version.
+    Version,
+    /// Make an agent: workspace, sandbox, services, terminal.
+    #[command(visible_aliases = ["create", "add"])]
+    New(new::Args),
+    /// List agents: state, since when, why.
+    #[command(visible_aliases = ["list", "ps"])]
+    Ls(ls::Args),
+    /// Show an agent and what the kernel enforces on it, layer by layer.
+    Show(show::Args),
+    /// Attach to an agent's terminal.
+    Attach(attach::Args),
+    /// Open a shell beside the agent.
+    Shell(shell::Args),
+    /// Run a command in the agent's workspace.
+    Exec(exec::Args),
+    /// Type text into the agent's terminal.
+    Send(send::Args),
+    /// Print what a terminal shows.
+    Capture(capture::Args),
+    /// Print the log of a service, of the set-up, or of the main terminal.
+    Logs(logs::Args),
+    /// Wait until an agent is in a state.
+    Wait(wait::Args),
+    /// Tell why the state is what it is.
+    Explain(explain::Args),
+    /// Start a stopped agent.
+    Start(act::Args),
+    /// Stop an agent; its work stays.
+    Stop(act::Args),
+    /// Stop an agent and start it again.
+    Restart(act::Args),
+    /// Freeze an agent where it is.
+    Pause(act::Args),
+    /// Let a paused agent run on.
+    Resume(act::Args),
+    /// Put agents into the trash.
+    Rm(rm::Args),
+    /// Take an agent out of the trash.
+    Restore(act::Args),
+    /// Empty the trash of everything that is merged.
+    Prune(prune::Args),
+    /// Show what an agent changed, uncommitted work included.
+    Diff(diff::Args),
+    /// Merge an agent's commits into the branch of the main checkout.
+    Merge(merge::Args),
+    /// Stage an agent's changes in the main checkout without committing them.
+    Apply(act::Args),
+    /// Services of an agent.
+    #[command(subcommand)]
+    Svc(svc::Verb),
+    /// List ports: inside, outside, URL.
+    Ports(ports::Args),
+    /// Open a port of an agent in the browser, or print its URL.
+    Open(open::Args),
+    /// Templates.
+    #[command(subcommand)]
+    Template(template::Verb),
+    /// Print completions for a shell.
+    Completion(completion::Args),
+    /// Print the manual page, or write one page per verb.
+    Man(man::Args),
+    /// The daemon itself (`wsm up` starts it).
+    #[command(hide = true)]
+    Daemon(daemon::Args),
+    /// The confined git helper (the broker starts it).
+    #[command(hide = true)]
+    GitHelper,
+}
+
+/// Verbs of the design that later versions bring.
+pub(crate) const LATER: [&str; 30] = [
+    "accept", "approve", "audit", "cp", "decline", "deny", "device", "fork", "handoff", "host",
+    "invite", "join", "lease", "memory", "pair", "play", "policy", "rec", "rollback", "secret",
+    "share", "snapshot", "token", "unshare", "user", "who", "whoami", "drain", "egress", "export",
+];
+
+/// What was asked for.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// A verb that exists.
+    Now(Box<Cli>),
+    /// One that does not yet, and whether JSON is wanted.
+    Later(String, bool),
+}
+
+/// The whole command line, for help, completions and manual pages.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Reads the command line.
+pub(crate) fn parse(
+    args: impl IntoIterator<Item = std::ffi::OsString>,
+) -> Result<Asked, clap::Error> {
+    let rest = clap::Arg::new("rest")
+        .num_args(0..)
+        .allow_hyphen_values(true)
+        .trailing_var_arg(true)
+        .action(ArgAction::Append);
+    let later = LATER.map(|verb| {
+        clap::Command::new(verb)
+            .hide(true)
+            .disable_help_flag(true)
+            .arg(rest.clone())
+    });
+    let matches = command().subcommands(later).try_get_matches_from(args)?;
+    match matches.subcommand_name() {
+        Some(verb) if LATER.contains(&verb) => {
+            Ok(Asked::Later(verb.to_owned(), matches.get_flag("json")))
+        }
+        _ => Ok(Asked::Now(Box::new(Cli::from_arg_matches(&matches)?))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Asked, clap::Error> {
+        let args = std::iter::once("wsm").chain(line.split_whitespace());
+        parse(args.map(std::ffi::OsString::from))
+    }
+
+    fn verb(line: &str) -> Verb {
+        match parsed(line) {
+            Ok(Asked::Now(cli)) => cli.verb,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        command().debug_assert();
+        let verbs: Vec<_> = command()
+            .get_subcommands()
+            .map(|v| v.get_name().to_owned())
+            .collect();
+        for later in LATER {
+            assert!(!verbs.iter().any(|verb| verb == later), "{later} exists");
+        }
+    }
+
+    #[test]
+    fn aliases() {
+        assert!(matches!(verb("new --template shell"), Verb::New(_)));
+        assert!(matches!(verb("create"), Verb::New(_)));
+        assert!(matches!(
+            verb("add repo -t node --set a=b --detach"),
+            Verb::New(_)
+        ));
+        assert!(matches!(verb("list -a"), Verb::Ls(_)));
+        assert!(matches!(verb("ps"), Verb::Ls(_)));
+    }
+
+    #[test]
+    fn global_options_may_stand_anywhere() {
+        for line in [
+            "--json --dir /x ls",
+            "ls --json --dir /x",
+            "ls --dir=/x --json",
+        ] {
+            let Ok(Asked::Now(cli)) = parsed(line) else {
+                panic!("{line}")
+            };
+            assert!(cli.json);
+            assert_eq!(cli.dir.as_deref(), Some(std::path::Path::new("/x")));
+        }
+    }
+
+    #[test]
+    fn exec_leaves_the_command_alone() {
+        for line in ["exec a -- ls --json -q", "exec a ls --json -q"] {
+            let Ok(Asked::Now(cli)) = parsed(line) else {
+                panic!("{line}")
+            };
+            assert!(!cli.json && !cli.quiet, "{line}");
+            assert!(
+                format!("{:?}", cli.verb).contains(r#"["ls", "--json", "-q"]"#),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn usage_errors_have_exit_code_2() {
+        let wrong = [
+            "",
+            "frobnicate",
+            "ls --nope",
+            "wait x --until happy",
+            "wait x",
+            "exec",
+            "exec a",
+            "new --set novalue",
+            "wait x --until idle --timeout soon",
+            "svc",
+            "completion tcsh9",
+            "attach a --detach-key ctrl-c",
+            "ls --color mauve",
+        ];
+        for line in wrong {
+            let error = parsed(line).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+        for line in ["--help", "--version", "new --help"] {
+            assert_eq!(parsed(line).expect_err(line).exit_code(), 0, "{line}");
+        }
+    }
+
+    #[test]
+    fn verbs_of_later_versions_are_known() {
+        for line in [
+            "handoff fix --to ann",
+            "--json fork a",
+            "secret set x -v",
+            "user --help",
+        ] {
+            assert!(matches!(parsed(line), Ok(Asked::Later(..))), "{line}");
+        }
+        assert!(matches!(
+            parsed("fork a --json"),
+            Ok(Asked::Later(_, false))
+        ));
+    }
+}

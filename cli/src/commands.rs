@@ -1,0 +1,50 @@
+//! The verbs, one file each.
+
+pub(crate) mod act;
+pub(crate) mod attach;
+pub(crate) mod capture;
+pub(crate) mod completion;
+pub(crate) mod daemon;
+pub(crate) mod diff;
+pub(crate) mod doctor;
+pub(crate) mod exec;
+pub(crate) mod explain;
+pub(crate) mod logs;
+pub(crate) mod ls;
+pub(crate) mod man;
+pub(crate) mod merge;
+pub(crate) mod new;
+pub(crate) mod open;
+pub(crate) mod ports;
+pub(crate) mod prune;
+pub(crate) mod rm;
+pub(crate) mod send;
+pub(crate) mod shell;
+pub(crate) mod show;
+pub(crate) mod status;
+pub(crate) mod svc;
+pub(crate) mod template;
+pub(crate) mod up;
+pub(crate) mod wait;
+
+use wsm_api::client::Client;
+
+use crate::place::Place;
+use crate::render::Output;
+
+/// What every verb gets.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) place: Place,
+    pub(crate) client: Client,
+    pub(crate) output: Output,
+    /// Whether questions may be asked.
+    pub(crate) input: bool,
+}
+
+impl Context {
+    /// What to type to run a verb against the same instance.
+    pub(crate) fn typed(&self, verb: &str) -> String {
+        format!("{} {verb}", self.place.prefix())
+    }
+}

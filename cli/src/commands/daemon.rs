@@ -1,0 +1,87 @@
+//! What `wsm up` and the broker start: the daemon, and the git helper.
+
+use std::os::fd::{OwnedFd, RawFd};
+use std::path::PathBuf;
+
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+use wsm_api::problem::Code;
+use wsm_daemon::facade::Daemon;
+use wsm_web::Config;
+
+use crate::failure::{Exit, Failure, Outcome};
+
+/// Options of `daemon`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The daemon's own state directory.
+    #[arg(long)]
+    state: PathBuf,
+    /// Where the sockets lie.
+    #[arg(long)]
+    run: PathBuf,
+    /// Where the configuration lies.
+    #[arg(long)]
+    etc: PathBuf,
+    /// Descriptor of the listening API socket.
+    #[arg(long)]
+    listen_fd: RawFd,
+    /// A uid besides 0 that may act on every agent.
+    #[arg(long = "admin", value_name = "UID")]
+    admins: Vec<u32>,
+}
+
+pub(crate) async fn run(args: &Args) -> Outcome {
+    let filter = EnvFilter::try_from_env("WSM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let failed = |what: &str, error: std::io::Error| {
+        Failure::new(Code::Failed, format!("{what}: {error}"), "")
+    };
+    let listener = inherited(args.listen_fd).map_err(|e| failed("take the API socket", e))?;
+    let mut term = signal(SignalKind::terminate()).map_err(|e| failed("catch signals", e))?;
+    let mut int = signal(SignalKind::interrupt()).map_err(|e| failed("catch signals", e))?;
+    let shutdown = async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+    };
+    let daemon = Daemon {};
+    tracing::info!(state = %args.state.display(), "the daemon serves");
+    let config = Config {
+        admins: args.admins.clone(),
+    };
+    wsm_web::serve(listener, daemon, config, shutdown)
+        .await
+        .map_err(|e| failed("serve", e))?;
+    Ok(Exit::DONE)
+}
+
+/// A listening socket that was inherited under a number: a copy of it, got through the kernel
+/// (pidfd_getfd(2)), because a bare number is nothing that safe code can own.
+fn inherited(number: RawFd) -> std::io::Result<UnixListener> {
+    let me = pidfd_open(getpid(), PidfdFlags::empty())?;
+    let fd: OwnedFd = pidfd_getfd(me, number, PidfdGetfdFlags::empty())?;
+    if !rustix::net::sockopt::socket_acceptconn(&fd)? {
+        return Err(std::io::Error::other(format!(
+            "descriptor {number} does not listen"
+        )));
+    }
+    let listener = std::os::unix::net::UnixListener::from(fd);
+    listener.set_nonblocking(true)?;
+    UnixListener::from_std(listener)
+}
+
+/// `wsm git-helper`: speaks with the daemon on standard input and output.
+pub(crate) fn git_helper() -> Outcome {
+    Err(Failure::new(
+        Code::NotAvailable,
+        "the git helper is not available yet",
+        "",
+    ))
+}

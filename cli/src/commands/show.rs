@@ -1,0 +1,120 @@
+//! `wsm show`.
+
+use wsm_api::agent::{Agent, Shown};
+
+use crate::commands::Context;
+use crate::failure::{Exit, Outcome};
+use crate::render::{self, clean};
+
+/// Options of `show`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Name or id.
+    agent: String,
+    /// Tell where each value of the template came from.
+    #[arg(long)]
+    provenance: bool,
+}
+
+pub(crate) async fn run(context: &Context, args: &Args) -> Outcome {
+    let shown = context.client.show(&args.agent).await?;
+    let text = if context.output.json {
+        render::json(&shown)
+    } else if context.output.quiet {
+        format!("{}\n", clean(&shown.agent.id))
+    } else {
+        text(&shown, args.provenance)
+    };
+    render::print(&text)?;
+    Ok(Exit::DONE)
+}
+
+fn text(shown: &Shown, provenance: bool) -> String {
+    let mut text = facts(&shown.agent);
+    let agent = &shown.agent;
+    if !agent.ports.is_empty() {
+        text.push_str(&format!(
+            "\n{}",
+            super::ports::table(agent.name.as_str(), &agent.ports)
+        ));
+    }
+    if !agent.services.is_empty() {
+        text.push_str(&format!("\n{}", super::svc::table(&agent.services)));
+    }
+    if shown.layers.is_empty() {
+        text.push_str("\nnothing of it runs, so nothing is enforced\n");
+    } else {
+        let row = |layer: &wsm_api::agent::Layer| {
+            vec![
+                layer.layer.clone(),
+                layer.status.clone(),
+                layer.detail.clone(),
+            ]
+        };
+        let rows: Vec<_> = shown.layers.iter().map(row).collect();
+        text.push_str(&format!(
+            "\n{}",
+            render::table(&["LAYER", "STATUS", "READ BACK"], &rows)
+        ));
+    }
+    if !shown.probes.is_empty() {
+        let row = |probe: &wsm_api::agent::Probe| {
+            let held = if probe.held { "held" } else { "NOT HELD" };
+            vec![
+                probe.layer.clone(),
+                held.into(),
+                probe.tried.clone(),
+                probe.saw.clone(),
+            ]
+        };
+        let rows: Vec<_> = shown.probes.iter().map(row).collect();
+        let table = render::table(&["SELF-TEST", "RESULT", "TRIED", "SAW"], &rows);
+        text.push_str(&format!("\n{table}"));
+    }
+    if provenance {
+        let rows: Vec<_> = shown
+            .provenance
+            .iter()
+            .map(|(key, origin)| vec![key.clone(), origin.clone()])
+            .collect();
+        text.push_str(&format!("\n{}", render::table(&["VALUE", "SET BY"], &rows)));
+    }
+    text
+}
+
+/// One fact per line.
+fn facts(agent: &Agent) -> String {
+    let state = format!("{}, {}", agent.state, agent.reason);
+    let mut facts = vec![
+        ("name", agent.name.to_string()),
+        ("id", agent.id.clone()),
+        ("state", state),
+        ("since", agent.since.clone()),
+        ("created", agent.created.clone()),
+        ("owner", agent.owner.clone()),
+        ("account", agent.account.clone()),
+        ("template", agent.template.clone()),
+        ("kind", agent.kind.clone()),
+        ("workspace", agent.workspace.clone()),
+        ("branch", agent.branch.clone()),
+        ("repository", agent.repository.clone()),
+        ("base", agent.base.clone()),
+        ("terminals", agent.terminals.join(", ")),
+    ];
+    if agent.trashed {
+        facts.push(("trash", "yes".to_owned()));
+    }
+    if agent.sync.diverged {
+        facts.push((
+            "diverged",
+            "yes: human and agent both moved the branch".to_owned(),
+        ));
+    }
+    if !agent.sync.problem.is_empty() {
+        facts.push(("sync", agent.sync.problem.clone()));
+    }
+    facts
+        .iter()
+        .map(|(key, value)| format!("{key:<11}{}\n", clean(value)))
+        .collect()
+}

@@ -1,0 +1,58 @@
+//! `wsm status` and `wsm version`.
+
+use serde::Serialize;
+
+use crate::commands::Context;
+use crate::failure::{Exit, Outcome};
+use crate::render;
+
+pub(crate) async fn run(context: &Context) -> Outcome {
+    let status = context.client.status().await?;
+    let text = if context.output.json {
+        render::json(&status)
+    } else {
+        let agents: Vec<_> = status
+            .agents
+            .iter()
+            .map(|(state, count)| format!("{count} {state}"))
+            .collect();
+        let agents = if agents.is_empty() {
+            "none".to_owned()
+        } else {
+            agents.join(", ")
+        };
+        let broker = if status.broker {
+            "answers"
+        } else {
+            "does not answer"
+        };
+        format!(
+            "daemon  {} (pid {}), up {}\nbroker  {broker}\nplace   {}\nyou     {}\nagents  {}\n",
+            render::clean(&status.version),
+            status.pid,
+            render::age(&status.since, jiff::Timestamp::now()),
+            context.place.root().display(),
+            render::clean(&status.user),
+            render::clean(&agents),
+        )
+    };
+    render::print(&text)?;
+    Ok(if status.broker { Exit::DONE } else { Exit(1) })
+}
+
+/// What `version --json` prints.
+#[derive(Debug, Serialize)]
+struct Version {
+    version: &'static str,
+}
+
+pub(crate) fn version(context: &Context) -> Outcome {
+    let version = env!("CARGO_PKG_VERSION");
+    let text = if context.output.json {
+        render::json(&Version { version })
+    } else {
+        format!("wsm {version}\n")
+    };
+    render::print(&text)?;
+    Ok(Exit::DONE)
+}

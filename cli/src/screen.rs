@@ -1,0 +1,148 @@
+//! The user's own terminal: raw while attached, as it was afterwards.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Size of a terminal that does not say.
+const SIZE_DEFAULT: (u16, u16) = (80, 24);
+
+/// Brings modes, attributes and buffers back to what a shell expects, from whatever a program
+/// left: alternate screen, mouse reports, focus reports, bracketed paste, application keys, kitty
+/// keyboard, `modifyOtherKeys`, link, charset, scroll region, origin, insert, wrap, colours,
+/// cursor.
+const RESET: &str = "\x1b[?1049l\x1b[?1000;1002;1003;1005;1006;1015;1016l\x1b[?1004l\x1b[?2004l\
+    \x1b[?1l\x1b>\x1b[<64u\x1b[=0;1u\x1b[>4m\x1b]8;;\x1b\\\x1b(B\x0f\x1b[?5l\x1b[?6l\x1b[4l\x1b[20l\
+    \x1b[r\x1b[?7h\x1b[?45l\x1b[m\x1b[0 q\x1b[?25h\x1b[?2026l";
+
+/// Whether both standard input and output are terminals.
+pub(crate) fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// Columns and rows of the terminal at standard output.
+pub(crate) fn size() -> (u16, u16) {
+    match tcgetwinsize(io::stdout()) {
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col, size.ws_row),
+        _ => SIZE_DEFAULT,
+    }
+}
+
+/// The terminal in raw mode; dropping it restores everything.
+#[derive(Debug)]
+pub(crate) struct Screen {
+    out: File,
+    before: Termios,
+}
+
+impl Screen {
+    /// Goes raw. What the terminal shows moves up into its scrollback first.
+    pub(crate) fn enter(title: &str) -> io::Result<Screen> {
+        let before = tcgetattr(io::stdin())?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        let mut out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        let away = "\n".repeat(usize::from(size().1));
+        write!(out, "\x1b[22;0t\x1b]0;{title}\x1b\\\x1b[999;1H{away}")?;
+        tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
+        Ok(Screen { out, before })
+    }
+
+    /// Writes what the agent's terminal shows, as it is.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match self.out.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => rest = &rest[written..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Somebody who shares the terminal made it non-blocking.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    poll(&mut [PollFd::new(&self.out, PollFlags::OUT)], None)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Draws a whole screen: bytes that want a freshly reset terminal.
+    pub(crate) fn draw(&mut self, snapshot: &[u8]) -> io::Result<()> {
+        let mut bytes = Vec::with_capacity(snapshot.len() + 512);
+        // A synchronized update, so that nothing flickers.
+        bytes.extend_from_slice(RESET.as_bytes());
+        bytes.extend_from_slice(b"\x1b[?2026h\x1b[H\x1b[2J");
+        bytes.extend_from_slice(snapshot);
+        bytes.extend_from_slice(b"\x1b[?2026l");
+        self.write(&bytes)
+    }
+
+    /// A line at the bottom that says why nothing moves; the next [`Screen::draw`] removes it.
+    pub(crate) fn notice(&mut self, text: &str) -> io::Result<()> {
+        self.write(format!("\x1b7\x1b[999;1H\x1b[0;7m {text} \x1b[m\x1b8").as_bytes())
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        let leave = format!("{RESET}\x1b[999;1H\r\n\x1b[23;0t");
+        let drawn = self.write(leave.as_bytes());
+        let restored = tcsetattr(io::stdin(), OptionalActions::Flush, &self.before);
+        // The terminal may be gone, and then there is nothing to restore.
+        drop((drawn, restored));
+    }
+}
+
+/// Standard input, read when there is something; its descriptor stays as blocking as it was,
+/// because others share it.
+#[derive(Debug)]
+pub(crate) struct Keyboard {
+    fd: AsyncFd<OwnedFd>,
+    file: File,
+}
+
+impl Keyboard {
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe, for descriptors that may be closed elsewhere; this one \
+                  is owned by the registration itself"
+    )]
+    pub(crate) fn open() -> io::Result<Keyboard> {
+        let fd = io::stdin().as_fd().try_clone_to_owned()?;
+        let file = File::from(fd.try_clone()?);
+        let fd = AsyncFd::with_interest(fd, Interest::READABLE)?;
+        Ok(Keyboard { fd, file })
+    }
+
+    /// Bytes typed; 0 when the terminal is gone.
+    pub(crate) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let mut guard = self.fd.readable().await?;
+            if !has_input(&self.file)? {
+                guard.clear_ready();
+                continue;
+            }
+            match self.file.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
+                // EIO: the terminal hung up.
+                Err(error) if error.raw_os_error() == Some(5) => return Ok(0),
+                read => return read,
+            }
+        }
+    }
+}
+
+fn has_input(file: &File) -> io::Result<bool> {
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let mut fds = [PollFd::new(file, PollFlags::IN)];
+    Ok(poll(&mut fds, Some(&now))? > 0)
+}
