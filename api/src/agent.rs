@@ -173,6 +173,9 @@ pub struct NewAgent {
     /// Digest of the repository's commands that the owner has just agreed to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust: Option<String>,
+    /// Name and address for commits made inside: the caller's own git identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<Author>,
     /// Size of the requester's terminal, so that the first screen is drawn for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<(u16, u16)>,
@@ -181,25 +184,28 @@ pub struct NewAgent {
     pub dry_run: bool,
 }
 
+/// Who is named in commits.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Author {
+    /// Name.
+    pub name: String,
+    /// Address.
+    pub email: String,
+}
+
 /// What would be made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DryRun {
-    /// The resolved template, as JSON.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
-    pub resolved: BTreeMap<String, Json>,
-    /// The sandbox spec, as JSON.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
-    pub spec: BTreeMap<String, Json>,
+    /// The resolved template, as a JSON document.
+    pub resolved: String,
+    /// The sandbox spec, as a JSON document.
+    pub spec: String,
     /// The steps, in order.
     pub plan: Vec<String>,
 }
-
-/// Any JSON, carried as text so that this crate needs no JSON library.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(transparent)]
-pub struct Json(pub String);
 
 /// One layer of the sandbox, as the kernel enforces it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -28,7 +28,8 @@ pub enum Code {
     Invalid,
     /// Policy, role, ceiling or trust forbids it (403, exit 3).
     Refused,
-    /// Commands from the repository want the owner's trust first (403, exit 3).
+    /// Commands from the repository want the owner's trust first (403, exit 3). The details are
+    /// one line for each, and last `digest SHA256`: what [`crate::agent::NewAgent::trust`] wants.
     Untrusted,
     /// No such agent, template, service, terminal (404, exit 4).
     NotFound,

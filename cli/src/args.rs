@@ -22,6 +22,7 @@ pub(crate) struct Cli {
         long,
         global = true,
         env = "WSM_DIR",
+        hide_env_values = true,
         value_name = "DIR",
         help_heading = "Global options"
     )]

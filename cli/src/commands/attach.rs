@@ -38,6 +38,7 @@ pub(crate) struct Detach {
     #[arg(
         long = "detach-key",
         env = "WSM_DETACH_KEY",
+        hide_env_values = true,
         value_name = "KEY",
         default_value = "ctrl-\\"
     )]
