@@ -18,7 +18,9 @@
 
 pub mod assemble;
 pub mod driver;
+pub(crate) mod make;
+mod recover;
 pub mod request;
-mod make;
-mod run;
-mod work;
+pub(crate) mod run;
+mod serve;
+pub(crate) mod work;

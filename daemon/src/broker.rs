@@ -3,10 +3,16 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use wsm_api::problem::{Code, Problem};
 use wsm_sandbox::client::{Broker as Connection, BrokerError};
 use wsm_sandbox::protocol::{Failure, FailureKind, Reply, Request};
+
+/// How long a broker that is being started again is waited for: `wsm up` and systemd start it
+/// within a second, more often only when something is wrong.
+const RESTART_TIME_MAX: Duration = Duration::from_secs(10);
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Knows where the broker listens; cheap to clone.
 #[derive(Debug, Clone)]
@@ -29,14 +35,37 @@ impl Broker {
         self.ask_with_fds(request).await.map(|(reply, _)| reply)
     }
 
-    /// As [`Broker::ask`], with the descriptors that came along.
+    /// As [`Broker::ask`], with the descriptors that came along. A broker that is being started
+    /// again is waited for; every request but `Create` may be repeated and is.
     ///
     /// # Errors
-    /// The broker is gone or said no.
+    /// The broker stays gone, or said no.
     pub async fn ask_with_fds(
         &self,
         request: Request,
     ) -> Result<(Reply, Vec<OwnedFd>), BrokerError> {
+        let repeatable = !matches!(request, Request::Create { .. });
+        let begun = Instant::now();
+        loop {
+            let answer = self.ask_once(request.clone()).await;
+            let again = match &answer {
+                Err(BrokerError::Unreachable(_)) => true,
+                Err(BrokerError::Broken(_)) => repeatable,
+                Err(BrokerError::Failed(_)) | Ok(_) => false,
+            };
+            if !again || begun.elapsed() > RESTART_TIME_MAX {
+                return answer;
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+    }
+
+    /// Whether it answers now.
+    pub async fn answers(&self) -> bool {
+        self.ask_once(Request::List).await.is_ok()
+    }
+
+    async fn ask_once(&self, request: Request) -> Result<(Reply, Vec<OwnedFd>), BrokerError> {
         let run_dir = Arc::clone(&self.run_dir);
         let call = move || Connection::connect(&run_dir)?.call(request, &[]);
         match tokio::task::spawn_blocking(call).await {
@@ -48,7 +77,7 @@ impl Broker {
 
 /// An unexpected kind of answer.
 #[must_use]
-pub fn odd_reply(reply: &Reply) -> Problem {
+pub(crate) fn odd_reply(reply: &Reply) -> Problem {
     let kind = format!("{reply:?}");
     let kind = kind.split([' ', '(', '{']).next().unwrap_or_default();
     Problem::new(
@@ -60,7 +89,7 @@ pub fn odd_reply(reply: &Reply) -> Problem {
 
 /// As the API tells it.
 #[must_use]
-pub fn problem(error: &BrokerError) -> Problem {
+pub(crate) fn problem(error: &BrokerError) -> Problem {
     match error {
         BrokerError::Failed(failure) => from_failure(failure),
         other => Problem::new(
@@ -79,5 +108,9 @@ fn from_failure(failure: &Failure) -> Problem {
         FailureKind::Exists => Code::Conflict,
         FailureKind::Unsupported | FailureKind::Failed => Code::Failed,
     };
-    Problem::new(code, format!("{}: {}", failure.what, failure.why), failure.hint.clone())
+    Problem::new(
+        code,
+        format!("{}: {}", failure.what, failure.why),
+        failure.hint.clone(),
+    )
 }

@@ -1,16 +1,28 @@
 //! What the edges (HTTP, CLI wiring) may ask of the daemon: one method per verb of the API.
 
+mod create;
+mod review;
+mod terminal;
+mod view;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::UnixStream;
-use wsm_api::agent::{Agent, DryRun, Explanation, NewAgent, Removed, Shown, State};
+use wsm_api::agent::{Agent, DryRun, Explanation, Removed, RemovedAgent, Shown, State};
 use wsm_api::event::Event;
 use wsm_api::host::{Check, Status};
 use wsm_api::problem::{Code, Problem};
-use wsm_api::review::{Diff, Merge, Merged};
-use wsm_api::service::{AgentPorts, LogPart, Service};
+use wsm_api::service::{AgentPorts, Service};
 use wsm_api::template::TemplateInfo;
-use wsm_api::terminal::{Capture, Exec, NewTerminal, Opened, Send};
+use wsm_sandbox::protocol::{Listed, Reply as BrokerReply, Request as BrokerRequest};
+
+use crate::agent::driver::{Driver, Handle, Message, Published};
+use crate::agent::request::Decision;
+use crate::engine::{Config, Engine, row, store_problem};
+use crate::role::{Right, allows};
+use crate::store::{Change, rfc3339};
+use view::{shown_agent, shown_event, shown_services};
 
 /// Who asks: a local user by the peer credentials of the Unix socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,58 +74,291 @@ pub enum Created {
 
 /// Handle of the daemon; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Daemon {}
-
-fn pending<T>() -> Result<T, Problem> {
-    Err(Problem::new(Code::NotAvailable, "not available yet", ""))
+pub struct Daemon {
+    engine: Arc<Engine>,
 }
 
-#[expect(clippy::unused_async, unused_variables, missing_docs, reason = "signatures first")]
+/// Rows that `explain` shows.
+const EVIDENCE_ROWS: u32 = 20;
+
+/// Longest wait of one request; the caller asks again.
+const WAIT_MAX: Duration = Duration::from_secs(300);
+
 impl Daemon {
+    /// Opens the state, and takes up every agent where the last daemon left it.
+    ///
+    /// # Errors
+    /// The database can't be opened or the broker is not there.
+    pub async fn start(config: &Config) -> Result<Daemon, Problem> {
+        let engine = Arc::new(Engine::open(config)?);
+        let listed = match engine.broker.ask(BrokerRequest::List).await {
+            Ok(BrokerReply::Listed { sandboxes }) => sandboxes,
+            Ok(other) => return Err(crate::broker::odd_reply(&other)),
+            Err(e) => return Err(crate::broker::problem(&e)),
+        };
+        let mut listed: BTreeMap<_, Listed> = listed
+            .into_iter()
+            .map(|one| (one.agent.clone(), one))
+            .collect();
+        for record in engine.store.agents().map_err(|e| store_problem(&e))? {
+            let found = listed.remove(&record.id);
+            Driver::spawn(&engine, record, found);
+        }
+        // What no record knows was being removed when the last daemon ended.
+        for agent in listed.into_keys() {
+            let message = format!("take down the sandbox {agent}, which no agent owns");
+            let change = Change::new(row(crate::engine::WSM, "sandbox.orphan", "host", message));
+            engine
+                .store
+                .commit(&change)
+                .map_err(|e| store_problem(&e))?;
+            let deleted = engine.broker.ask(BrokerRequest::Delete { agent }).await;
+            deleted.map_err(|e| crate::broker::problem(&e))?;
+        }
+        Ok(Daemon { engine })
+    }
+
+    /// `status`.
+    ///
+    /// # Errors
+    /// None now.
     pub async fn status(&self, actor: &Actor) -> Result<Status, Problem> {
-        pending()
+        let mut agents = BTreeMap::new();
+        for handle in self.engine.handles() {
+            let published = handle.now();
+            let owner = &published.record.owner;
+            if published.record.trashed_ms.is_none() && allows(actor, Right::View, owner) {
+                *agents
+                    .entry(published.record.state.to_string())
+                    .or_insert(0) += 1;
+            }
+        }
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            since: rfc3339(self.engine.started_ms),
+            user: actor.user.clone(),
+            broker: self.engine.broker.answers().await,
+            agents,
+        })
     }
-    pub async fn doctor(&self, actor: &Actor) -> Result<Vec<Check>, Problem> {
-        pending()
+
+    /// `doctor`: what the broker finds on this host.
+    ///
+    /// # Errors
+    /// The broker is not there.
+    pub async fn doctor(&self, _actor: &Actor) -> Result<Vec<Check>, Problem> {
+        match self.engine.broker.ask(BrokerRequest::Host).await {
+            Ok(BrokerReply::Host { checks }) => Ok(checks.into_iter().map(view::check).collect()),
+            Ok(other) => Err(crate::broker::odd_reply(&other)),
+            Err(e) => Err(crate::broker::problem(&e)),
+        }
     }
-    pub async fn templates(&self, actor: &Actor) -> Result<Vec<TemplateInfo>, Problem> {
-        pending()
+
+    /// Templates of the built-in and the host layer.
+    ///
+    /// # Errors
+    /// The host's templates can't be read.
+    pub async fn templates(&self, _actor: &Actor) -> Result<Vec<TemplateInfo>, Problem> {
+        let sources = create::host_sources(&self.engine).await?;
+        Ok(wsm_template::list(&sources)
+            .into_iter()
+            .map(view::template)
+            .collect())
     }
-    pub async fn new_agent(&self, actor: &Actor, new: NewAgent) -> Result<Created, Problem> {
-        pending()
-    }
+
+    /// Agents that the actor may see, by name.
+    ///
+    /// # Errors
+    /// None now.
     pub async fn list(&self, actor: &Actor, trashed: bool) -> Result<Vec<Agent>, Problem> {
-        pending()
+        let mut agents: Vec<Agent> = self
+            .engine
+            .handles()
+            .iter()
+            .map(Handle::now)
+            .filter(|p| allows(actor, Right::View, &p.record.owner))
+            .filter(|p| trashed || p.record.trashed_ms.is_none())
+            .map(|p| shown_agent(&p))
+            .collect();
+        agents.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(agents)
     }
+
+    /// One agent, by name or id.
+    ///
+    /// # Errors
+    /// There is none, or it is somebody else's.
     pub async fn agent(&self, actor: &Actor, agent: &str) -> Result<Agent, Problem> {
-        pending()
+        Ok(shown_agent(&self.find(actor, agent, Right::View)?.now()))
     }
+
+    /// `show`.
+    ///
+    /// # Errors
+    /// There is no such agent, or the broker can't read the kernel.
     pub async fn show(&self, actor: &Actor, agent: &str) -> Result<Shown, Problem> {
-        pending()
+        let published = self.find(actor, agent, Right::View)?.now();
+        let record = &published.record;
+        let layers = if published.shim.is_some() {
+            let request = BrokerRequest::Inspect {
+                agent: record.id.clone(),
+            };
+            match self.engine.broker.ask(request).await {
+                Ok(BrokerReply::Inspected { layers, .. }) => layers,
+                Ok(other) => return Err(crate::broker::odd_reply(&other)),
+                Err(e) => return Err(crate::broker::problem(&e)),
+            }
+        } else {
+            Vec::new()
+        };
+        Ok(view::shown(&published, layers))
     }
+
+    /// `explain`.
+    ///
+    /// # Errors
+    /// There is no such agent.
     pub async fn explain(&self, actor: &Actor, agent: &str) -> Result<Explanation, Problem> {
-        pending()
+        let published = self.find(actor, agent, Right::View)?.now();
+        let record = &published.record;
+        let rows = self.engine.store.about(record.id.as_str(), EVIDENCE_ROWS);
+        let rows = rows.map_err(|e| store_problem(&e))?;
+        Ok(Explanation {
+            state: record.state,
+            reason: record.reason.clone(),
+            since: rfc3339(record.since_ms),
+            confidence: if published.guess { "guess" } else { "certain" }.to_owned(),
+            evidence: rows.into_iter().map(shown_event).collect(),
+        })
     }
-    /// Returns when the verb has taken effect.
+
+    /// Does it, and returns when it has taken effect.
+    ///
+    /// # Errors
+    /// There is no such agent, or its state does not allow it.
     pub async fn act(&self, actor: &Actor, agent: &str, verb: Verb) -> Result<Agent, Problem> {
-        pending()
+        let handle = self.find(actor, agent, Right::Drive)?;
+        let user = actor.user.clone();
+        let asked = handle
+            .ask(|reply| Message::Verb {
+                actor: user,
+                verb,
+                reply,
+            })
+            .await?;
+        if asked == Decision::Accept {
+            let reached = until(&handle, |p| settled(p, verb), WAIT_MAX).await?;
+            return Ok(shown_agent(&reached));
+        }
+        Ok(shown_agent(&handle.now()))
     }
-    pub async fn remove(&self, actor: &Actor, agent: &str, purge: bool) -> Result<Removed, Problem> {
-        pending()
+
+    /// To the trash, or gone for good.
+    ///
+    /// # Errors
+    /// There is no such agent, or its files can't be removed.
+    pub async fn remove(
+        &self,
+        actor: &Actor,
+        agent: &str,
+        purge: bool,
+    ) -> Result<Removed, Problem> {
+        let handle = self.find(actor, agent, Right::Own)?;
+        Ok(Removed {
+            agents: vec![self.remove_one(actor, &handle, purge).await?],
+        })
     }
+
+    /// Purges what lies in the trash and holds no work that is not merged.
+    ///
+    /// # Errors
+    /// An agent can't be removed.
     pub async fn prune(&self, actor: &Actor, dry_run: bool) -> Result<Removed, Problem> {
-        pending()
+        let mut removed = Removed::default();
+        for handle in self.engine.handles() {
+            let record = &handle.now().record;
+            if record.trashed_ms.is_none() || !allows(actor, Right::Own, &record.owner) {
+                continue;
+            }
+            let unmerged = review::unmerged(&self.engine, record).await?;
+            if dry_run || !unmerged.is_empty() {
+                let (name, purged) = (record.name.clone(), unmerged.is_empty());
+                removed.agents.push(RemovedAgent {
+                    name,
+                    purged,
+                    unmerged,
+                });
+            } else {
+                removed
+                    .agents
+                    .push(self.remove_one(actor, &handle, true).await?);
+            }
+        }
+        removed.agents.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(removed)
     }
+
+    async fn remove_one(
+        &self,
+        actor: &Actor,
+        handle: &Handle,
+        purge: bool,
+    ) -> Result<RemovedAgent, Problem> {
+        let record = handle.now().record.clone();
+        // A last look before it goes; a repository that is gone can't say.
+        drop(handle.ask(|reply| Message::Import { reply }).await);
+        let unmerged = review::unmerged(&self.engine, &record)
+            .await
+            .unwrap_or_default();
+        let user = actor.user.clone();
+        handle
+            .ask(|reply| Message::Remove {
+                actor: user,
+                purge,
+                reply,
+            })
+            .await?;
+        let gone = until(
+            handle,
+            |p| p.erased || (!purge && resting(p.record.state)),
+            WAIT_MAX,
+        );
+        let gone = gone.await?;
+        if purge && !gone.erased {
+            return Err(Problem::new(
+                Code::Failed,
+                gone.record.reason.clone(),
+                "try it again",
+            ));
+        }
+        Ok(RemovedAgent {
+            name: record.name,
+            purged: purge,
+            unmerged,
+        })
+    }
+
+    /// Waits until the agent is in one of the states.
+    ///
+    /// # Errors
+    /// There is no such agent, it is removed meanwhile, or it takes too long.
     pub async fn wait(
         &self,
         actor: &Actor,
         agent: &str,
-        until: &[State],
+        states: &[State],
         timeout: Duration,
     ) -> Result<Agent, Problem> {
-        pending()
+        let handle = self.find(actor, agent, Right::View)?;
+        let reached = until(&handle, |p| states.contains(&p.record.state), timeout).await?;
+        Ok(shown_agent(&reached))
     }
+
     /// Rows after `after`; waits up to `wait` for the first one.
+    ///
+    /// # Errors
+    /// The database said no.
     pub async fn events(
         &self,
         actor: &Actor,
@@ -121,11 +366,58 @@ impl Daemon {
         limit: u32,
         wait: Duration,
     ) -> Result<Vec<Event>, Problem> {
-        pending()
+        let mut newest = self.engine.store.newest();
+        // A timeout is an empty answer.
+        let waited = tokio::time::timeout(wait.min(WAIT_MAX), newest.wait_for(|seq| *seq > after));
+        if !matches!(waited.await, Ok(Ok(_))) {
+            return Ok(Vec::new());
+        }
+        let rows = self
+            .engine
+            .store
+            .journal(after, limit)
+            .map_err(|e| store_problem(&e))?;
+        let own: Vec<String> = self
+            .engine
+            .handles()
+            .iter()
+            .map(Handle::now)
+            .filter(|p| allows(actor, Right::View, &p.record.owner))
+            .map(|p| p.record.id.to_string())
+            .collect();
+        let seen = |subject: &String| actor.admin || own.contains(subject);
+        Ok(rows
+            .into_iter()
+            .filter(|row| seen(&row.subject))
+            .map(shown_event)
+            .collect())
     }
-    pub async fn ports(&self, actor: &Actor, agent: Option<&str>) -> Result<Vec<AgentPorts>, Problem> {
-        pending()
+
+    /// Ports of one agent or of all.
+    ///
+    /// # Errors
+    /// There is no such agent.
+    pub async fn ports(
+        &self,
+        actor: &Actor,
+        agent: Option<&str>,
+    ) -> Result<Vec<AgentPorts>, Problem> {
+        let agents = match agent {
+            Some(agent) => vec![self.agent(actor, agent).await?],
+            None => self.list(actor, false).await?,
+        };
+        let ports = |a: Agent| AgentPorts {
+            name: a.name,
+            id: a.id,
+            ports: a.ports,
+        };
+        Ok(agents.into_iter().map(ports).collect())
     }
+
+    /// Starts, stops or restarts a service; answers when it was taken.
+    ///
+    /// # Errors
+    /// There is no such agent or service, or the agent does not run.
     pub async fn service_act(
         &self,
         actor: &Actor,
@@ -133,61 +425,92 @@ impl Daemon {
         service: &str,
         verb: ServiceVerb,
     ) -> Result<Service, Problem> {
-        pending()
+        let handle = self.find(actor, agent, Right::Drive)?;
+        let (user, name) = (actor.user.clone(), service.to_owned());
+        let asked = handle.ask(|reply| Message::Service {
+            actor: user,
+            service: name,
+            verb,
+            reply,
+        });
+        asked.await?;
+        let services = shown_services(&handle.now().record);
+        services
+            .into_iter()
+            .find(|s| s.name == service)
+            .ok_or_else(|| {
+                Problem::new(
+                    Code::NotFound,
+                    format!("{agent} has no service {service}"),
+                    "",
+                )
+            })
     }
-    /// `service` is a service's name, `setup`, or `None` for the agent's `main` terminal history.
-    pub async fn log(
-        &self,
-        actor: &Actor,
-        agent: &str,
-        service: Option<&str>,
-        from: Option<u64>,
-        lines: u32,
-    ) -> Result<LogPart, Problem> {
-        pending()
+
+    /// The agent, if the actor has the right.
+    fn find(&self, actor: &Actor, agent: &str, right: Right) -> Result<Handle, Problem> {
+        let named = |handle: &Handle| {
+            let record = &handle.now().record;
+            record.name.as_str() == agent || record.id.as_str() == agent
+        };
+        let Some(handle) = self.engine.handles().into_iter().find(named) else {
+            let message = format!("there is no agent {agent:?}");
+            return Err(Problem::new(Code::NotFound, message, "see `wsm ls -a`"));
+        };
+        let owner = handle.now().record.owner.clone();
+        if allows(actor, right, &owner) {
+            return Ok(handle);
+        }
+        let message = format!("{agent} belongs to {owner}");
+        Err(Problem::new(
+            Code::Refused,
+            message,
+            format!("ask {owner}, or an admin of this host"),
+        ))
     }
-    pub async fn send(&self, actor: &Actor, agent: &str, send: Send) -> Result<(), Problem> {
-        pending()
-    }
-    pub async fn capture(
-        &self,
-        actor: &Actor,
-        agent: &str,
-        terminal: Option<&str>,
-        history_lines: u32,
-        styled: bool,
-    ) -> Result<Capture, Problem> {
-        pending()
-    }
-    /// A new shell terminal.
-    pub async fn open_terminal(
-        &self,
-        actor: &Actor,
-        agent: &str,
-        new: NewTerminal,
-    ) -> Result<Opened, Problem> {
-        pending()
-    }
-    /// A connection to the shim, hellos exchanged (the shim's is returned as its encoded message,
-    /// to be passed on): the edge copies frames both ways. The caller sends `Frame::Attach` itself.
-    pub async fn attach(
-        &self,
-        actor: &Actor,
-        agent: &str,
-    ) -> Result<(UnixStream, Vec<u8>), Problem> {
-        pending()
-    }
-    /// Starts the command and returns a shim connection on which `Frame::Open` was already sent.
-    pub async fn exec(&self, actor: &Actor, agent: &str, exec: Exec) -> Result<UnixStream, Problem> {
-        pending()
-    }
-    pub async fn diff(&self, actor: &Actor, agent: &str) -> Result<Diff, Problem> {
-        pending()
-    }
-    pub async fn merge(&self, actor: &Actor, agent: &str, merge: Merge) -> Result<Merged, Problem> {
-        pending()
-    }
-    pub async fn apply(&self, actor: &Actor, agent: &str) -> Result<Merged, Problem> {
-        pending()
+}
+
+/// Waits for the published state.
+async fn until(
+    handle: &Handle,
+    reached: impl Fn(&Published) -> bool,
+    timeout: Duration,
+) -> Result<Arc<Published>, Problem> {
+    let mut follow = handle.follow();
+    let waited = follow.wait_for(|published| published.erased || reached(published));
+    let published = match tokio::time::timeout(timeout, waited).await {
+        Ok(Ok(published)) => Arc::clone(&published),
+        // The driver ended: what it published last is the truth.
+        Ok(Err(_)) => handle.now(),
+        Err(_) => {
+            let record = &handle.now().record;
+            let (state, reason) = (record.state, &record.reason);
+            let message = format!(
+                "{} is still {state} after {timeout:?}: {reason}",
+                record.name
+            );
+            return Err(Problem::new(Code::TimedOut, message, "see `wsm explain`"));
+        }
+    };
+    Ok(published)
+}
+
+fn resting(state: State) -> bool {
+    matches!(state, State::Stopped | State::Failed | State::Lost)
+}
+
+/// Whether a verb has taken effect.
+fn settled(published: &Published, verb: Verb) -> bool {
+    let state = published.record.state;
+    let begins = matches!(
+        state,
+        State::Creating | State::SettingUp | State::Starting | State::Stopping
+    );
+    match verb {
+        Verb::Start | Verb::Restart => !begins,
+        Verb::Stop => resting(state),
+        Verb::Pause => state == State::Paused,
+        Verb::Resume => state != State::Paused,
+        Verb::Restore => published.record.trashed_ms.is_none(),
     }
 }

@@ -1,5 +1,15 @@
 //! The domain of wsm: agents, workspaces, services, ports, journal, store.
+//!
+//! [`facade`] is the surface; [`agent`] holds the drivers, which are the only writers of state.
+
+pub mod agent;
+mod broker;
+pub mod engine;
 pub mod facade;
 pub mod port;
+pub mod record;
+pub mod role;
 pub mod service;
 pub mod shim;
+pub mod store;
+pub mod workspace;

@@ -1,8 +1,11 @@
 //! What is stored of an agent: one JSON document per row, written only by the agent's driver.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 use wsm_api::agent::State;
 use wsm_api::name::AgentName;
+use wsm_api::service::ServiceState;
 use wsm_sandbox::protocol::AgentPaths;
 use wsm_sandbox::spec::{AgentId, GrantId, ProbeReport};
 use wsm_template::resolved::Resolved;
@@ -54,12 +57,33 @@ pub struct Record {
     pub created_ms: u64,
     /// When it went to the trash.
     pub trashed_ms: Option<u64>,
+    /// How often its making was begun: above 1 something may be left of an earlier try.
+    pub attempts: u32,
+    /// Name and address in its commits.
+    pub author: (String, String),
     /// Size of the first terminal.
     pub size: (u16, u16),
     /// What the last self-test saw.
     pub probes: Vec<ProbeReport>,
     /// Where the branch stands.
     pub sync: SyncRecord,
+    /// Services whose `init` has succeeded.
+    pub initialized: BTreeSet<String>,
+    /// Services as they were last recorded.
+    pub services: BTreeMap<String, ServiceRecord>,
+}
+
+/// A service as it was last recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceRecord {
+    /// State.
+    pub state: ServiceState,
+    /// Why.
+    pub reason: String,
+    /// Since when, milliseconds since the epoch.
+    pub since_ms: u64,
+    /// Restarts since it was last asked to start.
+    pub restarts: u32,
 }
 
 /// How the agent's commits stand to the branch.
@@ -109,4 +133,59 @@ pub enum Wanted {
     Stopped,
     /// That it is gone for good.
     Erased,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A record of the built-in `shell` template.
+    pub(crate) fn record() -> Record {
+        let request = wsm_template::Request {
+            template: "shell".into(),
+            ..Default::default()
+        };
+        let resolution = wsm_template::resolve(&wsm_template::Sources::default(), &request);
+        Record {
+            id: AgentId::try_from("abcdefgh1234".to_owned()).expect("an id"),
+            name: "a".parse().expect("a name"),
+            owner: "ada".into(),
+            owner_uid: 1000,
+            account: "ada".into(),
+            grant: GrantId("g".into()),
+            repository: "/home/ada/shop".into(),
+            git_dir: "/home/ada/shop/.git".into(),
+            branch: "wsm/a".into(),
+            base: "HEAD".into(),
+            paths: None,
+            resolved: resolution.expect("the built-in template resolves").resolved,
+            ports: Vec::new(),
+            state: State::Creating,
+            reason: String::new(),
+            since_ms: 0,
+            phase: Phase::Recorded,
+            wanted: Wanted::Running,
+            run: 0,
+            boot_id: String::new(),
+            created_ms: 0,
+            trashed_ms: None,
+            attempts: 0,
+            author: ("Ada".into(), "ada@example.org".into()),
+            size: (80, 24),
+            probes: Vec::new(),
+            sync: SyncRecord::default(),
+            initialized: BTreeSet::new(),
+            services: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_record_reads_back() {
+        let record = record();
+        let text = serde_json::to_string(&record).expect("it serializes");
+        assert_eq!(
+            serde_json::from_str::<Record>(&text).expect("it reads back"),
+            record
+        );
+    }
 }

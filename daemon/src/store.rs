@@ -27,7 +27,9 @@ pub enum StoreError {
     #[error("stored document: {0}")]
     Document(#[from] serde_json::Error),
     /// Written by a newer wsm.
-    #[error("the database was written by a newer wsm (schema {0}, this one knows {SCHEMA_VERSION})")]
+    #[error(
+        "the database was written by a newer wsm (schema {0}, this one knows {SCHEMA_VERSION})"
+    )]
     Newer(i64),
     /// The name is in use, by an agent or in the trash.
     #[error("an agent named {0} exists, or lies in the trash")]
@@ -61,7 +63,13 @@ impl<'a> Change<'a> {
     /// A change that this row tells of.
     #[must_use]
     pub fn new(row: Row) -> Change<'a> {
-        Change { row, more: Vec::new(), agent: None, erased: None, trust: None }
+        Change {
+            row,
+            more: Vec::new(),
+            agent: None,
+            erased: None,
+            trust: None,
+        }
     }
 
     /// Writes the agent's record and its port leases.
@@ -137,10 +145,14 @@ impl Store {
             connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
         let newest: i64 =
-            connection
-                .query_row("SELECT coalesce(max(seq), 0) FROM journal", [], |r| r.get(0))?;
+            connection.query_row("SELECT coalesce(max(seq), 0) FROM journal", [], |r| {
+                r.get(0)
+            })?;
         let (newest, _) = watch::channel(unsigned(newest));
-        Ok(Store { connection: Arc::new(Mutex::new(connection)), newest: Arc::new(newest) })
+        Ok(Store {
+            connection: Arc::new(Mutex::new(connection)),
+            newest: Arc::new(newest),
+        })
     }
 
     /// Writes a change and its rows, or nothing.
@@ -168,7 +180,13 @@ impl Store {
             tx.execute(
                 "INSERT INTO journal (at_ms, actor, verb, subject, message)
                  VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![signed(now_ms()), row.actor, row.verb, row.subject, row.message],
+                params![
+                    signed(now_ms()),
+                    row.actor,
+                    row.verb,
+                    row.subject,
+                    row.message
+                ],
             )?;
             seq = unsigned(tx.last_insert_rowid());
         }
@@ -192,7 +210,9 @@ impl Store {
         let connection = self.lock();
         let mut statement = connection.prepare("SELECT record FROM agent ORDER BY name")?;
         let texts = statement.query_map([], |row| row.get::<_, String>(0))?;
-        texts.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
+        texts
+            .map(|text| Ok(serde_json::from_str(&text?)?))
+            .collect()
     }
 
     /// Host ports that are leased.
@@ -264,7 +284,9 @@ impl Store {
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
         // A panic while the lock is held rolled its transaction back: the connection is sound.
-        self.connection.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.connection
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

@@ -11,6 +11,9 @@ use crate::spec::{AgentId, GrantId, LayerReport, ProbeReport, SandboxSpec};
 /// Version of this protocol; the first field of every request.
 pub const PROTOCOL_VERSION: u32 = 1;
 
+/// A shim listens in the run directory under this prefix, the agent's id and `.sock`.
+pub const SHIM_SOCKET_PREFIX: &str = "shim-";
+
 /// Longest packet, either way, in bytes. Below the default socket buffer (212,992).
 pub const PACKET_BYTES_MAX: usize = 192 * 1024;
 
@@ -34,6 +37,17 @@ pub enum Request {
     Grant {
         /// What the directory is for.
         purpose: Purpose,
+    },
+    /// What a grant stands for. Answer: [`Reply::Granted`].
+    LookUp {
+        /// Which.
+        grant: GrantId,
+    },
+    /// The steps that [`Request::Create`] would take, without taking them.
+    /// Answer: [`Reply::Planned`].
+    Plan {
+        /// What would be built.
+        spec: Box<SandboxSpec>,
     },
     /// Make the directories of an agent (workspace parent, private git directory, home, state,
     /// log) below the state directory, owned by the grant's account. Repeatable.
@@ -142,6 +156,11 @@ pub enum Reply {
         path: String,
         /// For a repository: path of the common git directory.
         git_dir: Option<String>,
+    },
+    /// Steps, in order, for people.
+    Planned {
+        /// One line each.
+        steps: Vec<String>,
     },
     /// Directories of an agent.
     Prepared {

@@ -7,8 +7,8 @@ use wsm_sandbox::spec::{
     AgentId, GrantId, INSIDE_HOME, INSIDE_STATE, INSIDE_USER, Limits, Network, Requirement,
     SPEC_VERSION, SandboxSpec,
 };
-use wsm_template::expand::{ExpandError, Quoting, Vars, expand, expand_all};
 use wsm_template::resolved;
+use wsm_template::{ExpandError, Quoting, Vars, expand, expand_all};
 
 use crate::record::Record;
 
@@ -31,7 +31,10 @@ pub struct HostFacts {
 #[must_use]
 pub fn spec(record: &Record, writable: Vec<GrantId>) -> SandboxSpec {
     let resolved = &record.resolved;
-    let services = resolved.services.iter().map(|(name, s)| (name.clone(), limits(&s.limits)));
+    let services = resolved
+        .services
+        .iter()
+        .map(|(name, s)| (name.clone(), limits(&s.limits)));
     SandboxSpec {
         version: SPEC_VERSION,
         agent: record.id.clone(),
@@ -63,16 +66,25 @@ fn limits(limits: &resolved::Limits) -> Limits {
 #[must_use]
 pub fn vars(record: &Record, host: &HostFacts) -> Vars {
     let ports = &record.ports;
-    let urls = ports.iter().filter_map(|port| Some((port.name.clone(), url(record, &port.name)?)));
+    let urls = ports
+        .iter()
+        .filter_map(|port| Some((port.name.clone(), url(record, &port.name)?)));
     Vars {
         agent: record.name.to_string(),
         owner: record.owner.clone(),
         repo: last_name(&record.repository).to_owned(),
         host: host.hostname.clone(),
         state: None,
-        workspace: record.paths.as_ref().map(|p| p.workspace.clone()).unwrap_or_default(),
+        workspace: record
+            .paths
+            .as_ref()
+            .map(|p| p.workspace.clone())
+            .unwrap_or_default(),
         home: INSIDE_HOME.to_owned(),
-        ports: ports.iter().map(|port| (port.name.clone(), port.inside)).collect(),
+        ports: ports
+            .iter()
+            .map(|port| (port.name.clone(), port.inside))
+            .collect(),
         urls: urls.collect(),
         params: record.resolved.params.clone(),
     }
@@ -94,9 +106,15 @@ pub fn url(record: &Record, port: &str) -> Option<String> {
 ///
 /// # Errors
 /// A placeholder without a value.
-pub fn environment(record: &Record, host: &HostFacts) -> Result<Vec<(String, String)>, ExpandError> {
+pub fn environment(
+    record: &Record,
+    host: &HostFacts,
+) -> Result<Vec<(String, String)>, ExpandError> {
     let vars = vars(record, host);
-    let mut path = format!("{INSIDE_HOME}/.local/bin:{}/node_modules/.bin", vars.workspace);
+    let mut path = format!(
+        "{INSIDE_HOME}/.local/bin:{}/node_modules/.bin",
+        vars.workspace
+    );
     for part in std::iter::once(SYSTEM_PATH).chain(host.extra_path.iter().map(String::as_str)) {
         path.push(':');
         path.push_str(part);
@@ -135,7 +153,10 @@ pub fn environment(record: &Record, host: &HostFacts) -> Result<Vec<(String, Str
 /// # Errors
 /// A placeholder without a value.
 pub fn main_command(record: &Record, host: &HostFacts) -> Result<Command, ExpandError> {
-    let argv = expand_all(&record.resolved.agent.argv_with_prompt(), &vars(record, host))?;
+    let argv = record
+        .resolved
+        .agent
+        .argv_with_prompt(&vars(record, host))?;
     command(record, host, argv, Leaf::Agent)
 }
 
@@ -149,8 +170,17 @@ pub fn command(
     argv: Vec<String>,
     leaf: Leaf,
 ) -> Result<Command, ExpandError> {
-    let cwd = record.paths.as_ref().map(|p| p.workspace.clone()).unwrap_or_default();
-    Ok(Command { argv, env: environment(record, host)?, cwd, leaf })
+    let cwd = record
+        .paths
+        .as_ref()
+        .map(|p| p.workspace.clone())
+        .unwrap_or_default();
+    Ok(Command {
+        argv,
+        env: environment(record, host)?,
+        cwd,
+        leaf,
+    })
 }
 
 /// A command of a service: `{state}` is its directory, its own environment comes on top.
@@ -197,7 +227,12 @@ pub fn shell_command(
     line: &str,
 ) -> Result<Command, ExpandError> {
     let line = expand(line, &vars(record, host), Quoting::Shell)?;
-    command(record, host, vec!["/bin/sh".into(), "-ec".into(), line], Leaf::Agent)
+    command(
+        record,
+        host,
+        vec!["/bin/sh".into(), "-ec".into(), line],
+        Leaf::Agent,
+    )
 }
 
 /// `[files]`: absolute path inside, and content.
@@ -206,13 +241,18 @@ pub fn shell_command(
 /// A placeholder without a value.
 pub fn files(record: &Record, host: &HostFacts) -> Result<Vec<(String, String)>, ExpandError> {
     let vars = vars(record, host);
-    record.resolved.files.iter().map(|(path, text)| {
-        let path = match path.strip_prefix("~/") {
-            Some(rest) => format!("{INSIDE_HOME}/{rest}"),
-            None => format!("{}/{path}", vars.workspace),
-        };
-        Ok((path, expand(text, &vars, Quoting::Raw)?))
-    }).collect()
+    record
+        .resolved
+        .files
+        .iter()
+        .map(|(path, text)| {
+            let path = match path.strip_prefix("~/") {
+                Some(rest) => format!("{INSIDE_HOME}/{rest}"),
+                None => format!("{}/{path}", vars.workspace),
+            };
+            Ok((path, expand(text, &vars, Quoting::Raw)?))
+        })
+        .collect()
 }
 
 /// A name for a new agent: the repository and the template, numbered until it is free.
@@ -247,11 +287,18 @@ fn label(text: &str) -> String {
         }
     }
     let trimmed = out.trim_matches('-');
-    if trimmed.is_empty() { "agent".to_owned() } else { trimmed.to_owned() }
+    if trimmed.is_empty() {
+        "agent".to_owned()
+    } else {
+        trimmed.to_owned()
+    }
 }
 
 fn last_name(path: &str) -> &str {
-    path.trim_end_matches('/').rsplit('/').next().unwrap_or(path)
+    path.trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or(path)
 }
 
 fn shouted(name: &str) -> String {
@@ -267,7 +314,10 @@ pub fn new_id() -> std::io::Result<AgentId> {
     const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let mut bytes = [0_u8; 12];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    let text: String = bytes.iter().map(|b| char::from(ALPHABET[usize::from(b % 32)])).collect();
+    let text: String = bytes
+        .iter()
+        .map(|b| char::from(ALPHABET[usize::from(b % 32)]))
+        .collect();
     Ok(AgentId::try_from(text).expect("12 characters of the alphabet are an id"))
 }
 
@@ -277,7 +327,10 @@ mod tests {
 
     #[test]
     fn a_free_name_is_a_host_label() {
-        assert_eq!(free_name("/home/ada/Shop API", "frontend", |_| false), "shop-api-frontend");
+        assert_eq!(
+            free_name("/home/ada/Shop API", "frontend", |_| false),
+            "shop-api-frontend"
+        );
         assert_eq!(free_name("/x/__", "", |_| false), "agent");
         let taken = |name: &str| name == "shop-shell" || name == "shop-shell-2";
         assert_eq!(free_name("/x/shop", "shell", taken), "shop-shell-3");

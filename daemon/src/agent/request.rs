@@ -62,13 +62,22 @@ pub fn runs(state: State) -> bool {
 mod tests {
     use super::*;
 
-    const VERBS: [Verb; 6] =
-        [Verb::Start, Verb::Stop, Verb::Restart, Verb::Pause, Verb::Resume, Verb::Restore];
+    const VERBS: [Verb; 6] = [
+        Verb::Start,
+        Verb::Stop,
+        Verb::Restart,
+        Verb::Pause,
+        Verb::Resume,
+        Verb::Restore,
+    ];
 
     #[test]
     fn asking_again_for_what_is_so_is_a_success() {
         assert_eq!(decide(State::Stopped, false, Verb::Stop), Decision::Already);
-        assert_eq!(decide(State::Working, false, Verb::Start), Decision::Already);
+        assert_eq!(
+            decide(State::Working, false, Verb::Start),
+            Decision::Already
+        );
         assert_eq!(decide(State::Paused, false, Verb::Pause), Decision::Already);
         assert_eq!(decide(State::Idle, false, Verb::Resume), Decision::Already);
     }
@@ -87,7 +96,10 @@ mod tests {
     fn a_stop_is_never_refused() {
         for state in State::ALL {
             for trashed in [false, true] {
-                assert!(!matches!(decide(state, trashed, Verb::Stop), Decision::Refuse(_)));
+                assert!(!matches!(
+                    decide(state, trashed, Verb::Stop),
+                    Decision::Refuse(_)
+                ));
             }
         }
     }

@@ -1,0 +1,478 @@
+//! The long work of a driver: making, opening, setting up, closing, erasing. Each function only
+//! acts and answers; what it means for the agent is the driver's to decide.
+
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+use wsm_api::problem::{Code, Problem};
+use wsm_sandbox::launch::Exit;
+use wsm_sandbox::protocol::{
+    AgentPaths, HelperRights, Reply as BrokerReply, Request as BrokerRequest,
+};
+use wsm_sandbox::spec::{AgentId, GrantId, INSIDE_ID, LayerStatus, ProbeReport};
+use wsm_terminal::protocol::{Event, Io, Reply, Request};
+
+use super::assemble::{self, SETUP_LOG};
+use super::driver::Message;
+use super::run::ended;
+use super::work::{self, odd, place};
+use crate::broker::{odd_reply, problem};
+use crate::engine::Engine;
+use crate::port::{LeaseError, Leased, RANGE_DEFAULT, Want, lease};
+use crate::record::{Phase, Record};
+use crate::shim::{Shim, run_to_end};
+use crate::workspace::Helper;
+use crate::workspace::protocol::{
+    Branches, Create, Identity, Imported, Reply as GitReply, Request as GitRequest,
+};
+
+/// How long one `[files]` entry may take to be written.
+const FILE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// A workspace that was made.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) paths: AgentPaths,
+    pub(super) base: String,
+}
+
+/// A sandbox that stands.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) shim: Shim,
+    pub(super) events: mpsc::Receiver<Event>,
+    pub(super) probes: Vec<ProbeReport>,
+    /// Layers that hold less than asked for.
+    pub(super) reduced: Vec<String>,
+}
+
+/// Makes directories, branch and worktree; whatever an earlier try left is removed first.
+pub(super) async fn make(engine: &Engine, record: &Record) -> Result<Made, Problem> {
+    let _place = engine.making.acquire().await;
+    let made = try_make(engine, record).await;
+    if made.is_err() {
+        let erase = BrokerRequest::Erase {
+            agent: record.id.clone(),
+        };
+        if let Err(error) = engine.broker.ask(erase).await {
+            tracing::warn!(agent = %record.name, %error, "erase what was half made");
+        }
+    }
+    made
+}
+
+async fn try_make(engine: &Engine, record: &Record) -> Result<Made, Problem> {
+    let paths = prepare(engine, record).await?;
+    let record = Record {
+        paths: Some(paths.clone()),
+        ..record.clone()
+    };
+    let agent = Some(record.id.clone());
+    let mut helper = helper(engine, &record.grant, agent, HelperRights::Workspace).await?;
+    if record.phase == Phase::Workspace && record.attempts > 1 {
+        let branches = Branches::DeleteMerged;
+        let remove = GitRequest::RemoveWorkspace {
+            place: place(&record)?,
+            branches,
+        };
+        work::ask(&mut helper, remove).await?;
+        let erase = BrokerRequest::Erase {
+            agent: record.id.clone(),
+        };
+        engine.broker.ask(erase).await.map_err(|e| problem(&e))?;
+        prepare(engine, &record).await?;
+    }
+    let create = Create {
+        place: place(&record)?,
+        base: record.base.clone(),
+        copy: record.resolved.workspace.copy.clone(),
+        source_tree: Some(record.repository.clone().into()),
+        identity: Some(identity(&record)),
+        inside_uid: INSIDE_ID,
+        inside_gid: INSIDE_ID,
+    };
+    let create = GitRequest::CreateWorkspace(Box::new(create));
+    match work::ask(&mut helper, create).await? {
+        GitReply::Workspace(created) => {
+            for note in &created.notes {
+                tracing::info!(agent = %record.name, "copy: {note}");
+            }
+            Ok(Made {
+                paths,
+                base: created.base.as_str().to_owned(),
+            })
+        }
+        other => Err(odd(&other)),
+    }
+}
+
+async fn prepare(engine: &Engine, record: &Record) -> Result<AgentPaths, Problem> {
+    let services = record.resolved.services.keys().cloned().collect();
+    let (agent, repository) = (record.id.clone(), record.grant.clone());
+    let request = BrokerRequest::Prepare {
+        agent,
+        repository,
+        services,
+    };
+    match engine.broker.ask(request).await.map_err(|e| problem(&e))? {
+        BrokerReply::Prepared { paths, .. } => Ok(paths),
+        other => Err(odd_reply(&other)),
+    }
+}
+
+/// Who is named in commits of this agent.
+pub(crate) fn identity(record: &Record) -> Identity {
+    let (name, email) = record.author.clone();
+    Identity { name, email }
+}
+
+/// A fresh git helper.
+pub(crate) async fn helper(
+    engine: &Engine,
+    repository: &GrantId,
+    agent: Option<AgentId>,
+    rights: HelperRights,
+) -> Result<Helper, Problem> {
+    let request = BrokerRequest::Helper {
+        repository: repository.clone(),
+        agent,
+        rights,
+    };
+    let (reply, mut fds) = engine
+        .broker
+        .ask_with_fds(request)
+        .await
+        .map_err(|e| problem(&e))?;
+    let (BrokerReply::Helper, Some(fd)) = (&reply, fds.pop()) else {
+        return Err(odd_reply(&reply));
+    };
+    let stream = std::os::unix::net::UnixStream::from(fd);
+    let stream = stream
+        .set_nonblocking(true)
+        .and_then(|()| UnixStream::from_std(stream));
+    let failed = |e| Problem::new(Code::Failed, format!("reach the git helper: {e}"), "");
+    Ok(Helper::new(stream.map_err(failed)?))
+}
+
+/// Builds the sandbox and connects to its shim.
+pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Problem> {
+    let _place = engine.making.acquire().await;
+    // Something of an earlier run may be left if the machine or the broker died.
+    let delete = BrokerRequest::Delete {
+        agent: record.id.clone(),
+    };
+    engine.broker.ask(delete).await.map_err(|e| problem(&e))?;
+    let spec = Box::new(assemble::spec(record, Vec::new()));
+    let asked = engine.broker.ask(BrokerRequest::Create { spec }).await;
+    let (layers, probes) = match asked.map_err(|e| problem(&e))? {
+        BrokerReply::Created { layers, probes, .. } => (layers, probes),
+        other => return Err(odd_reply(&other)),
+    };
+    let Some((shim, events)) = reconnect(engine, record).await else {
+        let message = format!("reach the shim of {}", record.name);
+        return Err(Problem::new(Code::Failed, message, "see `wsm explain`"));
+    };
+    let reduced = layers
+        .iter()
+        .filter(|layer| layer.status != LayerStatus::Enforced);
+    let reduced = reduced
+        .map(|layer| format!("{} ({})", layer.layer, layer.detail))
+        .collect();
+    Ok(Opened {
+        shim,
+        events,
+        probes,
+        reduced,
+    })
+}
+
+/// Connects to a shim that lives; `None` if none does.
+pub(super) async fn reconnect(
+    engine: &Engine,
+    record: &Record,
+) -> Option<(Shim, mpsc::Receiver<Event>)> {
+    let name = socket_name(&record.id);
+    let connected = async {
+        let shim = Shim::connect(&engine.run_dir, &name).await?;
+        let events = shim.subscribe().await?;
+        Ok::<_, crate::shim::ShimError>((shim, events))
+    };
+    match connected.await {
+        Ok(connection) => Some(connection),
+        Err(error) => {
+            tracing::debug!(agent = %record.name, %error, "connect to the shim");
+            None
+        }
+    }
+}
+
+/// The shim's socket in the run directory.
+pub(crate) fn socket_name(agent: &AgentId) -> String {
+    format!("{}{agent}.sock", wsm_sandbox::protocol::SHIM_SOCKET_PREFIX)
+}
+
+/// Writes `[files]` and runs `setup`, each line to its end.
+pub(super) async fn set_up(
+    engine: &Engine,
+    record: &Record,
+    shim: &Shim,
+    steps: Option<mpsc::Sender<Message>>,
+) -> Result<(), Problem> {
+    let invalid = |e: &dyn std::fmt::Display| Problem::new(Code::Invalid, e.to_string(), "");
+    let files = assemble::files(record, &engine.host).map_err(|e| invalid(&e))?;
+    for (number, (path, text)) in files.into_iter().enumerate() {
+        let line = "mkdir -p \"$(dirname \"$1\")\" && printf %s \"$2\" > \"$1\"";
+        let argv = ["/bin/sh", "-ec", line, "sh", &path, &text]
+            .map(str::to_owned)
+            .to_vec();
+        let leaf = wsm_sandbox::launch::Leaf::Agent;
+        let command = assemble::command(record, &engine.host, argv, leaf);
+        let command = command.map_err(|e| invalid(&e))?;
+        let ran = run_to_end(shim, &format!("file/{number}"), command, FILE_TIMEOUT).await;
+        let output =
+            ran.map_err(|e| Problem::new(Code::Failed, format!("write {path}: {e}"), ""))?;
+        if output.exit != Exit::Code(0) {
+            let said = String::from_utf8_lossy(&output.tail).trim().to_owned();
+            return Err(Problem::new(
+                Code::Failed,
+                format!("write {path}: {said}"),
+                "",
+            ));
+        }
+    }
+    let lines = &record.resolved.workspace.setup;
+    for (number, line) in lines.iter().enumerate() {
+        if let Some(steps) = &steps {
+            let reason = format!("setup {} of {}: {line}", number + 1, lines.len());
+            drop(steps.send(Message::Step { reason }).await);
+        }
+        run_line(engine, record, "setup", number, line).await?;
+    }
+    Ok(())
+}
+
+/// Runs one line of `setup` or `teardown`, logged as `setup`. A daemon that died in between finds
+/// the process by its name and waits for that one.
+async fn run_line(
+    engine: &Engine,
+    record: &Record,
+    what: &str,
+    number: usize,
+    line: &str,
+) -> Result<(), Problem> {
+    let failed = |why: String| {
+        let hint = format!("see `wsm logs {} {SETUP_LOG}`", record.name);
+        Problem::new(Code::Failed, format!("{what} `{line}` {why}"), hint)
+    };
+    let gone = || failed("broke off: the shim is gone".to_owned());
+    let (shim, mut events) = reconnect(engine, record).await.ok_or_else(gone)?;
+    let command = assemble::shell_command(record, &engine.host, line);
+    let command = command.map_err(|e| failed(e.to_string()))?;
+    let process = format!("{what}/{number}");
+    let io = Io::Log {
+        service: SETUP_LOG.to_owned(),
+    };
+    let start = Request::Start {
+        process: process.clone(),
+        command,
+        io,
+    };
+    match shim
+        .request(start)
+        .await
+        .map_err(|e| failed(e.to_string()))?
+    {
+        Reply::Started { .. } | Reply::Exists => {}
+        Reply::Failed { what, errno } => {
+            let error = std::io::Error::from_raw_os_error(errno);
+            return Err(failed(format!("could not be started: {what}: {error}")));
+        }
+        other => return Err(failed(format!("could not be started: {other:?}"))),
+    }
+    let exit = loop {
+        // Listed first and after every loss: an exit before the subscription is not missed.
+        if let Reply::Listed { processes } = shim
+            .request(Request::List)
+            .await
+            .map_err(|e| failed(e.to_string()))?
+            && let Some(found) = processes.iter().find(|p| p.process == process)
+            && let Some(exit) = found.exit
+        {
+            break exit;
+        }
+        match next_exit(&mut events, &process).await {
+            Some(Some(exit)) => break exit,
+            Some(None) => {}
+            None => return Err(gone()),
+        }
+    };
+    if exit == Exit::Code(0) {
+        Ok(())
+    } else {
+        Err(failed(ended(exit)))
+    }
+}
+
+/// The exit of `process`; `Some(None)`: events were missed; `None`: the shim is gone.
+async fn next_exit(events: &mut mpsc::Receiver<Event>, process: &str) -> Option<Option<Exit>> {
+    loop {
+        match events.recv().await? {
+            Event::Exited {
+                process: ended,
+                exit,
+            } if ended == process => return Some(Some(exit)),
+            Event::Missed => return Some(None),
+            _ => {}
+        }
+    }
+}
+
+/// Takes the commits over a last time, then the sandbox down.
+pub(super) async fn close(
+    engine: &Engine,
+    record: &Record,
+) -> (Result<(), Problem>, Option<Imported>) {
+    let imported = if record.phase >= Phase::Setup {
+        match work::import(engine, record, true).await {
+            Ok(imported) => Some(imported),
+            Err(problem) => {
+                tracing::warn!(agent = %record.name, %problem, "take over before the stop");
+                None
+            }
+        }
+    } else {
+        None
+    };
+    let delete = BrokerRequest::Delete {
+        agent: record.id.clone(),
+    };
+    let deleted = engine
+        .broker
+        .ask(delete)
+        .await
+        .map(|_| ())
+        .map_err(|e| problem(&e));
+    (deleted, imported)
+}
+
+/// Runs `teardown`, then removes worktree, branches and files for good.
+pub(super) async fn erase(engine: &Engine, record: &Record) -> Result<(), Problem> {
+    if record.phase == Phase::Made && !record.resolved.workspace.teardown.is_empty() {
+        let opened = open(engine, record).await?;
+        for (number, line) in record.resolved.workspace.teardown.iter().enumerate() {
+            // The removal was asked for; a teardown that fails is told, and does not stop it.
+            if let Err(problem) = run_line(engine, record, "teardown", number, line).await {
+                tracing::warn!(agent = %record.name, %problem, "teardown");
+            }
+        }
+        drop(opened);
+    }
+    let delete = BrokerRequest::Delete {
+        agent: record.id.clone(),
+    };
+    engine.broker.ask(delete).await.map_err(|e| problem(&e))?;
+    if record.paths.is_some() {
+        let branches = Branches::DeleteAll;
+        let remove = GitRequest::RemoveWorkspace {
+            place: place(record)?,
+            branches,
+        };
+        let removed = work::git(engine, record, HelperRights::Workspace, remove).await;
+        if let Err(problem) = removed {
+            // The repository may be gone; its files here are removed all the same.
+            tracing::warn!(agent = %record.name, %problem, "remove the worktree");
+        }
+    }
+    let erase = BrokerRequest::Erase {
+        agent: record.id.clone(),
+    };
+    engine
+        .broker
+        .ask(erase)
+        .await
+        .map(|_| ())
+        .map_err(|e| problem(&e))
+}
+
+/// Leases a host port for every published port that has none; writes them into the record, which
+/// the caller commits.
+pub(crate) async fn lease_ports(engine: &Engine, record: &mut Record) -> Result<(), Problem> {
+    let _turn = engine.leasing.lock().await;
+    let taken = taken_by_others(engine, record)?;
+    let missing = record.ports.iter().filter(|port| port.outside.is_none());
+    let published = |name: &str| record.resolved.ports.get(name).is_some_and(|p| p.publish);
+    let wants: Vec<Want> = missing
+        .filter(|port| published(&port.name))
+        .map(|port| want(record, &port.name, None))
+        .collect();
+    let leased = lease(&RANGE_DEFAULT, &taken, &wants).map_err(|e| lease_problem(&e))?;
+    write_down(record, &leased);
+    Ok(())
+}
+
+/// Listens on the record's ports. One that a stranger took meanwhile is leased anew (`true`).
+pub(super) async fn hold_ports(
+    engine: &Engine,
+    record: &mut Record,
+) -> Result<(Vec<Leased>, bool), Problem> {
+    let _turn = engine.leasing.lock().await;
+    let taken = taken_by_others(engine, record)?;
+    let mut held = Vec::new();
+    let mut moved = false;
+    let ports: Vec<_> = record
+        .ports
+        .iter()
+        .filter_map(|p| Some((p.name.clone(), p.outside?)))
+        .collect();
+    for (name, outside) in ports {
+        let wanted = want(record, &name, Some(outside));
+        let leased = match lease(&RANGE_DEFAULT, &taken, &[wanted]) {
+            Err(LeaseError::Conflict { .. }) => {
+                moved = true;
+                lease(&RANGE_DEFAULT, &taken, &[want(record, &name, None)])
+            }
+            other => other,
+        };
+        held.extend(leased.map_err(|e| lease_problem(&e))?);
+    }
+    write_down(record, &held);
+    Ok((held, moved))
+}
+
+fn taken_by_others(
+    engine: &Engine,
+    record: &Record,
+) -> Result<std::collections::BTreeSet<u16>, Problem> {
+    let own: Vec<u16> = record
+        .ports
+        .iter()
+        .filter_map(|port| port.outside)
+        .collect();
+    let leased = engine
+        .store
+        .leased_ports()
+        .map_err(|e| crate::engine::store_problem(&e))?;
+    Ok(leased
+        .into_iter()
+        .filter(|port| !own.contains(port))
+        .collect())
+}
+
+fn want(record: &Record, port: &str, preferred: Option<u16>) -> Want {
+    Want {
+        agent: record.name.to_string(),
+        port: port.to_owned(),
+        preferred,
+    }
+}
+
+fn write_down(record: &mut Record, leased: &[Leased]) {
+    for lease in leased {
+        if let Some(port) = record.ports.iter_mut().find(|port| port.name == lease.name) {
+            port.outside = Some(lease.port);
+        }
+    }
+}
+
+fn lease_problem(error: &LeaseError) -> Problem {
+    Problem::new(Code::Conflict, error.to_string(), "")
+}

@@ -1,0 +1,315 @@
+//! The agent's commits: taken over soon after they are made, and what came of it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinHandle;
+use wsm_api::problem::{Code, Problem};
+use wsm_terminal::protocol::Request;
+
+use super::assemble;
+use super::driver::{Answer, Driver, problem_text};
+use crate::engine::{Engine, WSM, row};
+use crate::record::{Phase, Record};
+use crate::shim::run_to_end;
+use crate::workspace::protocol::{Failure, FailureKind, Request as GitRequest};
+use crate::workspace::protocol::{Import, Imported, IndexState, Oid, Outcome, Place, Reply};
+use wsm_sandbox::launch::{Exit, Leaf};
+use wsm_sandbox::protocol::HelperRights;
+
+/// A commit writes several files; looking after this pause sees them all.
+const SETTLE: Duration = Duration::from_millis(80);
+
+/// How often it is looked although nothing was said: a watch can be lost, never the work.
+const POLL: Duration = Duration::from_secs(20);
+
+/// Another git holds the index: try again.
+const LOCKED_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long git inside may take to fast-forward the agent's view.
+const FORWARD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What is known of the take-over.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    due: Option<Instant>,
+    job: Option<JoinHandle<Result<Imported, Problem>>>,
+    waiting: Vec<Answer<()>>,
+    check_index: bool,
+}
+
+impl Work {
+    pub(super) fn due(&self) -> Option<Instant> {
+        if self.job.is_some() { None } else { self.due }
+    }
+
+    /// Gives the running import to whoever closes the sandbox.
+    pub(super) fn abandon(&mut self) -> Option<JoinHandle<Result<Imported, Problem>>> {
+        self.due = None;
+        self.job.take()
+    }
+}
+
+pub(super) async fn next_import(work: &mut Work) -> Result<Imported, Problem> {
+    let Some(job) = &mut work.job else {
+        return std::future::pending().await;
+    };
+    let done = job.await;
+    work.job = None;
+    done.unwrap_or_else(|e| Err(Problem::new(Code::Failed, format!("take over: {e}"), "")))
+}
+
+impl Driver {
+    /// Has the launcher watch the private git directory.
+    pub(super) async fn watch_work(&mut self) {
+        let (Some(shim), Some(paths)) = (&self.shim, &self.record.paths) else {
+            return;
+        };
+        let below = |name: &str| format!("{}/{name}", paths.git_admin);
+        let directories = vec![
+            paths.git_admin.clone(),
+            below("logs"),
+            below("refs/heads"),
+            below("refs/heads/wsm"),
+        ];
+        if let Err(error) = shim.request(Request::Watch { directories }).await {
+            tracing::warn!(agent = %self.record.name, %error, "watch for commits; polling instead");
+        }
+        self.work.check_index = true;
+        self.work.due = Some(Instant::now() + SETTLE);
+    }
+
+    pub(super) fn work_changed(&mut self) {
+        let soon = Instant::now() + SETTLE;
+        self.work.due = Some(self.work.due.map_or(soon, |due| due.min(soon)));
+    }
+
+    pub(super) fn work_due(&mut self, now: Instant) {
+        if self.work.due().is_some_and(|due| due <= now) {
+            self.begin_import();
+        }
+    }
+
+    fn begin_import(&mut self) {
+        self.work.due = None;
+        if self.record.paths.is_none() || self.record.phase < Phase::Setup {
+            return self.answer_imports(&Ok(()));
+        }
+        let engine = Arc::clone(&self.engine);
+        let record = self.record.clone();
+        let check_index = std::mem::take(&mut self.work.check_index);
+        self.work.job = Some(tokio::spawn(async move {
+            import(&engine, &record, check_index).await
+        }));
+    }
+
+    /// Takes over now, for somebody who waits.
+    pub(super) fn import_for(&mut self, reply: Answer<()>) {
+        self.work.waiting.push(reply);
+        if self.work.job.is_some() {
+            // The running one may have looked already: another follows it.
+            self.work.due = Some(Instant::now());
+        } else {
+            self.begin_import();
+        }
+    }
+
+    fn answer_imports(&mut self, result: &Result<(), Problem>) {
+        for reply in self.work.waiting.drain(..) {
+            drop(reply.send(result.clone()));
+        }
+    }
+
+    pub(super) async fn on_imported(&mut self, done: Result<Imported, Problem>) {
+        let result = match done {
+            Ok(imported) => {
+                self.take_in(imported).await;
+                Ok(())
+            }
+            Err(problem) => {
+                let text = problem_text(&problem);
+                if self.record.sync.problem != text {
+                    self.record.sync.problem.clone_from(&text);
+                    self.commit(row(WSM, "work.problem", self.record.id.as_str(), text));
+                }
+                Err(problem)
+            }
+        };
+        if self.work.due.is_some() {
+            // Asked for while it ran.
+            return self.begin_import();
+        }
+        self.answer_imports(&result);
+        if self.shim.is_some() {
+            self.work.due = Some(Instant::now() + POLL);
+        }
+    }
+
+    /// Records what an import found; moves the agent's view where the human was ahead.
+    pub(super) async fn take_in(&mut self, imported: Imported) {
+        let before = self.record.sync.clone();
+        if let Some(last) = &imported.last {
+            self.record.sync.head = last.as_str().to_owned();
+        }
+        self.record.sync.problem = imported.warnings.join("; ");
+        self.record.sync.diverged = matches!(imported.outcome, Outcome::Diverged { .. });
+        if imported.index == IndexState::Locked {
+            self.work.check_index = true;
+            self.work.due = Some(Instant::now() + LOCKED_PAUSE);
+        }
+        let (verb, message) = match &imported.outcome {
+            Outcome::TookOver { to, .. } => (
+                "work.imported",
+                format!("{} is at {}", self.record.branch, short(to)),
+            ),
+            Outcome::AgentBehind { oid } => {
+                let moved = self.forward_agent(oid).await;
+                let said = if moved {
+                    "follows"
+                } else {
+                    "does not follow (it has staged changes)"
+                };
+                (
+                    "work.forwarded",
+                    format!("the agent {said} the commit {} made outside", short(oid)),
+                )
+            }
+            Outcome::Diverged { agent, .. } => (
+                "work.diverged",
+                format!(
+                    "{} moved inside and outside; the agent's commits are at refs/wsm/{}/ ({})",
+                    self.record.branch,
+                    self.record.name,
+                    short(agent)
+                ),
+            ),
+            Outcome::AgentBranchGone => (
+                "work.problem",
+                "the agent deleted its branch; what was taken over is kept".into(),
+            ),
+            Outcome::Nothing => ("work.problem", self.record.sync.problem.clone()),
+        };
+        if before != self.record.sync {
+            self.commit(row(WSM, verb, self.record.id.as_str(), message));
+        }
+    }
+
+    /// Runs git inside: the agent's view is its own, nothing on the host writes it.
+    async fn forward_agent(&self, oid: &Oid) -> bool {
+        let Some(shim) = &self.shim else { return false };
+        let line = "git diff --cached --quiet && git reset -q --mixed \"$1\"";
+        let argv = ["/bin/sh", "-c", line, "sh", oid.as_str()]
+            .map(str::to_owned)
+            .to_vec();
+        let made = assemble::command(&self.record, &self.engine.host, argv, Leaf::Agent);
+        let Ok(command) = made else { return false };
+        let process = format!("git/{}", crate::store::now_ms());
+        let ran = run_to_end(shim, &process, command, FORWARD_TIMEOUT).await;
+        ran.is_ok_and(|output| output.exit == Exit::Code(0))
+    }
+}
+
+fn short(oid: &Oid) -> &str {
+    oid.as_str().get(..10).unwrap_or_default()
+}
+
+/// Where the record's workspace lies, for the git helper.
+///
+/// # Errors
+/// It has none yet.
+pub(crate) fn place(record: &Record) -> Result<Place, Problem> {
+    let Some(paths) = &record.paths else {
+        let message = format!("{} has no workspace yet", record.name);
+        return Err(Problem::new(Code::Conflict, message, "see `wsm explain`"));
+    };
+    Ok(Place {
+        git_dir: record.git_dir.clone().into(),
+        admin_id: admin_id(record),
+        workspace: paths.workspace.clone().into(),
+        private_git_dir: paths.git_private.clone().into(),
+        agent: record.name.to_string(),
+        branch: record.branch.clone(),
+    })
+}
+
+/// Name of the worktree's administrative directory.
+pub(crate) fn admin_id(record: &Record) -> String {
+    format!("wsm-{}", record.id)
+}
+
+/// Asks a fresh git helper one thing.
+pub(crate) async fn git(
+    engine: &Engine,
+    record: &Record,
+    rights: HelperRights,
+    request: GitRequest,
+) -> Result<Reply, Problem> {
+    let agent = Some(record.id.clone());
+    let mut helper = super::make::helper(engine, &record.grant, agent, rights).await?;
+    ask(&mut helper, request).await
+}
+
+/// Asks a git helper.
+pub(crate) async fn ask(
+    helper: &mut crate::workspace::Helper,
+    request: GitRequest,
+) -> Result<Reply, Problem> {
+    match helper.call(request).await {
+        Ok(Reply::Failed(failure)) => Err(git_problem(&failure)),
+        Ok(reply) => Ok(reply),
+        Err(e) => Err(Problem::new(
+            Code::Failed,
+            format!("ask the git helper: {e}"),
+            "",
+        )),
+    }
+}
+
+fn git_problem(failure: &Failure) -> Problem {
+    let code = match failure.kind {
+        FailureKind::Invalid
+        | FailureKind::NotARepository
+        | FailureKind::Bare
+        | FailureKind::NoCommits
+        | FailureKind::Unsupported => Code::Invalid,
+        FailureKind::Unreadable => Code::Refused,
+        FailureKind::NotFound => Code::NotFound,
+        FailureKind::Exists | FailureKind::Refused | FailureKind::Busy => Code::Conflict,
+        FailureKind::Hostile | FailureKind::TooLarge | FailureKind::Failed => Code::Failed,
+    };
+    Problem::new(
+        code,
+        format!("{}: {}", failure.what, failure.why),
+        failure.hint.clone(),
+    )
+}
+
+/// One import.
+pub(super) async fn import(
+    engine: &Engine,
+    record: &Record,
+    check_index: bool,
+) -> Result<Imported, Problem> {
+    let last = Oid::try_from(record.sync.head.clone()).ok();
+    let request = Import {
+        place: place(record)?,
+        last,
+        check_index,
+    };
+    let request = GitRequest::Import(Box::new(request));
+    match git(engine, record, HelperRights::Import, request).await? {
+        Reply::Imported(imported) => Ok(imported),
+        other => Err(odd(&other)),
+    }
+}
+
+/// An unexpected kind of answer.
+pub(crate) fn odd(reply: &Reply) -> Problem {
+    let text = format!("{reply:?}");
+    let kind = text.split([' ', '(', '{']).next().unwrap_or_default();
+    Problem::new(
+        Code::Failed,
+        format!("the git helper answered something else ({kind})"),
+        "",
+    )
+}

@@ -1,0 +1,158 @@
+//! What every driver shares: the store, the broker, the host's facts and ports.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wsm_api::problem::{Code, Problem};
+use wsm_sandbox::spec::AgentId;
+
+use crate::agent::assemble::HostFacts;
+use crate::agent::driver::Handle;
+use crate::broker::Broker;
+use crate::store::{Row, Store, StoreError};
+
+/// What the daemon is told at its start.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The daemon's own corner of the state directory: the database.
+    pub state_dir: PathBuf,
+    /// Run directory: the broker's and the shims' sockets.
+    pub run_dir: PathBuf,
+    /// Configuration: `templates/*.toml`.
+    pub etc_dir: PathBuf,
+}
+
+/// Shared by all drivers; behind one `Arc`.
+#[derive(Debug)]
+pub struct Engine {
+    /// The database.
+    pub store: Store,
+    /// The broker.
+    pub broker: Broker,
+    /// Run directory, for the shims' sockets.
+    pub run_dir: Arc<File>,
+    /// Where host templates lie.
+    pub etc_dir: PathBuf,
+    /// Where the agents' directories lie; of each only the logs are readable here.
+    pub agents_dir: PathBuf,
+    /// This host.
+    pub host: HostFacts,
+    /// This boot of the machine.
+    pub boot_id: String,
+    /// When this daemon started.
+    pub started_ms: u64,
+    /// Held while host ports are chosen, so that two agents never choose the same.
+    pub leasing: tokio::sync::Mutex<()>,
+    /// Bounds how many workspaces and sandboxes are made at the same time.
+    pub making: tokio::sync::Semaphore,
+    handles: Mutex<HashMap<AgentId, Handle>>,
+}
+
+/// Agents made at the same time: twice the cores keeps them busy while some wait for the disk.
+const MAKING_MAX: usize = 4;
+
+impl Engine {
+    /// Opens what the drivers share.
+    ///
+    /// # Errors
+    /// The database or a directory can't be opened.
+    pub fn open(config: &Config) -> Result<Engine, Problem> {
+        let failed = |what: &str, e: &dyn std::fmt::Display| {
+            Problem::new(Code::Failed, format!("{what}: {e}"), "")
+        };
+        let run_dir =
+            File::open(&config.run_dir).map_err(|e| failed("open the run directory", &e))?;
+        let run_dir = Arc::new(run_dir);
+        let store = Store::open(&config.state_dir.join("wsm.db"))
+            .map_err(|e| failed("open the database", &e))?;
+        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .map_err(|e| failed("read the boot id", &e))?;
+        Ok(Engine {
+            store,
+            broker: Broker::new(Arc::clone(&run_dir)),
+            run_dir,
+            etc_dir: config.etc_dir.clone(),
+            agents_dir: config.state_dir.join("../agents"),
+            host: host_facts(),
+            boot_id: boot_id.trim().to_owned(),
+            started_ms: crate::store::now_ms(),
+            leasing: tokio::sync::Mutex::new(()),
+            making: tokio::sync::Semaphore::new(MAKING_MAX),
+            handles: Mutex::new(HashMap::new()),
+        })
+    }
+
+    /// The log that an agent's shim writes for a service.
+    #[must_use]
+    pub fn log_file(&self, agent: &AgentId, service: &str) -> PathBuf {
+        self.agents_dir
+            .join(agent.as_str())
+            .join("log")
+            .join(format!("{service}.log"))
+    }
+
+    /// Every agent's handle.
+    #[must_use]
+    pub fn handles(&self) -> Vec<Handle> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// Adds an agent.
+    pub fn add(&self, id: AgentId, handle: Handle) {
+        self.lock().insert(id, handle);
+    }
+
+    /// Forgets an agent that is gone for good.
+    pub fn forget(&self, id: &AgentId) {
+        self.lock().remove(id);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<AgentId, Handle>> {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A row that tells what wsm itself did.
+#[must_use]
+pub fn row(actor: &str, verb: &'static str, subject: &str, message: impl Into<String>) -> Row {
+    Row {
+        actor: actor.to_owned(),
+        verb,
+        subject: subject.to_owned(),
+        message: message.into(),
+    }
+}
+
+/// The actor of what no person asked for.
+pub const WSM: &str = "wsm";
+
+/// As the API tells it.
+#[must_use]
+pub fn store_problem(error: &StoreError) -> Problem {
+    match error {
+        StoreError::NameTaken(name) => Problem::new(
+            Code::Conflict,
+            format!("an agent named {name} exists, or lies in the trash"),
+            "choose another --name, or see `wsm ls -a`",
+        ),
+        other => Problem::new(Code::Failed, other.to_string(), "is the disk full?"),
+    }
+}
+
+fn host_facts() -> HostFacts {
+    let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    // Debian keeps PostgreSQL's server programs out of PATH.
+    let mut extra_path: Vec<String> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.path().join("bin").to_str().map(str::to_owned))
+        .collect();
+    extra_path.sort_unstable();
+    extra_path.reverse();
+    HostFacts {
+        hostname: hostname.trim().to_owned(),
+        extra_path,
+    }
+}

@@ -1,0 +1,372 @@
+//! `wsm new`: everything is checked before anything is made.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wsm_api::agent::{DryRun, NewAgent, State};
+use wsm_api::name::AgentName;
+use wsm_api::problem::{Code, Problem};
+use wsm_sandbox::protocol::{
+    Account, HelperRights, Reply as BrokerReply, Request as BrokerRequest,
+};
+use wsm_sandbox::spec::GrantId;
+use wsm_template::resolved::Resolved;
+use wsm_template::{Resolution, Source, Sources};
+
+use super::view::shown_agent;
+use super::{Actor, Created, Daemon};
+use crate::agent::driver::Driver;
+use crate::agent::{assemble, make, work};
+use crate::engine::{Engine, row, store_problem};
+use crate::record::{Phase, PortRecord, Record, SyncRecord, Wanted};
+use crate::store::{Change, now_ms};
+use crate::workspace::protocol::{Facts, Reply as GitReply, Request as GitRequest};
+
+/// Template files of one layer, and their size: far above what people write.
+const FILES_MAX: usize = 200;
+const FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// Where a repository keeps its templates.
+const REPOSITORY_PREFIX: &str = ".wsm/";
+
+/// First size of the terminal where nobody has one.
+const SIZE_DEFAULT: (u16, u16) = (120, 40);
+
+impl Daemon {
+    /// Makes an agent, or tells what would be made.
+    ///
+    /// # Errors
+    /// Anything of the request is not as it must be; nothing is left behind.
+    pub async fn new_agent(&self, actor: &Actor, new: NewAgent) -> Result<Created, Problem> {
+        let engine = &self.engine;
+        let granted = granted(engine, actor, &new.grant).await?;
+        let (resolution, facts) = resolve(engine, &granted, &new).await?;
+        let mut record = record(engine, actor, &granted, &new, resolution.resolved, &facts)?;
+        if new.dry_run {
+            return Ok(Created::DryRun(Box::new(dry_run(engine, &record).await?)));
+        }
+        let trust = resolution.trust.as_ref();
+        if let Some(trust) = trust {
+            trusted(
+                engine,
+                &record,
+                &trust.digest,
+                &trust.what,
+                new.trust.as_deref(),
+            )?;
+        }
+        make::lease_ports(engine, &mut record).await?;
+        let ports: Vec<String> = record
+            .ports
+            .iter()
+            .filter_map(|p| Some(format!("{} {} -> {}", p.name, p.outside?, p.inside)))
+            .collect();
+        let id = record.id.to_string();
+        let (name, template) = (&record.name, &record.resolved.name);
+        let message = format!("{name} of template {template} in {}", record.repository);
+        let mut change =
+            Change::new(row(&actor.user, "agent.created", &id, message)).agent(&record);
+        if !ports.is_empty() {
+            change = change.row(row(&actor.user, "port.leased", &id, ports.join(", ")));
+        }
+        if let Some(trust) = trust {
+            change = change.trust(&record.owner, &record.repository, &trust.digest);
+            let message = format!("trusts what {} brings", record.repository);
+            change = change.row(row(&actor.user, "trust.given", &id, message));
+        }
+        engine
+            .store
+            .commit(&change)
+            .map_err(|e| store_problem(&e))?;
+        let handle = Driver::spawn(engine, record, None);
+        Ok(Created::Agent(Box::new(shown_agent(&handle.now()))))
+    }
+}
+
+/// A grant of the caller.
+struct Granted {
+    id: GrantId,
+    account: Account,
+    path: String,
+    git_dir: String,
+}
+
+async fn granted(engine: &Engine, actor: &Actor, grant: &str) -> Result<Granted, Problem> {
+    let id = GrantId(grant.to_owned());
+    let asked = engine
+        .broker
+        .ask(BrokerRequest::LookUp { grant: id.clone() })
+        .await;
+    let reply = asked.map_err(|e| crate::broker::problem(&e))?;
+    let BrokerReply::Granted {
+        account,
+        path,
+        git_dir: Some(git_dir),
+        ..
+    } = reply
+    else {
+        return Err(Problem::new(
+            Code::Invalid,
+            "the grant is not that of a repository",
+            "",
+        ));
+    };
+    if account.uid != actor.uid {
+        let message = format!("the grant of {path} is another account's");
+        return Err(Problem::new(
+            Code::Refused,
+            message,
+            "grant the repository yourself",
+        ));
+    }
+    Ok(Granted {
+        id,
+        account,
+        path,
+        git_dir,
+    })
+}
+
+/// Reads the repository's templates from its committed base, and resolves.
+async fn resolve(
+    engine: &Engine,
+    granted: &Granted,
+    new: &NewAgent,
+) -> Result<(Resolution, Facts), Problem> {
+    let mut helper = make::helper(engine, &granted.id, None, HelperRights::Read).await?;
+    let git_dir = std::path::PathBuf::from(&granted.git_dir);
+    let work_tree = Some(granted.path.clone().into());
+    let inspect = GitRequest::Inspect {
+        git_dir: git_dir.clone(),
+        work_tree,
+    };
+    let facts = match work::ask(&mut helper, inspect).await? {
+        GitReply::Inspected(facts) => facts,
+        other => return Err(work::odd(&other)),
+    };
+    if let Some(first) = facts.alternates.first() {
+        let message = format!("{} borrows objects from {}", granted.path, first.display());
+        let hint = "not available yet; `git repack -a -d` and removing objects/info/alternates \
+                    makes the repository whole";
+        return Err(Problem::new(Code::NotAvailable, message, hint));
+    }
+    let rev = new.base.clone().unwrap_or_else(|| "HEAD".to_owned());
+    let (prefix, suffix) = (REPOSITORY_PREFIX.to_owned(), ".toml".to_owned());
+    let read = GitRequest::ReadFiles {
+        git_dir,
+        rev,
+        prefix,
+        suffix,
+    };
+    let files = match work::ask(&mut helper, read).await? {
+        GitReply::Files { files, .. } => files,
+        other => return Err(work::odd(&other)),
+    };
+    let mut sources = host_sources(engine).await?;
+    sources.repository = files
+        .into_iter()
+        .map(|file| Source {
+            file: file.path,
+            text: file.text,
+        })
+        .collect();
+    sources.user = new
+        .user_templates
+        .iter()
+        .map(|(file, text)| Source {
+            file: file.clone(),
+            text: text.clone(),
+        })
+        .collect();
+    let request = wsm_template::Request {
+        template: new.template.clone(),
+        set: new.set.clone(),
+        prompt: new.prompt.clone(),
+        base: new.base.clone(),
+    };
+    let resolution = wsm_template::resolve(&sources, &request).map_err(|problems| {
+        let details = problems.0.iter().map(ToString::to_string).collect();
+        let message = format!("template {}: it can't be used as it is", new.template);
+        Problem {
+            details,
+            ..Problem::new(Code::Invalid, message, "")
+        }
+    })?;
+    if !resolution.resolved.filesystem.write.is_empty() {
+        let message = "filesystem.write is not available yet";
+        return Err(Problem::new(
+            Code::NotAvailable,
+            message,
+            "use filesystem.read",
+        ));
+    }
+    Ok((resolution, facts))
+}
+
+/// The host's own templates.
+pub(super) async fn host_sources(engine: &Engine) -> Result<Sources, Problem> {
+    let dir = engine.etc_dir.join("templates");
+    let read = tokio::task::spawn_blocking(move || read_dir(&dir)).await;
+    let host = read.map_err(|e| Problem::new(Code::Failed, e.to_string(), ""))??;
+    Ok(Sources {
+        host,
+        ..Sources::default()
+    })
+}
+
+fn read_dir(dir: &std::path::Path) -> Result<Vec<Source>, Problem> {
+    let failed = |what: &std::path::Path, e: std::io::Error| {
+        Problem::new(Code::Failed, format!("read {}: {e}", what.display()), "")
+    };
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(failed(dir, e)),
+    };
+    let mut sources = Vec::new();
+    for entry in entries.take(FILES_MAX) {
+        let path = entry.map_err(|e| failed(dir, e))?.path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let length = path.metadata().map_err(|e| failed(&path, e))?.len();
+        if length > FILE_BYTES_MAX {
+            let message = format!("{}: {length} bytes of {FILE_BYTES_MAX}", path.display());
+            return Err(Problem::new(Code::Invalid, message, "make it smaller"));
+        }
+        let text = std::fs::read_to_string(&path).map_err(|e| failed(&path, e))?;
+        sources.push(Source {
+            file: path.display().to_string(),
+            text,
+        });
+    }
+    sources.sort_by(|a, b| a.file.cmp(&b.file));
+    Ok(sources)
+}
+
+fn record(
+    engine: &Engine,
+    actor: &Actor,
+    granted: &Granted,
+    new: &NewAgent,
+    resolved: Resolved,
+    facts: &Facts,
+) -> Result<Record, Problem> {
+    let id = assemble::new_id()
+        .map_err(|e| Problem::new(Code::Failed, format!("make an id: {e}"), ""))?;
+    let handles = engine.handles();
+    let taken: BTreeSet<String> = handles
+        .iter()
+        .map(|handle| handle.now().record.name.to_string())
+        .collect();
+    let name = match &new.name {
+        Some(name) => name.clone(),
+        None => assemble::free_name(&granted.path, &resolved.name, |name| taken.contains(name)),
+    };
+    let name: AgentName = name.parse().map_err(|e: wsm_api::name::BadName| {
+        Problem::new(Code::Invalid, e.to_string(), "choose another --name")
+    })?;
+    let ports = resolved.ports.iter().map(|(name, port)| PortRecord {
+        name: name.clone(),
+        inside: port.inside,
+        outside: None,
+    });
+    let author = match (&new.author, &facts.identity) {
+        (Some(author), _) => (author.name.clone(), author.email.clone()),
+        (None, Some(own)) => (own.name.clone(), own.email.clone()),
+        (None, None) => (
+            actor.user.clone(),
+            format!("{}@{}", actor.user, engine.host.hostname),
+        ),
+    };
+    let mut record = Record {
+        id,
+        name,
+        owner: actor.user.clone(),
+        owner_uid: actor.uid,
+        account: account_name(actor, &granted.account),
+        grant: granted.id.clone(),
+        repository: granted.path.clone(),
+        git_dir: granted.git_dir.clone(),
+        branch: resolved.workspace.branch.clone(),
+        base: resolved.workspace.base.clone(),
+        paths: None,
+        ports: ports.collect(),
+        resolved,
+        state: State::Creating,
+        reason: "asked for".to_owned(),
+        since_ms: now_ms(),
+        phase: Phase::Recorded,
+        wanted: Wanted::Running,
+        run: 0,
+        boot_id: engine.boot_id.clone(),
+        created_ms: now_ms(),
+        trashed_ms: None,
+        attempts: 0,
+        author,
+        size: new.size.unwrap_or(SIZE_DEFAULT),
+        probes: Vec::new(),
+        sync: SyncRecord::default(),
+        initialized: BTreeSet::new(),
+        services: BTreeMap::new(),
+    };
+    let vars = assemble::vars(&record, &engine.host);
+    let raw = wsm_template::Quoting::Raw;
+    record.branch = wsm_template::expand(&record.branch, &vars, raw)
+        .map_err(|e| Problem::new(Code::Invalid, format!("workspace.branch: {e}"), ""))?;
+    Ok(record)
+}
+
+/// The account is the caller's own, whose name is known.
+fn account_name(actor: &Actor, account: &Account) -> String {
+    if account.uid == actor.uid {
+        actor.user.clone()
+    } else {
+        account.uid.to_string()
+    }
+}
+
+fn trusted(
+    engine: &Engine,
+    record: &Record,
+    digest: &str,
+    what: &[String],
+    given: Option<&str>,
+) -> Result<(), Problem> {
+    let known = engine
+        .store
+        .trusts(&record.owner, &record.repository, digest);
+    if known.map_err(|e| store_problem(&e))? || given == Some(digest) {
+        return Ok(());
+    }
+    let message = format!(
+        "the repository {} brings what wsm would run",
+        record.repository
+    );
+    let hint = format!("read it, then agree with --trust {digest}");
+    Err(Problem {
+        details: what.to_vec(),
+        ..Problem::new(Code::Untrusted, message, hint)
+    })
+}
+
+async fn dry_run(engine: &Engine, record: &Record) -> Result<DryRun, Problem> {
+    let spec = assemble::spec(record, Vec::new());
+    let json = |e: serde_json::Error| Problem::new(Code::Failed, e.to_string(), "");
+    let shown = serde_json::to_string_pretty(&spec).map_err(json)?;
+    let asked = engine
+        .broker
+        .ask(BrokerRequest::Plan {
+            spec: Box::new(spec),
+        })
+        .await;
+    let plan = match asked.map_err(|e| crate::broker::problem(&e))? {
+        BrokerReply::Planned { steps } => steps,
+        other => return Err(crate::broker::odd_reply(&other)),
+    };
+    let resolved = serde_json::to_string_pretty(&record.resolved).map_err(json)?;
+    Ok(DryRun {
+        resolved,
+        spec: shown,
+        plan,
+    })
+}

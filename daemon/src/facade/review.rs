@@ -1,0 +1,241 @@
+//! Bringing work back: diff, merge, apply.
+
+use wsm_api::problem::{Code, Problem};
+use wsm_api::review::{Diff, FileStat, Merge, Merged};
+use wsm_sandbox::protocol::HelperRights;
+
+use super::{Actor, Daemon};
+use crate::agent::driver::Message;
+use crate::agent::make::identity;
+use crate::agent::work::{git, odd, place};
+use crate::engine::{Engine, row, store_problem};
+use crate::record::{Phase, Record};
+use crate::role::Right;
+use crate::store::Change;
+use crate::workspace::protocol::{
+    Identity, Merge as GitMerge, MergeKind, MergeReply, Reply, Request, Uncommitted, WorkState,
+};
+
+impl Daemon {
+    /// What the agent changed, uncommitted work included.
+    ///
+    /// # Errors
+    /// There is no such agent, or the repository can't be read.
+    pub async fn diff(&self, actor: &Actor, agent: &str) -> Result<Diff, Problem> {
+        let record = self.imported(actor, agent, Right::View).await?;
+        let state = state(&self.engine, &record).await?;
+        let request = Request::Diff {
+            place: place(&record)?,
+            target: None,
+            uncommitted: true,
+            patch: true,
+        };
+        let Reply::Diff(diff) = git(&self.engine, &record, HelperRights::Read, request).await?
+        else {
+            return Err(Problem::new(
+                Code::Failed,
+                "the git helper answered something else",
+                "",
+            ));
+        };
+        let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        let files = diff.files.into_iter().map(|file| FileStat {
+            uncommitted: file.status == '?',
+            path: file.path,
+            added: small(file.insertions),
+            removed: small(file.deletions),
+        });
+        Ok(Diff {
+            base: diff.base.to_string(),
+            commits: small(state.ahead),
+            files: files.collect(),
+            patch: diff.patch,
+            truncated: diff.truncated,
+        })
+    }
+
+    /// Brings the branch into the main checkout.
+    ///
+    /// # Errors
+    /// Conflicts, a checkout that is in the way, uncommitted work: nothing was changed.
+    pub async fn merge(&self, actor: &Actor, agent: &str, merge: Merge) -> Result<Merged, Problem> {
+        let record = self.imported(actor, agent, Right::Drive).await?;
+        let commits = state(&self.engine, &record).await?.ahead;
+        let title = format!("Merge {} of {}", record.branch, record.name);
+        let uncommitted = if merge.leave_uncommitted {
+            Uncommitted::Ignore
+        } else {
+            Uncommitted::Refuse
+        };
+        let request = GitMerge {
+            place: place(&record)?,
+            work_tree: record.repository.clone().into(),
+            squash: merge.squash,
+            message: merge.message.unwrap_or(title),
+            author: author(actor, &record),
+            uncommitted,
+        };
+        let request = Request::Merge(Box::new(request));
+        let reply = git(&self.engine, &record, HelperRights::Merge, request).await?;
+        self.brought(actor, &record, "work.merged", reply, commits)
+    }
+
+    /// Stages the agent's work in the main checkout, without a commit.
+    ///
+    /// # Errors
+    /// Conflicts, a checkout that is in the way: nothing was changed.
+    pub async fn apply(&self, actor: &Actor, agent: &str) -> Result<Merged, Problem> {
+        let record = self.imported(actor, agent, Right::Drive).await?;
+        let work_tree = record.repository.clone().into();
+        let request = Request::Apply {
+            place: place(&record)?,
+            work_tree,
+        };
+        let reply = git(&self.engine, &record, HelperRights::Merge, request).await?;
+        self.brought(actor, &record, "work.applied", reply, 0)
+    }
+
+    /// The record, after the newest commits were taken over.
+    async fn imported(&self, actor: &Actor, agent: &str, right: Right) -> Result<Record, Problem> {
+        let handle = self.find(actor, agent, right)?;
+        if handle.now().record.phase < Phase::Setup {
+            let message = format!("{agent} has no workspace yet");
+            return Err(Problem::new(Code::Conflict, message, "see `wsm explain`"));
+        }
+        handle.ask(|reply| Message::Import { reply }).await?;
+        Ok(handle.now().record.clone())
+    }
+
+    fn brought(
+        &self,
+        actor: &Actor,
+        record: &Record,
+        verb: &'static str,
+        reply: Reply,
+        commits: u64,
+    ) -> Result<Merged, Problem> {
+        let Reply::Merge(reply) = reply else {
+            return Err(odd(&reply));
+        };
+        let merged = merged(reply, record, commits)?;
+        if merged.how != "nothing" {
+            let message = format!(
+                "{} into {}: {}, {} files, {}",
+                record.branch, merged.into, merged.how, merged.files, merged.commit
+            );
+            let change = Change::new(row(&actor.user, verb, record.id.as_str(), message));
+            self.engine
+                .store
+                .commit(&change)
+                .map_err(|e| store_problem(&e))?;
+        }
+        Ok(merged)
+    }
+}
+
+fn merged(reply: MergeReply, record: &Record, commits: u64) -> Result<Merged, Problem> {
+    let name = &record.name;
+    let refused = |message: String, hint: String, paths: Vec<String>| Problem {
+        details: paths,
+        ..Problem::new(Code::Conflict, message, hint)
+    };
+    match reply {
+        MergeReply::Done {
+            into,
+            to,
+            how,
+            files,
+            ..
+        } => Ok(Merged {
+            into,
+            commit: if how == MergeKind::Staged {
+                String::new()
+            } else {
+                to.to_string()
+            },
+            commits: u32::try_from(commits).unwrap_or(u32::MAX),
+            files: u32::try_from(files).unwrap_or(u32::MAX),
+            how: match how {
+                MergeKind::FastForward => "fast-forward",
+                MergeKind::Merge => "merge",
+                MergeKind::Squash => "squash",
+                MergeKind::Staged => "staged",
+            }
+            .to_owned(),
+        }),
+        MergeReply::UpToDate { .. } => Ok(Merged {
+            into: String::new(),
+            commit: String::new(),
+            commits: 0,
+            files: 0,
+            how: "nothing".to_owned(),
+        }),
+        MergeReply::Conflicts { paths } => Err(refused(
+            format!("{name} conflicts with the main checkout; nothing was changed"),
+            format!(
+                "have the agent rebase its branch, or run `git merge {}`",
+                record.branch
+            ),
+            paths,
+        )),
+        MergeReply::Dirty { paths } => Err(refused(
+            "the main checkout has changes in the same files; nothing was changed".to_owned(),
+            "commit or stash them, then try again".to_owned(),
+            paths,
+        )),
+        MergeReply::Uncommitted { paths } => Err(refused(
+            format!("{name} has work that is not committed; nothing was changed"),
+            format!(
+                "commit it inside, or `wsm apply {name}` to stage all of it, or merge the commits \
+                 alone with --leave-uncommitted"
+            ),
+            paths,
+        )),
+    }
+}
+
+fn author(actor: &Actor, record: &Record) -> Identity {
+    if actor.user == record.owner {
+        return identity(record);
+    }
+    Identity {
+        name: actor.user.clone(),
+        email: record.author.1.clone(),
+    }
+}
+
+async fn state(engine: &Engine, record: &Record) -> Result<WorkState, Problem> {
+    let request = Request::State {
+        place: place(record)?,
+        target: None,
+    };
+    match git(engine, record, HelperRights::Read, request).await? {
+        Reply::State(state) => Ok(state),
+        other => Err(odd(&other)),
+    }
+}
+
+/// Work that the main checkout does not hold, in words; `""` if there is none.
+pub(super) async fn unmerged(engine: &Engine, record: &Record) -> Result<String, Problem> {
+    if record.paths.is_none() || record.phase < Phase::Setup {
+        return Ok(String::new());
+    }
+    let state = state(engine, record).await?;
+    let mut parts = Vec::new();
+    if !state.merged {
+        parts.push(format!("{} commits that are not merged", state.ahead));
+    }
+    if state.uncommitted > 0 {
+        parts.push(format!(
+            "{} changed files that are not committed",
+            state.uncommitted
+        ));
+    }
+    if state.untracked > 0 {
+        parts.push(format!("{} new files", state.untracked));
+    }
+    if record.sync.diverged {
+        parts.push("commits that went apart from the branch".to_owned());
+    }
+    Ok(parts.join(", "))
+}

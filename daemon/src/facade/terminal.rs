@@ -1,0 +1,319 @@
+//! Terminals, exec and logs: straight to the shim.
+
+use std::sync::Arc;
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+use wsm_api::problem::{Code, Problem};
+use wsm_api::service::LogPart;
+use wsm_api::terminal::{Capture, Exec, NewTerminal, Opened, Send};
+use wsm_sandbox::launch::Leaf;
+use wsm_terminal::protocol::{Frame, Io, Process, Reply, Request};
+
+use super::{Actor, Daemon};
+use crate::agent::assemble::{self, SETUP_LOG};
+use crate::agent::driver::{Message, Published};
+use crate::agent::run::MAIN;
+use crate::role::Right;
+use crate::service::service_of;
+use crate::shim::{Shim, ShimError};
+
+impl Daemon {
+    /// Part of the log of a service, of `setup`, or (`None`) the history of `main`.
+    ///
+    /// # Errors
+    /// There is no such agent or service.
+    pub async fn log(
+        &self,
+        actor: &Actor,
+        agent: &str,
+        service: Option<&str>,
+        from: Option<u64>,
+        lines: u32,
+    ) -> Result<LogPart, Problem> {
+        let published = self.find(actor, agent, Right::View)?.now();
+        let Some(service) = service else {
+            let captured = self.capture(actor, agent, None, lines, false).await?;
+            let text = captured.text.trim_end().to_owned() + "\n";
+            return Ok(LogPart {
+                text,
+                next: 0,
+                live: false,
+            });
+        };
+        let record = &published.record;
+        if service != SETUP_LOG && !record.resolved.services.contains_key(service) {
+            let message = format!("{agent} has no service {service}");
+            return Err(Problem::new(Code::NotFound, message, "see `wsm svc ls`"));
+        }
+        let Some(shim) = &published.shim else {
+            return self.old_log(&published, service, lines);
+        };
+        let Some(process) = newest(shim, service).await? else {
+            return self.old_log(&published, service, lines);
+        };
+        let live = process.exit.is_none();
+        let request = Request::Log {
+            process: process.process,
+            from,
+            lines,
+        };
+        match shim.request(request).await.map_err(|e| shim_problem(&e))? {
+            Reply::Log { bytes, next, .. } => {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                Ok(LogPart { text, next, live })
+            }
+            other => Err(odd(&other)),
+        }
+    }
+
+    /// From the file that the shim left.
+    fn old_log(
+        &self,
+        published: &Published,
+        service: &str,
+        lines: u32,
+    ) -> Result<LogPart, Problem> {
+        let path = self.engine.log_file(&published.record.id, service);
+        let text = match std::fs::read(&path) {
+            Ok(bytes) => last_lines(&String::from_utf8_lossy(&bytes), lines),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(e) => {
+                let message = format!("read the log of {service}: {e}");
+                return Err(Problem::new(Code::Failed, message, ""));
+            }
+        };
+        Ok(LogPart {
+            text,
+            next: 0,
+            live: false,
+        })
+    }
+
+    /// Types text.
+    ///
+    /// # Errors
+    /// The agent does not run, or its program does not read.
+    pub async fn send(&self, actor: &Actor, agent: &str, send: Send) -> Result<(), Problem> {
+        let (shim, _) = self.running(actor, agent, Right::Drive)?;
+        let terminal = send.terminal.unwrap_or_else(|| MAIN.to_owned());
+        let mut bytes = send.text.into_bytes();
+        if send.enter {
+            bytes.push(b'\r');
+        }
+        let request = Request::Send {
+            terminal: terminal.clone(),
+            bytes,
+        };
+        match shim.request(request).await.map_err(|e| shim_problem(&e))? {
+            Reply::Done => Ok(()),
+            Reply::NotFound => Err(no_terminal(agent, &terminal)),
+            Reply::Failed { what, .. } => Err(Problem::new(
+                Code::Conflict,
+                format!("type into {agent}: {what}"),
+                "",
+            )),
+            other => Err(odd(&other)),
+        }
+    }
+
+    /// The screen.
+    ///
+    /// # Errors
+    /// The agent does not run, or has no such terminal.
+    pub async fn capture(
+        &self,
+        actor: &Actor,
+        agent: &str,
+        terminal: Option<&str>,
+        history_lines: u32,
+        styled: bool,
+    ) -> Result<Capture, Problem> {
+        let (shim, _) = self.running(actor, agent, Right::View)?;
+        let terminal = terminal.unwrap_or(MAIN).to_owned();
+        let request = Request::Capture {
+            terminal: terminal.clone(),
+            history_lines,
+            styled,
+        };
+        match shim.request(request).await.map_err(|e| shim_problem(&e))? {
+            Reply::Captured {
+                text,
+                cols,
+                rows,
+                cursor: (cursor_col, cursor_row),
+                title,
+                ..
+            } => Ok(Capture {
+                text,
+                cols,
+                rows,
+                cursor_col,
+                cursor_row,
+                title,
+            }),
+            Reply::NotFound => Err(no_terminal(agent, &terminal)),
+            other => Err(odd(&other)),
+        }
+    }
+
+    /// A new shell terminal.
+    ///
+    /// # Errors
+    /// The agent does not run.
+    pub async fn open_terminal(
+        &self,
+        actor: &Actor,
+        agent: &str,
+        new: NewTerminal,
+    ) -> Result<Opened, Problem> {
+        let handle = self.find(actor, agent, Right::Drive)?;
+        let size = (new.cols, new.rows);
+        let terminal = handle
+            .ask(|reply| Message::Terminal { size, reply })
+            .await?;
+        Ok(Opened { terminal })
+    }
+
+    /// A connection to the shim, hellos exchanged (the shim's is returned as its message, to be
+    /// passed on): the edge copies frames both ways. The viewer sends `Frame::Attach` itself.
+    ///
+    /// # Errors
+    /// The agent does not run.
+    pub async fn attach(
+        &self,
+        actor: &Actor,
+        agent: &str,
+    ) -> Result<(UnixStream, Vec<u8>), Problem> {
+        let (shim, _) = self.running(actor, agent, Right::Drive)?;
+        let (stream, hello) = shim.raw().await.map_err(|e| shim_problem(&e))?;
+        Ok((stream, Frame::Hello(hello).encode_message()))
+    }
+
+    /// Starts the command and returns a shim connection on which `Frame::Open` was already sent.
+    ///
+    /// # Errors
+    /// The agent does not run, or the command can't be started.
+    pub async fn exec(
+        &self,
+        actor: &Actor,
+        agent: &str,
+        exec: Exec,
+    ) -> Result<UnixStream, Problem> {
+        if exec.argv.is_empty() {
+            let hint = "for example `wsm exec NAME -- git status`";
+            return Err(Problem::new(
+                Code::Invalid,
+                "exec: no command was given",
+                hint,
+            ));
+        }
+        let (shim, published) = self.running(actor, agent, Right::Drive)?;
+        let program = exec.argv[0].clone();
+        let made = assemble::command(&published.record, &self.engine.host, exec.argv, Leaf::Agent);
+        let mut command = made.map_err(|e| Problem::new(Code::Invalid, e.to_string(), ""))?;
+        for (key, value) in exec.env {
+            command.env.retain(|(k, _)| *k != key);
+            command.env.push((key, value));
+        }
+        let process = format!(
+            "exec/{}",
+            crate::agent::assemble::new_id().map_err(|e| {
+                Problem::new(Code::Failed, format!("number the command: {e}"), "")
+            })?
+        );
+        let request = Request::Start {
+            process: process.clone(),
+            command,
+            io: Io::Stream,
+        };
+        match shim.request(request).await.map_err(|e| shim_problem(&e))? {
+            Reply::Started { .. } => {}
+            Reply::Failed { what, errno } => {
+                let error = std::io::Error::from_raw_os_error(errno);
+                let message = format!("run {program}: {what}: {error}");
+                return Err(Problem::new(Code::Failed, message, ""));
+            }
+            other => return Err(odd(&other)),
+        }
+        let (mut stream, _) = shim.raw().await.map_err(|e| shim_problem(&e))?;
+        let mut open = Vec::new();
+        Frame::Open { process }.encode(&mut open);
+        let sent = stream.write_all(&open).await;
+        sent.map_err(|e| Problem::new(Code::Failed, format!("reach the shim: {e}"), ""))?;
+        Ok(stream)
+    }
+
+    fn running(
+        &self,
+        actor: &Actor,
+        agent: &str,
+        right: Right,
+    ) -> Result<(Shim, Arc<Published>), Problem> {
+        let published = self.find(actor, agent, right)?.now();
+        let Some(shim) = published.shim.clone() else {
+            let record = &published.record;
+            let message = format!("{agent} does not run: {}, {}", record.state, record.reason);
+            return Err(Problem::new(
+                Code::Conflict,
+                message,
+                "start it with `wsm start`",
+            ));
+        };
+        Ok((shim, published))
+    }
+}
+
+/// The newest process of a service, or of `setup`.
+async fn newest(shim: &Shim, service: &str) -> Result<Option<Process>, Problem> {
+    let reply = shim
+        .request(Request::List)
+        .await
+        .map_err(|e| shim_problem(&e))?;
+    let Reply::Listed { processes } = reply else {
+        return Err(odd(&reply));
+    };
+    let of = |process: &Process| match service_of(&process.process) {
+        Some((name, _, _)) => name == service,
+        None => service == SETUP_LOG && process.process.starts_with("setup/"),
+    };
+    Ok(processes
+        .into_iter()
+        .filter(of)
+        .max_by_key(|p| (p.started_ms, p.process.clone())))
+}
+
+fn last_lines(text: &str, lines: u32) -> String {
+    let all: Vec<&str> = text.lines().collect();
+    let from = all.len().saturating_sub(lines as usize);
+    let mut out = all[from..].join("\n");
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    out
+}
+
+fn no_terminal(agent: &str, terminal: &str) -> Problem {
+    let message = format!("{agent} has no terminal {terminal}");
+    Problem::new(
+        Code::NotFound,
+        message,
+        "`wsm show` lists its terminals; it may not run yet",
+    )
+}
+
+fn shim_problem(error: &ShimError) -> Problem {
+    Problem::new(
+        Code::Failed,
+        format!("reach the shim: {error}"),
+        "see `wsm explain`",
+    )
+}
+
+fn odd(reply: &Reply) -> Problem {
+    Problem::new(
+        Code::Failed,
+        format!("the shim answered something else: {reply:?}"),
+        "",
+    )
+}
