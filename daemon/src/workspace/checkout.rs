@@ -6,7 +6,6 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use git2::build::CheckoutBuilder;
@@ -19,6 +18,9 @@ use super::protocol::{Doing, Failure, FailureKind};
 
 /// Threads beyond these wait for the disk.
 const THREADS_MAX: usize = 8;
+
+/// Fewer files than these are written before another thread has begun.
+const FILES_PER_THREAD: usize = 200;
 
 /// Progress is told once per so many files.
 const PROGRESS_STEP: usize = 500;
@@ -183,57 +185,70 @@ fn make_directories(items: &[Item], target: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The files, and what the threads that write them share.
+struct Writing<'a> {
+    git_dir: &'a Path,
+    items: &'a [Item],
+    target: &'a Path,
+    next: AtomicUsize,
+}
+
+impl Writing<'_> {
+    /// Takes files until there are no more, or one fails, which stops all.
+    fn work(&self, mut step: impl FnMut(usize)) -> Result<Vec<IndexEntry>, Failure> {
+        let own = libgit::open(self.git_dir, None)?;
+        let odb = own.odb().doing(|| "open the objects".into())?;
+        let mut entries = Vec::new();
+        loop {
+            let at = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = self.items.get(at) else {
+                return Ok(entries);
+            };
+            match write_one(&odb, item, self.target) {
+                Ok(entry) => entries.push(entry),
+                Err(failure) => {
+                    self.next.store(self.items.len(), Ordering::Relaxed);
+                    return Err(failure);
+                }
+            }
+            step(at);
+        }
+    }
+}
+
 fn write_all(
     repository: &Repository,
     items: &[Item],
     target: &Path,
     progress: &mut Progress<'_>,
 ) -> Result<Vec<IndexEntry>, Failure> {
-    let threads = std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(THREADS_MAX);
-    let next = AtomicUsize::new(0);
-    let failure = Mutex::new(None);
-    let git_dir = repository.commondir();
-    let work = || -> Result<Vec<IndexEntry>, Failure> {
-        let own = libgit::open(git_dir, None)?;
-        let odb = own.odb().doing(|| "open the objects".into())?;
-        let mut entries = Vec::new();
-        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            entries.push(write_one(&odb, item, target)?);
-        }
-        Ok(entries)
+    let writing = Writing {
+        git_dir: repository.commondir(),
+        items,
+        target,
+        next: AtomicUsize::new(0),
     };
-    let attempt = || {
-        work().unwrap_or_else(|error| {
-            // The others have nothing left to do.
-            next.store(items.len(), Ordering::Relaxed);
-            *failure.lock().expect("no thread panics holding it") = Some(error);
-            Vec::new()
-        })
-    };
-    let entries = std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(attempt)).collect();
-        while handles.iter().any(|handle| !handle.is_finished()) {
-            let done = next.load(Ordering::Relaxed).min(items.len());
-            if items.len() > PROGRESS_STEP {
-                progress("files", done as u64, items.len() as u64);
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = processors
+        .min(THREADS_MAX)
+        .min(items.len() / FILES_PER_THREAD + 1);
+    let mut told = 0;
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads)
+            .map(|_| scope.spawn(|| writing.work(|_| {})))
+            .collect();
+        let mut all = writing.work(|at| {
+            if at >= told + PROGRESS_STEP {
+                told = at;
+                progress("files", at as u64, items.len() as u64);
             }
-            std::thread::park_timeout(PROGRESS_EVERY);
+        })?;
+        for other in others {
+            all.append(&mut other.join().expect("the work does not panic")?);
         }
-        handles
-            .into_iter()
-            .flat_map(|h| h.join().expect("the work does not panic"))
-            .collect()
-    });
-    match failure.into_inner().expect("no thread panics holding it") {
-        Some(error) => Err(error),
-        None => Ok(entries),
-    }
+        Ok(all)
+    })
 }
-
-/// How often progress is told.
-const PROGRESS_EVERY: std::time::Duration = std::time::Duration::from_millis(5);
 
 fn write_one(odb: &Odb<'_>, item: &Item, target: &Path) -> Result<IndexEntry, Failure> {
     let path: PathBuf = target.join(std::ffi::OsStr::from_bytes(&item.path));

@@ -10,6 +10,7 @@ use git2::{Oid, Repository};
 use super::branches;
 use super::checkout::{self, Progress};
 use super::copy::Copying;
+use super::inspect;
 use super::libgit;
 use super::private::{self, vacant};
 use super::protocol::{Create, Created, Doing, Failure, FailureKind, Place};
@@ -71,7 +72,8 @@ pub(super) fn create(create: &Create, progress: &mut Progress<'_>) -> Result<Cre
     let place = &create.place;
     check_place(place)?;
     let repository = libgit::open(&place.git_dir, None)?;
-    let base = super::inspect::commit(&repository, &create.base)?;
+    inspect::reachable(&place.git_dir)?;
+    let base = inspect::commit(&repository, &create.base)?;
     let reference = format!("refs/heads/{}", place.branch);
     branch_free(&repository, &place.branch)?;
     let mut undo = Undo {

@@ -277,9 +277,17 @@ impl Importing<'_> {
         Ok(true)
     }
 
-    fn forget(&self, reference: &str) -> Result<(), Failure> {
+    /// Deletes a ref. One that `git gc` packed can't be deleted with the rights of an import, which
+    /// must not keep the commits from coming over: it stays until the workspace is removed.
+    fn forget(&mut self, reference: &str) -> Result<(), Failure> {
         match self.repository.find_reference(reference) {
-            Ok(mut found) => found.delete().doing(|| format!("delete {reference}")),
+            Ok(mut found) => {
+                if let Err(error) = found.delete() {
+                    self.warnings
+                        .push(format!("{reference} stays: {}", error.message()));
+                }
+                Ok(())
+            }
             Err(e) if e.code() == ErrorCode::NotFound => Ok(()),
             Err(e) => Err(Failure::git(format!("read {reference}"), &e)),
         }

@@ -29,6 +29,7 @@ pub(super) fn inspect(git_dir: &Path, work_tree: Option<&Path>) -> Result<Facts,
         )
         .hint("clone it, and name the clone"));
     }
+    let alternates = reachable(git_dir)?;
     let head = head(&repository)?;
     let config = repository
         .config()
@@ -48,7 +49,7 @@ pub(super) fn inspect(git_dir: &Path, work_tree: Option<&Path>) -> Result<Facts,
         untracked: found.untracked,
         submodules: submodules(&repository, head.1)?,
         shallow: repository.is_shallow(),
-        alternates: alternates(&git_dir.join("objects"), 0),
+        alternates,
         worktree_config: config
             .get_bool("extensions.worktreeconfig")
             .unwrap_or(false),
@@ -119,6 +120,23 @@ fn submodules(repository: &Repository, head: Oid) -> Result<Vec<String>, Failure
     })
     .doing(|| "look for submodules".into())?;
     Ok(paths)
+}
+
+/// Refuses a repository whose borrowed objects the helper, and so the agent, can't reach.
+pub(super) fn reachable(git_dir: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let found = alternates(&git_dir.join("objects"), 0);
+    match found.iter().find(|path| !path.is_dir()) {
+        None => Ok(found),
+        Some(path) => Err(Failure::new(
+            FailureKind::Unsupported,
+            format!("use {}", git_dir.display()),
+            format!(
+                "it borrows objects from {}, which is out of reach",
+                path.display()
+            ),
+        )
+        .hint("make it whole: `git repack -ad && rm .git/objects/info/alternates`")),
+    }
 }
 
 /// Object directories that this one borrows from, as deep as git goes.

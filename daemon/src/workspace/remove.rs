@@ -22,7 +22,10 @@ pub(super) fn remove(place: &Place, branches: Branches) -> Result<Reply, Failure
             Branches::DeleteMerged => held_elsewhere(&repository, place, oid)?,
         };
         if goes {
-            delete(&repository, &name)?;
+            delete(&repository, &name).map_err(|failure| {
+                failure
+                    .hint("a ref that `git gc` packed needs the right to write the git directory")
+            })?;
             deleted.push(name);
         } else {
             kept.push(name);

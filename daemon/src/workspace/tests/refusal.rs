@@ -165,6 +165,13 @@ fn repositories_that_can_not_be_used_say_why() {
     let failure = failed(inspect(dir.join("long/.git"), Some(dir.join("long"))));
     assert_eq!(failure.kind, FailureKind::Unsupported, "{failure}");
 
+    ok(git(dir, ["clone", "-q", "--shared", "main", "shared"], &[]));
+    let alternates = dir.join("shared/.git/objects/info/alternates");
+    put(&alternates, "/nowhere/objects\n");
+    let failure = failed(inspect(dir.join("shared/.git"), Some(dir.join("shared"))));
+    assert_eq!(failure.kind, FailureKind::Unsupported, "{failure}");
+    assert!(failure.why.contains("/nowhere/objects"));
+
     world.write("readme", "changed\n");
     world.write("new", "");
     match inspect(world.main().join(".git"), Some(world.main())) {
