@@ -208,8 +208,11 @@ pub fn detect() -> Result<Support, CgroupError> {
 impl Tree {
     /// Opens (and makes) `wsm-INSTANCE` in every hierarchy that wsm uses.
     pub fn open(instance: &str) -> Result<Tree, CgroupError> {
+        Tree::open_in(&mounts::read()?, instance)
+    }
+
+    fn open_in(layout: &mounts::Layout, instance: &str) -> Result<Tree, CgroupError> {
         check_name(instance)?;
-        let layout = mounts::read()?;
         let setup = layout.setup();
         let mut hierarchies = Vec::new();
         for mount in layout.chosen() {

@@ -213,6 +213,7 @@ fn set_frozen(version: Version, dir: BorrowedFd<'_>, frozen: bool) -> io::Result
 }
 
 /// Without `cgroup.kill`: a frozen group can't fork away, so freeze, kill all, thaw, look again.
+/// A v1 task dies only when it is thawed, and the payload may have been frozen by itself before.
 pub(super) fn kill_one_by_one(version: Version, dir: BorrowedFd<'_>) -> io::Result<()> {
     for _ in 0..KILL_ROUNDS_MAX {
         // A group that does not freeze in time is killed as it is; the next round looks again.
@@ -222,6 +223,9 @@ pub(super) fn kill_one_by_one(version: Version, dir: BorrowedFd<'_>) -> io::Resu
             sys::kill(Pid::from_raw(*pid), libc::SIGKILL)?;
         }
         set_frozen(version, dir, false)?;
+        for name in children(dir)? {
+            set_frozen(version, open_dir(dir, &name)?.as_fd(), false)?;
+        }
         if alive.is_empty() {
             return Ok(());
         }

@@ -265,3 +265,86 @@ fn v1_swap_is_limited(dir: BorrowedFd<'_>) -> bool {
 fn host_has_swap() -> bool {
     std::fs::read_to_string("/proc/swaps").is_ok_and(|text| text.lines().count() > 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A v2 group as plain files: hosts of this setup are not at hand, the formats are fixed.
+    fn unified(files: &[&str]) -> (tempfile::TempDir, impl Fn() -> Option<Place>) {
+        let dir = tempfile::tempdir().unwrap();
+        for file in files {
+            fs::write(dir.path().join(file), "").unwrap();
+        }
+        let path = dir.path().to_owned();
+        let place = move || {
+            let dir = fs::File::open(&path).unwrap().into();
+            Some(Place {
+                version: Version::V2,
+                dir,
+            })
+        };
+        (dir, place)
+    }
+
+    const ASKED: Limits = Limits {
+        cpu_milli: Some(1500),
+        memory_bytes: Some(1 << 30),
+        pids: Some(100),
+        disk_bytes: None,
+    };
+
+    #[test]
+    fn unified_formats() {
+        let (dir, place) = unified(&[
+            "memory.max",
+            "memory.swap.max",
+            "memory.oom.group",
+            "pids.max",
+            "cpu.max",
+        ]);
+        for controller in Controller::ALL {
+            let reports = set(controller, place(), &ASKED, "");
+            assert!(
+                reports
+                    .iter()
+                    .all(|report| report.status == LayerStatus::Enforced)
+            );
+            assert_eq!(reports, read_back(controller, place()));
+        }
+        let text = |file: &str| fs::read_to_string(dir.path().join(file)).unwrap();
+        assert_eq!(text("cpu.max"), "150000 100000");
+        assert_eq!(text("memory.max"), "1073741824");
+        assert_eq!(
+            (text("memory.swap.max"), text("memory.oom.group")),
+            ("0".into(), "1".into())
+        );
+        fs::write(dir.path().join("cpu.max"), "max 100000\n").unwrap();
+        assert_eq!(
+            read_back(Controller::Cpu, place())[0].detail,
+            "no limit is set"
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_is_absent_and_says_why() {
+        let (_dir, place) = unified(&[]);
+        let report = &set(Controller::Pids, place(), &ASKED, " of service db")[0];
+        assert_eq!(report.layer, "process limit of service db");
+        assert_eq!(report.status, LayerStatus::Absent);
+        assert!(
+            report
+                .detail
+                .starts_with("100 tasks asked for; writing it failed"),
+            "{report:?}"
+        );
+        let report = &set(Controller::Cpu, None, &ASKED, "")[0];
+        assert_eq!(
+            report.detail,
+            "1.500 cores asked for; this host has no cpu controller for wsm"
+        );
+        assert!(set(Controller::Cpu, None, &Limits::default(), "").is_empty());
+    }
+}

@@ -90,6 +90,12 @@ fn layout(
 }
 
 impl Layout {
+    /// The same host without its v2 tree.
+    #[cfg(test)]
+    pub(super) fn without_v2(self) -> Layout {
+        Layout { v2: None, ..self }
+    }
+
     pub(super) fn setup(&self) -> Setup {
         let chosen = self.chosen();
         let v1 = chosen.iter().any(|chosen| chosen.version == Version::V1);

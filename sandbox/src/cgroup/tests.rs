@@ -20,7 +20,11 @@ struct Scene {
 
 impl Scene {
     fn new(name: &str) -> Scene {
-        let tree = Tree::open(&format!("test-{name}-{}", std::process::id())).unwrap();
+        Scene::on(&mounts::read().unwrap(), name)
+    }
+
+    fn on(layout: &mounts::Layout, name: &str) -> Scene {
+        let tree = Tree::open_in(layout, &format!("test-{name}-{}", std::process::id())).unwrap();
         Scene {
             tree: Some(tree),
             agent: id("agent0001"),
@@ -265,4 +269,29 @@ fn kills_one_by_one_where_the_kernel_can_not() {
     child.wait().unwrap();
     let deadline = Instant::now() + Duration::from_secs(5);
     scene.tree().wait_empty(&scene.agent, deadline).unwrap();
+}
+
+/// The whole life on v1 trees alone. Needs a host that has a v1 freezer, as the build hosts do.
+#[test]
+fn legacy_hosts_freeze_and_kill_by_the_freezer() {
+    let scene = Scene::on(&mounts::read().unwrap().without_v2(), "legacy");
+    assert_eq!(scene.tree().setup(), Setup::Legacy);
+    let agent = scene.create(&AgentLimits::default());
+    assert!(agent.v2_dir_fd().is_none());
+    let mut child = start(
+        &agent.leaf_procs_fds(&Leaf::Agent).unwrap(),
+        "while :; do :; done",
+    );
+    let mut shim = start(&agent.shim_procs_fds().unwrap(), "sleep 60; :");
+    scene.tree().freeze(&scene.agent, true).unwrap();
+    assert_eq!(
+        scene.tree().payload_pids(&scene.agent).unwrap(),
+        [child.id().cast_signed()]
+    );
+    assert_eq!(scene.tree().list().unwrap().len(), 1);
+    scene.tree().kill(&scene.agent).unwrap();
+    child.wait().unwrap();
+    shim.wait().unwrap();
+    scene.end();
+    assert!(scene.tree().list().unwrap().is_empty());
 }
