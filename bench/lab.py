@@ -24,7 +24,7 @@ ENV = {
 class Lab:
     def __init__(self, binaries):
         self.binaries = os.path.abspath(binaries)
-        self.base = tempfile.mkdtemp(prefix="wsm-bench-", dir="/var/tmp")
+        self.base = tempfile.mkdtemp(prefix="wsm-bench-", dir="/tmp")
         os.chmod(self.base, 0o755)
         self.dir = os.path.join(self.base, "wsm")
         self.env = dict(ENV, HOME=os.path.join(self.base, "home"))

@@ -59,7 +59,7 @@ impl Instance {
     /// Starts an instance in a directory that every account can reach.
     #[must_use]
     pub fn start() -> Instance {
-        Instance::below(Path::new("/var/tmp"), 0o755)
+        Instance::below(Path::new("/tmp"), 0o755)
     }
 
     /// Starts one in a directory that nobody but root can reach, below root's own home.
