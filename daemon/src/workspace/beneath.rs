@@ -115,14 +115,18 @@ pub(super) fn list(directory: OwnedFd, entries_max: usize) -> io::Result<Vec<(Os
     Ok(found)
 }
 
-/// What stands at `path` itself, without following it.
+/// What stands at `path` itself, reached through no link.
 pub(super) fn kind(at: impl AsFd, path: &Path) -> io::Result<Kind> {
     let fd = openat2(
         at,
         path,
         OpenHow::new()
             .flags(OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
-            .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS),
+            .resolve(
+                ResolveFlag::RESOLVE_BENEATH
+                    | ResolveFlag::RESOLVE_NO_SYMLINKS
+                    | ResolveFlag::RESOLVE_NO_MAGICLINKS,
+            ),
     )?;
     let stat = fstat(&fd)?;
     Ok(match stat.st_mode & nix::libc::S_IFMT {

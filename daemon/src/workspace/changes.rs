@@ -3,6 +3,7 @@
 //! The tree is hostile: links are read as links, only regular files are opened, and nested
 //! repositories are left alone.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use git2::{Delta, Diff, DiffOptions, Index, Oid, Repository};
@@ -31,18 +32,75 @@ impl Found {
     }
 }
 
-/// The main repository with the agent's tree as its working tree, and the human's index for it.
-pub(super) fn open(place: &Place) -> Result<Repository, Failure> {
+/// The main repository with the agent's tree as its working tree, an index that shows the tip of
+/// its branch, and that tip.
+///
+/// The index is the human's as far as it saves hashing: what the human staged, and what libgit2
+/// can't read of it, plays no part. It is never written.
+pub(super) fn open(place: &Place) -> Result<(Repository, Oid), Failure> {
     let repository = libgit::open(&place.git_dir, Some(&place.workspace))?;
+    let tip = tip(&repository, place)?;
+    let doing = || format!("read the tree of {tip}");
     let path = place
         .git_dir
         .join("worktrees")
         .join(&place.admin_id)
         .join("index");
-    let doing = || format!("read {}", path.display());
-    let mut index = Index::open(&path).doing(doing)?;
+    let mut index = Index::open(&path).or_else(|_| Index::new()).doing(doing)?;
+    let tree = repository
+        .find_commit(tip)
+        .and_then(|c| c.tree())
+        .doing(doing)?;
+    index.read_tree(&tree).doing(doing)?;
     repository.set_index(&mut index).doing(doing)?;
-    Ok(repository)
+    drop(tree);
+    Ok((repository, tip))
+}
+
+/// Directories in directories that are looked through.
+const DEPTH_MAX: usize = 512;
+
+/// Most entries of one directory.
+const ENTRIES_MAX: usize = 2_000_000;
+
+/// Refuses a tree in which libgit2 would open something that blocks: it reads every `.gitignore`
+/// and `.gitattributes` without asking what kind of file it is.
+fn guard(directory: OwnedFd, path: &Path, depth: usize) -> Result<(), Failure> {
+    let what = || format!("look through {}", path.display());
+    let refused = |why: &str| Failure::new(FailureKind::Hostile, what(), why);
+    if depth > DEPTH_MAX {
+        return Err(refused("its directories are nested too deeply"));
+    }
+    let at = directory.try_clone().doing(what)?;
+    for (name, kind) in beneath::list(directory, ENTRIES_MAX).doing(what)? {
+        let read = name == ".gitignore" || name == ".gitattributes";
+        match kind {
+            Kind::Directory if name == ".git" => {}
+            Kind::Directory => match beneath::directory(&at, Path::new(&name)) {
+                Ok(below) => guard(below, &path.join(&name), depth + 1)?,
+                // It went away, or the agent keeps it closed: libgit2 can't go there either.
+                Err(_) => continue,
+            },
+            Kind::File => {}
+            // A link that leads to a file is harmless, and git ignores it.
+            Kind::Symlink => {
+                if read
+                    && std::fs::metadata(path.join(&name))
+                        .is_ok_and(|m| !m.is_file() && !m.is_dir())
+                {
+                    return Err(refused(
+                        "a link named like a git file leads to a FIFO or device",
+                    ));
+                }
+            }
+            Kind::Other if read => {
+                return Err(refused("a FIFO, socket or device is named like a git file")
+                    .hint("remove it in the agent's workspace: `wsm shell`"));
+            }
+            Kind::Other => {}
+        }
+    }
+    Ok(())
 }
 
 /// Tip of the agent's branch in the main repository.
@@ -66,6 +124,8 @@ pub(super) fn diff<'r>(
         .find_commit(from)
         .and_then(|c| c.tree())
         .doing(doing)?;
+    let work = repository.workdir().expect("the caller set it");
+    guard(beneath::root(work).doing(doing)?, work, 0)?;
     let mut options = DiffOptions::new();
     options
         .include_untracked(true)
@@ -102,11 +162,9 @@ pub(super) fn whole_tree(repository: &Repository, tip: Oid) -> Result<Oid, Failu
     let doing = || "write the uncommitted work down".to_owned();
     let work = repository.workdir().expect("the caller set it").to_owned();
     let root = beneath::root(&work).doing(doing)?;
-    let commit = repository.find_commit(tip).doing(doing)?;
-    // The index is the repository's, so that line ends are converted as git does; it is not written.
+    // The index is the repository's, so that line ends are converted as git does.
     let mut index = repository.index().doing(doing)?;
     let changed = diff(repository, tip, false)?;
-    index.read_tree(&commit.tree().doing(doing)?).doing(doing)?;
     for delta in changed.deltas() {
         let Some(path) = delta.new_file().path().or(delta.old_file().path()) else {
             continue;
@@ -120,7 +178,7 @@ pub(super) fn whole_tree(repository: &Repository, tip: Oid) -> Result<Oid, Failu
     index.write_tree_to(repository).doing(doing)
 }
 
-fn add(index: &mut Index, root: &std::os::fd::OwnedFd, path: &Path) -> Result<(), Failure> {
+fn add(index: &mut Index, root: &OwnedFd, path: &Path) -> Result<(), Failure> {
     let what = || format!("write {} down", path.display());
     match beneath::kind(root, path) {
         Ok(Kind::File | Kind::Symlink) => index.add_path(path).doing(what),

@@ -10,8 +10,11 @@ use super::protocol::{
     Envelope, Failure, Line, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, Reply, Request,
 };
 
-/// A request may take this long: a checkout of a large repository on a slow disk.
-pub const CALL_TIME_MAX: Duration = Duration::from_secs(600);
+/// Creation may take this long: a checkout of a large repository on a slow disk, and `copy`.
+pub const CREATE_TIME_MAX: Duration = Duration::from_secs(600);
+
+/// Every other request may take this long; an import bounds itself to the same.
+pub const CALL_TIME_MAX: Duration = Duration::from_secs(150);
 
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +41,7 @@ pub enum HelperError {
 pub struct Helper {
     stream: BufReader<UnixStream>,
     next: u64,
-    time_max: Duration,
+    time_max: Option<Duration>,
 }
 
 impl Helper {
@@ -48,14 +51,14 @@ impl Helper {
         Self {
             stream: BufReader::new(stream),
             next: 1,
-            time_max: CALL_TIME_MAX,
+            time_max: None,
         }
     }
 
-    /// With another bound than [`CALL_TIME_MAX`] on every call.
+    /// With another bound than [`CREATE_TIME_MAX`] and [`CALL_TIME_MAX`] on every call.
     #[must_use]
     pub fn with_time_max(mut self, time_max: Duration) -> Self {
-        self.time_max = time_max;
+        self.time_max = Some(time_max);
         self
     }
 
@@ -78,7 +81,12 @@ impl Helper {
         request: Request,
         mut progress: impl FnMut(&str, u64, u64),
     ) -> Result<Reply, HelperError> {
-        let deadline = Instant::now() + self.time_max;
+        let usual = match request {
+            Request::CreateWorkspace(_) => CREATE_TIME_MAX,
+            _ => CALL_TIME_MAX,
+        };
+        let time_max = self.time_max.unwrap_or(usual);
+        let deadline = Instant::now() + time_max;
         let wanted = self.next;
         self.next += 1;
         let mut text = serde_json::to_vec(&Envelope {
@@ -90,12 +98,12 @@ impl Helper {
             return Err(HelperError::Protocol("the request is too long".to_owned()));
         }
         text.push(b'\n');
-        let late = |_| HelperError::TimedOut(self.time_max);
+        let late = |_| HelperError::TimedOut(time_max);
         timeout_at(deadline, self.stream.get_mut().write_all(&text))
             .await
             .map_err(late)??;
         loop {
-            let late = |_| HelperError::TimedOut(self.time_max);
+            let late = |_| HelperError::TimedOut(time_max);
             let line = timeout_at(deadline, read_line(&mut self.stream))
                 .await
                 .map_err(late)??;

@@ -1,6 +1,6 @@
 //! `diff` and the state of the work.
 
-use git2::{Delta, Diff, DiffFormat, DiffOptions, Oid, Patch, Repository};
+use git2::{Delta, Diff, DiffOptions, Oid, Patch, Repository};
 
 use super::changes;
 use super::inspect;
@@ -10,8 +10,7 @@ use super::protocol::{
 
 /// Where the work stands.
 pub(super) fn state(place: &Place, target: Option<&str>) -> Result<WorkState, Failure> {
-    let repository = changes::open(place)?;
-    let tip = changes::tip(&repository, place)?;
+    let (repository, tip) = changes::open(place)?;
     let target = inspect::commit(&repository, target.unwrap_or("HEAD"))?;
     let (ahead, behind) = repository
         .graph_ahead_behind(tip, target)
@@ -34,8 +33,7 @@ pub(super) fn diff(
     uncommitted: bool,
     patch: bool,
 ) -> Result<DiffReply, Failure> {
-    let repository = changes::open(place)?;
-    let tip = changes::tip(&repository, place)?;
+    let (repository, tip) = changes::open(place)?;
     let target = inspect::commit(&repository, target.unwrap_or("HEAD"))?;
     let base = repository
         .merge_base(tip, target)
@@ -60,10 +58,7 @@ pub(super) fn diff(
         uncommitted: found.tracked,
         untracked: found.untracked,
     };
-    list(&diff, &mut reply)?;
-    if patch {
-        print(&diff, &mut reply)?;
-    }
+    list(&diff, patch, &mut reply);
     Ok(reply)
 }
 
@@ -80,7 +75,8 @@ fn committed(repository: &Repository, base: Oid, tip: Oid) -> Result<Diff<'_>, F
         .doing(doing)
 }
 
-fn list(diff: &Diff<'_>, reply: &mut DiffReply) -> Result<(), Failure> {
+fn list(diff: &Diff<'_>, print: bool, reply: &mut DiffReply) {
+    let mut text: Vec<u8> = Vec::new();
     for (at, delta) in diff.deltas().enumerate() {
         let status = match delta.status() {
             Delta::Unmodified | Delta::Ignored => continue,
@@ -95,49 +91,33 @@ fn list(diff: &Diff<'_>, reply: &mut DiffReply) -> Result<(), Failure> {
         let path = path
             .map(|p| p.to_string_lossy().into_owned())
             .unwrap_or_default();
-        let patch = Patch::from_diff(diff, at).doing(|| format!("compare {path}"))?;
+        // One file that can't be read, or changes while it is, must not hide the others.
+        let patch = Patch::from_diff(diff, at).ok().flatten();
+        let lines = patch.as_ref().and_then(|p| p.line_stats().ok());
+        let (_, insertions, deletions) = lines.unwrap_or_default();
         let binary = patch.as_ref().is_none_or(|p| p.delta().flags().is_binary());
-        let (insertions, deletions) = match patch {
-            Some(patch) => {
-                let (_, plus, minus) = patch.line_stats().doing(|| format!("compare {path}"))?;
-                (plus as u64, minus as u64)
-            }
-            None => (0, 0),
-        };
         reply.files_changed += 1;
-        reply.insertions += insertions;
-        reply.deletions += deletions;
+        reply.insertions += insertions as u64;
+        reply.deletions += deletions as u64;
+        if print && !reply.truncated {
+            let printed = patch.and_then(|mut p| p.to_buf().ok());
+            let part = printed.map_or_else(
+                || format!("Unreadable file {path} differs\n").into_bytes(),
+                |buffer| buffer.to_vec(),
+            );
+            reply.truncated = text.len() + part.len() > PATCH_BYTES_MAX;
+            let room = part.len().min(PATCH_BYTES_MAX - text.len());
+            text.extend_from_slice(&part[..room]);
+        }
         if reply.files.len() < LISTED_MAX {
             reply.files.push(FileChange {
                 path,
                 status,
-                insertions,
-                deletions,
+                insertions: insertions as u64,
+                deletions: deletions as u64,
                 binary,
             });
         }
     }
-    Ok(())
-}
-
-fn print(diff: &Diff<'_>, reply: &mut DiffReply) -> Result<(), Failure> {
-    let mut bytes: Vec<u8> = Vec::new();
-    let mut truncated = false;
-    let printed = diff.print(DiffFormat::Patch, |_, _, line| {
-        if bytes.len() + line.content().len() > PATCH_BYTES_MAX {
-            truncated = true;
-            return false;
-        }
-        if matches!(line.origin(), '+' | '-' | ' ') {
-            bytes.push(u8::try_from(line.origin()).expect("one of three ASCII characters"));
-        }
-        bytes.extend_from_slice(line.content());
-        true
-    });
-    if !truncated {
-        printed.doing(|| "print the patch".into())?;
-    }
-    reply.patch = String::from_utf8_lossy(&bytes).into_owned();
-    reply.truncated = truncated;
-    Ok(())
+    reply.patch = String::from_utf8_lossy(&text).into_owned();
 }

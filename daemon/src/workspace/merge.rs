@@ -99,7 +99,7 @@ pub(super) fn apply(place: &Place, work_tree: &Path) -> Result<MergeReply, Failu
     let doing = || format!("apply {}", place.branch);
     let theirs = changes::tip(repository, place)?;
     let base = checkout.base(theirs)?;
-    let whole = changes::whole_tree(&changes::open(place)?, theirs)?;
+    let whole = changes::whole_tree(&changes::open(place)?.0, theirs)?;
     let tree_of = |oid| {
         repository
             .find_commit(oid)
@@ -143,8 +143,7 @@ pub(super) fn keep(
     author: &Identity,
 ) -> Result<Option<Oid>, Failure> {
     check_place(place)?;
-    let repository = changes::open(place)?;
-    let tip = changes::tip(&repository, place)?;
+    let (repository, tip) = changes::open(place)?;
     let tree = changes::whole_tree(&repository, tip)?;
     let doing = || "keep the uncommitted work".to_owned();
     if tree == repository.find_commit(tip).doing(doing)?.tree_id() {
@@ -310,7 +309,7 @@ fn left_behind(place: &Place, tip: Oid) -> Result<Found, Failure> {
     if !place.workspace.is_dir() {
         return Ok(Found::default());
     }
-    changes::uncommitted(&changes::open(place)?, tip)
+    changes::uncommitted(&changes::open(place)?.0, tip)
 }
 
 fn conflicts(index: &Index) -> Result<Vec<String>, Failure> {

@@ -3,6 +3,7 @@
 //! The inside of a sandbox is played by git with the private git directory: there it is mounted
 //! over the administrative directory, here `GIT_DIR` says the same.
 
+mod account;
 mod attacks;
 mod bring_back;
 mod creation;

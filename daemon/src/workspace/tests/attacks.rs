@@ -285,6 +285,98 @@ fn fifos_and_foreign_object_directories_are_refused_at_once() {
 }
 
 #[test]
+fn what_would_block_is_refused() {
+    let (world, _) = World::with_workspace();
+    let ws = world.place().workspace;
+    nix::unistd::mkfifo(&ws.join("pipe"), Mode::S_IRWXU).unwrap();
+    for name in [".gitattributes", ".gitignore", "src/.gitignore"] {
+        for link in [false, true] {
+            if link {
+                symlink(ws.join("pipe"), ws.join(name)).unwrap();
+            } else {
+                nix::unistd::mkfifo(&ws.join(name), Mode::S_IRWXU).unwrap();
+            }
+            let failure = failed(ask(Request::State {
+                place: world.place(),
+                target: None,
+            }));
+            assert_eq!(failure.kind, FailureKind::Hostile, "{failure}");
+            fs::remove_file(ws.join(name)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_tree_of_links_fifos_and_giants_can_be_compared() {
+    let (world, base) = World::with_workspace();
+    let ws = world.place().workspace;
+    world.agent_commits("kept/file", "x\n");
+    let last = world.import(&base).last.unwrap();
+    // A directory becomes a link to where the agent can't look.
+    let outside = world.dir.path().join("outside");
+    put(&outside.join("file"), "secret\n");
+    fs::remove_dir_all(ws.join("kept")).unwrap();
+    symlink(&outside, ws.join("kept")).unwrap();
+    fs::remove_file(ws.join("readme")).unwrap();
+    nix::unistd::mkfifo(&ws.join("readme"), Mode::S_IRWXU).unwrap();
+    fs::File::create(ws.join("giant"))
+        .unwrap()
+        .set_len(1 << 40)
+        .unwrap();
+    let place = world.place();
+    let (told, heard) = std::sync::mpsc::channel();
+    let asking = place.clone();
+    std::thread::spawn(move || {
+        let place = asking;
+        let diff = ask(Request::Diff {
+            place: place.clone(),
+            target: None,
+            uncommitted: true,
+            patch: true,
+        });
+        told.send((
+            diff,
+            ask(Request::State {
+                place,
+                target: None,
+            }),
+        ))
+        .unwrap();
+    });
+    let (diff, state) = heard
+        .recv_timeout(Duration::from_secs(20))
+        .expect("something blocked");
+    assert!(
+        matches!(state, Reply::State(s) if s.uncommitted >= 2),
+        "{diff:?}"
+    );
+    match diff {
+        Reply::Diff(diff) => assert!(!diff.patch.contains("secret"), "{}", diff.patch),
+        other => panic!("{other:?}"),
+    }
+    fs::remove_file(ws.join("giant")).unwrap();
+    let author = Identity {
+        name: "a".into(),
+        email: "a".into(),
+    };
+    match ask(Request::Keep {
+        place,
+        message: "kept".into(),
+        author,
+    }) {
+        Reply::Kept { commit: Some(oid) } => {
+            assert_eq!(
+                world.git(["cat-file", "-p", &format!("{oid}:kept")]),
+                outside.to_str().unwrap()
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    world.import(&last);
+    world.sound();
+}
+
+#[test]
 fn alternates_of_the_agent_open_nothing() {
     let (world, base) = World::with_workspace();
     // A repository that the agent may not read, say another account's.

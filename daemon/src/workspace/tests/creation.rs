@@ -312,4 +312,9 @@ fn three_thousand_files_are_quick() {
         created.files
     );
     assert_eq!(created.files, 3002);
+    world.agent_commits("d1/e1/new", "x\n");
+    let begun = Instant::now();
+    let imported = world.import(&created.base);
+    println!("one commit came over in {:?}", begun.elapsed());
+    assert_eq!(imported.index, IndexState::Refreshed);
 }

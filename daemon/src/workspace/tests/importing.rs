@@ -191,6 +191,14 @@ fn a_human_who_stages_keeps_the_index() {
         world.human(["diff", "--cached", "--name-only"]),
         "readme\nstaged"
     );
+    // What the human staged does not make the agent's work look uncommitted.
+    match ask(Request::State {
+        place: world.place(),
+        target: None,
+    }) {
+        Reply::State(s) => assert_eq!((s.uncommitted, s.untracked), (0, 1)),
+        other => panic!("{other:?}"),
+    }
     // Once the human has unstaged it, the index follows.
     world.human(["rm", "-q", "--cached", "staged"]);
     let request = |check_index| {
