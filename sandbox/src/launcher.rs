@@ -58,8 +58,10 @@ fn close_and_test(
     orders: BorrowedFd<'_>,
     status: BorrowedFd<'_>,
 ) -> Result<(), Failure> {
+    let outside = confine::listen_outside()?;
     let landlock = confine::enter(config)?;
-    let expected = confine::expected(config, landlock.is_some(), [orders, status]);
+    let known = [orders, status, outside.as_fd()];
+    let expected = confine::expected(config, landlock.as_ref(), known);
     let probes = confine::test(&expected)?;
     let broken: Vec<&ProbeReport> = probes.iter().filter(|probe| !probe.held).collect();
     if let Some(first) = broken.first() {

@@ -1,6 +1,8 @@
 //! Giving up every right, in an order in which no later step needs an earlier one.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -120,21 +122,33 @@ fn check_rights() -> Result<(), Failure> {
     Err(failure(FailureKind::Failed, what(), why, ""))
 }
 
-/// What the self-test shall find.
+/// Name of the abstract socket that the self-test must not reach.
+const OUTSIDE_NAME: &str = "wsm-selftest";
+
+/// A socket from before the domain, for the self-test: whoever is in the domain can't connect.
+pub(super) fn listen_outside() -> Result<UnixListener, Failure> {
+    let address = SocketAddr::from_abstract_name(OUTSIDE_NAME);
+    address
+        .and_then(|address| UnixListener::bind_addr(&address))
+        .what(|| "listen on an abstract socket for the self-test".into())
+}
+
+/// What the self-test shall find. Scopes are probed where the kernel has them.
 pub(super) fn expected(
     config: &InitConfig,
-    landlock: bool,
-    known: [BorrowedFd<'_>; 2],
+    landlock: Option<&LandlockStatus>,
+    known: [BorrowedFd<'_>; 3],
 ) -> selftest::Context {
+    let scoped = landlock.is_some_and(|status| status.fully);
     let mut fds: Vec<i32> = config.descriptors().collect();
     fds.extend(known.map(|fd| fd.as_raw_fd()));
     selftest::Context {
         uid: INSIDE_ID,
         debug: config.debug,
-        landlock,
+        landlock: landlock.is_some(),
         canaries: config.canaries.clone(),
         unruled: None,
-        abstract_name: None,
+        abstract_name: scoped.then(|| OUTSIDE_NAME.to_owned()),
         fds,
         interfaces: vec!["lo".into()],
     }
