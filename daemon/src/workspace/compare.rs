@@ -20,10 +20,29 @@ pub(super) fn state(place: &Place, target: Option<&str>) -> Result<WorkState, Fa
         tip: tip.into(),
         ahead: ahead as u64,
         behind: behind as u64,
-        merged: ahead == 0,
+        merged: ahead == 0 || contained(&repository, target, tip)?,
         uncommitted: found.tracked,
         untracked: found.untracked,
     })
+}
+
+/// Whether merging `tip` into `target` would change nothing: after a squash, or an apply that was
+/// committed, `target` has the work although it lacks the commits.
+pub(super) fn contained(repository: &Repository, target: Oid, tip: Oid) -> Result<bool, Failure> {
+    let doing = || format!("compare {tip} with {target}");
+    if repository.merge_base(tip, target).is_err() {
+        return Ok(false);
+    }
+    let into = repository.find_commit(target).doing(doing)?;
+    let from = repository.find_commit(tip).doing(doing)?;
+    let merged = repository.merge_commits(&into, &from, None).doing(doing)?;
+    if merged.has_conflicts() {
+        return Ok(false);
+    }
+    let diff = repository
+        .diff_tree_to_index(Some(&into.tree().doing(doing)?), Some(&merged), None)
+        .doing(doing)?;
+    Ok(diff.deltas().len() == 0)
 }
 
 /// What the agent changed since it branched off.

@@ -205,7 +205,8 @@ pub enum Request {
         author: Identity,
     },
     /// Forget the worktree, and its branch where nothing is lost by it. The tree itself stays.
-    /// Repeatable. Answer: [`Reply::Removed`].
+    /// Repeatable. A branch that `git gc` packed can only be deleted by a helper that may write the
+    /// git directory itself. Answer: [`Reply::Removed`].
     RemoveWorkspace {
         /// Whose.
         place: Place,
@@ -220,7 +221,7 @@ pub enum Request {
 pub enum Branches {
     /// All stay.
     Keep,
-    /// Those go whose commits another branch holds.
+    /// Those go whose commits another branch holds, or whose changes the main checkout's branch has.
     DeleteMerged,
     /// All go, merged or not.
     DeleteAll,

@@ -5,6 +5,7 @@ use std::io;
 
 use git2::{ErrorCode, Oid, Repository};
 
+use super::compare;
 use super::create::check_place;
 use super::libgit;
 use super::protocol::{Branches, Doing, Failure, FailureKind, Place, Reply};
@@ -75,10 +76,16 @@ fn own_refs(repository: &Repository, place: &Place) -> Result<Vec<(String, Oid)>
     Ok(found)
 }
 
-/// Whether a branch that stays holds the commit.
+/// Whether a branch that stays holds the commit, or `HEAD` its changes.
 fn held_elsewhere(repository: &Repository, place: &Place, oid: Oid) -> Result<bool, Failure> {
     let doing = || format!("look for another branch with {oid}");
     let own = format!("refs/heads/{}", place.branch);
+    if let Ok(head) = repository.head().and_then(|head| head.peel_to_commit())
+        && repository.refname_to_id(&own).ok() != Some(head.id())
+        && compare::contained(repository, head.id(), oid)?
+    {
+        return Ok(true);
+    }
     for reference in repository.references().doing(doing)? {
         let reference = reference.doing(doing)?;
         let Ok(name) = reference.name() else { continue };

@@ -226,7 +226,7 @@ pub struct WorkState {
     pub ahead: u64,
     /// Commits of the target that the branch lacks.
     pub behind: u64,
-    /// The target holds every commit of the branch.
+    /// The target holds every commit of the branch, or, after a squash, all its changes.
     pub merged: bool,
     /// Tracked files that differ from the tip.
     pub uncommitted: u64,

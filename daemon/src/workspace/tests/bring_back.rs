@@ -158,6 +158,39 @@ fn merge_goes_forward_keeps_commits_or_squashes() {
 }
 
 #[test]
+fn squashed_work_counts_as_merged() {
+    let (world, base) = World::with_workspace();
+    work(&base, &world);
+    let merged = || match ask(Request::State {
+        place: world.place(),
+        target: None,
+    }) {
+        Reply::State(state) => (state.merged, state.ahead),
+        other => panic!("{other:?}"),
+    };
+    let remove = || match ask(Request::RemoveWorkspace {
+        place: world.place(),
+        branches: Branches::DeleteMerged,
+    }) {
+        Reply::Removed { deleted, .. } => deleted.len(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(merged(), (false, 1));
+    assert_eq!(
+        done(merge(&world, true, Uncommitted::Refuse)).0,
+        MergeKind::Squash
+    );
+    assert_eq!(merged(), (true, 1));
+    // Taken back by the human: not merged any more.
+    world.git(["revert", "--no-edit", "HEAD"]);
+    assert_eq!(merged(), (false, 1));
+    assert_eq!(remove(), 0);
+    world.git(["reset", "-q", "--hard", "HEAD~1"]);
+    assert_eq!(remove(), 1);
+    world.sound();
+}
+
+#[test]
 fn what_is_in_the_way_is_told_before_anything_changes() {
     let (world, base) = World::with_workspace();
     world.agent_commits("readme", "agent\n");
