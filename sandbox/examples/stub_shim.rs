@@ -92,8 +92,8 @@ impl Launcher {
         match ask {
             Ask::Watch { directories } => {
                 self.order(&Order::Watch { directories }, &[]);
-                let changed = matches!(self.report(), Some((Report::Changed, _)));
-                Told { changed, ..Told::default() }
+                while !matches!(self.report(), Some((Report::Changed, _)) | None) {}
+                Told { changed: true, ..Told::default() }
             }
             Ask::Start { command } => {
                 let null = File::options().read(true).write(true).open("/dev/null").expect("null");

@@ -359,10 +359,14 @@ impl fmt::Display for Op {
     }
 }
 
+/// Where a git helper finds its program.
+pub(crate) const HELPER_PROGRAM: &str = "/wsm";
+
 /// The plan of a git helper's root: the host's programs, and the directories it works on at their
 /// own places with their own owners.
 pub(crate) fn helper(
     host: &HostLayout,
+    program: &Path,
     reach: &[(PathBuf, Access)],
     home: &str,
 ) -> Plan {
@@ -371,6 +375,13 @@ pub(crate) fn helper(
     ops.extend(host.shown.iter().map(|path| shown(path)));
     ops.extend(devices(RUN_BYTES));
     ops.push(tmpfs("/tmp", RUN_BYTES, 65_536, 0o1777));
+    ops.push(Op::Bind {
+        from: program.to_owned(),
+        at: HELPER_PROGRAM.into(),
+        access: Access::Read,
+        owners: Owners::Nobody,
+        optional: false,
+    });
     for (path, access) in reach {
         let (_, op) = bind(path, path, *access, Owners::Account);
         ops.push(op);

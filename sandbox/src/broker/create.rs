@@ -100,7 +100,7 @@ impl Broker {
         };
         let creating = Creating { record, built: None, tested: None, failed: None };
         let task = Task::Create(Box::new(creating));
-        work::fork(Some(waiting.connection), Some(agent), task, |status, broker| {
+        work::fork(host, Some(waiting.connection), Some(agent), task, |status, broker| {
             spawn::run(&job, status, broker)
         })
     }
@@ -142,7 +142,7 @@ impl Broker {
     fn clean_up(&mut self, connection: Option<u64>, agent: AgentId, failed: Failure) -> Outcome {
         let host = &self.host;
         let id = agent.clone();
-        let started = work::fork(connection, Some(agent), Task::CleanUp(failed.clone()), |socket, _| {
+        let started = work::fork(host, connection, Some(agent), Task::CleanUp(failed.clone()), |socket, _| {
             let result = host.delete(&id).err();
             work::tell(socket, &result, &[])
         });
@@ -224,7 +224,12 @@ impl Host {
     pub(super) fn dry_run(&self, spec: SandboxSpec) -> Result<Reply, Failure> {
         let ceiling = Ceiling::load(self.etc.as_fd())?;
         let spec = ceiling.admit(spec)?.spec().clone();
-        let record = self.record_for(&spec.agent, &spec.repository)?;
+        let record = match self.record(&spec.agent) {
+            Err(missing) if missing.kind == FailureKind::NotFound => {
+                self.record_for(&spec.agent, &spec.repository)?
+            }
+            result => result?,
+        };
         let plan = plan::plan(&spec, &self.facts(&spec, &record)?)?;
         Ok(Reply::Planned { steps: plan.ops.iter().map(ToString::to_string).collect() })
     }

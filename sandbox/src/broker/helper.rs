@@ -12,8 +12,8 @@ use nix::fcntl::OFlag;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-use nix::sys::stat::Mode;
-use nix::unistd::{Gid, Uid, fexecve, pipe2, setgroups, setresgid, setresuid, setsid};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Gid, Uid, execve, pipe2, setgroups, setresgid, setresuid, setsid};
 
 use super::access;
 use super::record::Grant;
@@ -75,9 +75,8 @@ fn become_helper(
     let what = || "start the git helper".to_owned();
     let account = &grant.account;
     setgroups(&[]).what(what)?;
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-    let program = nix::fcntl::open(host.config.wsm_program.as_str(), flags, Mode::empty())
-        .what(|| format!("open {}", host.config.wsm_program))?;
+    let program = std::fs::canonicalize(&host.config.wsm_program)
+        .what(|| format!("find {}", host.config.wsm_program))?;
     let home = access::passwd(account.uid).map_or_else(|| "/".to_owned(), |entry| entry.home);
     let reach = reach(grant, paths, rights);
     make_missing(account, &reach)?;
@@ -91,11 +90,12 @@ fn become_helper(
         file_map: None,
         stage: stage.as_fd(),
     };
-    let NewRoot { fd: new_root } = applier.apply(&plan::helper(&host.layout, &reach, &home))?;
+    let NewRoot { fd: new_root } = applier.apply(&plan::helper(&host.layout, &program, &reach, &home))?;
     enter_root(&new_root)?;
     new_network().what(|| "make an empty network".into())?;
     limit()?;
     setsid().what(what)?;
+    umask(Mode::from_bits_truncate(0o022));
     for to in [0, 1] {
         sys::dup_to(socket.as_fd(), to).what(what)?;
     }
@@ -114,7 +114,8 @@ fn become_helper(
         text("PATH=/usr/bin:/bin".into())?,
         text("LANG=C.UTF-8".into())?,
     ];
-    fexecve(&program, &[c"wsm", c"git-helper"], &environment)
+    let program = CString::new(plan::HELPER_PROGRAM).expect("a constant without NUL");
+    execve(&program, &[c"wsm", c"git-helper"], &environment)
         .what(|| format!("run {}", host.config.wsm_program))
 }
 

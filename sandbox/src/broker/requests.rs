@@ -46,25 +46,25 @@ impl Broker {
         match request {
             Request::Grant { purpose } => {
                 let (peer, fds) = (waiting.peer, waiting.fds);
-                work::fork(connection, None, Task::Grant(purpose), |socket, _| {
+                work::fork(host, connection, None, Task::Grant(purpose), |socket, _| {
                     work::tell(socket, &grants::check(host, peer, purpose, &fds), &[])
                 })
             }
             Request::LookUp { grant } => {
-                work::answer(connection, None, || Ok((host.look_up(&grant)?, Vec::new())))
+                work::answer(host, connection, None, || Ok((host.look_up(&grant)?, Vec::new())))
             }
             Request::Plan { spec } => {
-                work::answer(connection, None, || Ok((host.dry_run(*spec)?, Vec::new())))
+                work::answer(host, connection, None, || Ok((host.dry_run(*spec)?, Vec::new())))
             }
             Request::Prepare { agent, repository, services } => {
                 self.begin_prepare(connection, agent, &repository, services)
             }
             Request::Create { spec } => self.begin_create(&waiting, *spec),
-            Request::Freeze { agent, frozen } => work::answer(connection, Some(agent.clone()), || {
+            Request::Freeze { agent, frozen } => work::answer(host, connection, Some(agent.clone()), || {
                 host.tree.freeze(&agent, frozen)?;
                 Ok((Reply::Done, Vec::new()))
             }),
-            Request::Delete { agent } => work::answer(connection, Some(agent.clone()), || {
+            Request::Delete { agent } => work::answer(host, connection, Some(agent.clone()), || {
                 fail::point("delete.start")?;
                 host.delete(&agent)?;
                 Ok((Reply::Done, Vec::new()))
@@ -72,18 +72,18 @@ impl Broker {
             Request::Erase { agent } => self.begin_erase(connection, agent),
             Request::List => {
                 let making = self.making();
-                work::answer(connection, None, || list(host, &making))
+                work::answer(host, connection, None, || list(host, &making))
             }
             Request::Inspect { agent } => {
-                work::answer(connection, None, || inspect::inspect(host, &agent))
+                work::answer(host, connection, None, || inspect::inspect(host, &agent))
             }
             Request::Sockets { agent, count } => {
-                work::answer(connection, None, || sockets(host, &agent, count))
+                work::answer(host, connection, None, || sockets(host, &agent, count))
             }
             Request::Helper { repository, agent, rights } => {
                 self.begin_helper(connection, &repository, agent, rights)
             }
-            Request::Host => work::answer(connection, None, || {
+            Request::Host => work::answer(host, connection, None, || {
                 let checks = host::checks(host.state.as_fd());
                 Ok((Reply::Host { checks }, Vec::new()))
             }),
@@ -99,7 +99,7 @@ impl Broker {
     ) -> Result<Worker, Failure> {
         let host = &self.host;
         let record = host.record_for(&agent, repository)?;
-        work::answer(connection, Some(agent.clone()), || {
+        work::answer(host, connection, Some(agent.clone()), || {
             fail::point("prepare.start")?;
             // The record first: what is made after it can be found and erased.
             host.write_record(&agent, &record)?;
@@ -120,7 +120,7 @@ impl Broker {
             Err(missing) if missing.kind == FailureKind::NotFound => None,
             Err(failed) => return Err(failed),
         };
-        work::answer(connection, Some(agent.clone()), || {
+        work::answer(host, connection, Some(agent.clone()), || {
             fail::point("erase.start")?;
             if let Some(account) = account {
                 host.erase(&agent, &account)?;
@@ -155,7 +155,7 @@ impl Broker {
             }
             None => None,
         };
-        work::answer(connection, None, || {
+        work::answer(host, connection, None, || {
             let socket = super::helper::start(host, &grant, paths.as_ref(), rights)?;
             Ok((Reply::Helper, vec![socket]))
         })
@@ -163,7 +163,7 @@ impl Broker {
 
     /// Starts a worker that makes network namespaces.
     pub(super) fn begin_pool(&self, count: usize) -> Result<Worker, Failure> {
-        work::fork(None, None, Task::Pool, |socket, _| match networks(count) {
+        work::fork(&self.host, None, None, Task::Pool, |socket, _| match networks(count) {
             Ok(made) => work::tell(socket, &(), &made),
             Err(_) => 1,
         })

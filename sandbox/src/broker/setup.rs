@@ -49,7 +49,7 @@ pub(super) struct Host {
     pub(super) shim_program: OwnedFd,
     pub(super) listener: OwnedFd,
     pub(super) signals: SignalFd,
-    _lock: OwnedFd,
+    lock: OwnedFd,
 }
 
 impl Host {
@@ -103,8 +103,21 @@ impl Host {
             listener,
             signals,
             config,
-            _lock: lock,
+            lock,
         })
+    }
+}
+
+impl Host {
+    /// In a fork: gives up the socket and the lock, which are the broker's alone. Otherwise clients
+    /// would connect to a broker that is dead as long as a fork of it lives.
+    pub(super) fn let_go(&self) {
+        if let Ok(null) = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()) {
+            for fd in [&self.listener, &self.lock] {
+                // Fails for no valid descriptor, and then nothing is lost but a moment.
+                sys::dup_to(null.as_fd(), fd.as_raw_fd()).unwrap_or(());
+            }
+        }
     }
 }
 
@@ -124,7 +137,8 @@ fn harden() -> Result<(), Failure> {
         }
     }
     sys::ignore_sigpipe();
-    umask(Mode::from_bits_truncate(0o022));
+    // Modes are given exactly; what is started later sets its own mask.
+    umask(Mode::empty());
     prctl::set_dumpable(false).what(what)?;
     // Git helpers outlive the worker that started them; they are reaped here.
     prctl::set_child_subreaper(true).what(what)

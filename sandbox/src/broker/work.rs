@@ -9,6 +9,7 @@ use nix::unistd::{Pid, getpid, getppid};
 use serde::Serialize;
 
 use super::create::Creating;
+use super::setup::Host;
 use crate::fail::{Context, failure};
 use crate::packet::{self, Packet};
 use crate::protocol::{Failure, FailureKind, Purpose, Reply};
@@ -74,6 +75,7 @@ impl Worker {
 
 /// Forks. `work` runs in the child and gives its exit code.
 pub(super) fn fork(
+    host: &Host,
     connection: Option<u64>,
     agent: Option<AgentId>,
     task: Task,
@@ -85,6 +87,7 @@ pub(super) fn fork(
     match sys::fork().what(what)? {
         Fork::Child => {
             drop(here);
+            host.let_go();
             sys::reset_signals();
             sys::ignore_sigpipe();
             let tied = prctl::set_pdeathsig(Signal::SIGKILL).is_ok() && getppid() == broker;
@@ -104,11 +107,12 @@ pub(super) fn fork(
 
 /// Forks a worker whose result is the reply.
 pub(super) fn answer(
+    host: &Host,
     connection: Option<u64>,
     agent: Option<AgentId>,
     work: impl FnOnce() -> Result<(Reply, Vec<OwnedFd>), Failure>,
 ) -> Result<Worker, Failure> {
-    fork(connection, agent, Task::Answer, |socket, _| {
+    fork(host, connection, agent, Task::Answer, |socket, _| {
         let (reply, fds) = work().unwrap_or_else(|failed| (Reply::Failed(failed), Vec::new()));
         tell(socket, &reply, &fds)
     })

@@ -20,7 +20,7 @@ use super::Job;
 use crate::apply::{Applier, NewRoot};
 use crate::fail::{self, Context};
 use crate::files;
-use crate::launch::ShimConfig;
+use crate::launch::{SETUP_LOG, ShimConfig};
 use crate::protocol::{Failure, SHIM_SOCKET_PREFIX};
 use crate::sys::{self, attr};
 use crate::userns::{self, Range};
@@ -135,10 +135,11 @@ pub(crate) fn socket_name(agent: &str) -> String {
     format!("{SHIM_SOCKET_PREFIX}{agent}.sock")
 }
 
-/// One log per service, which the daemon may read.
+/// One log per service and one for `setup`, which the daemon may read.
 pub(super) fn logs(job: &Job<'_>) -> Result<BTreeMap<String, OwnedFd>, Failure> {
     let mut logs = BTreeMap::new();
-    for service in job.spec.services.keys() {
+    let setup = SETUP_LOG.to_owned();
+    for service in job.spec.services.keys().chain([&setup]) {
         logs.insert(service.clone(), log(job, &format!("{service}.log"), OFlag::O_RDWR)?);
     }
     Ok(logs)
@@ -146,7 +147,7 @@ pub(super) fn logs(job: &Job<'_>) -> Result<BTreeMap<String, OwnedFd>, Failure> 
 
 /// Where the shim's own messages go.
 pub(super) fn shim_log(job: &Job<'_>) -> Result<OwnedFd, Failure> {
-    log(job, "shim.log", OFlag::O_WRONLY | OFlag::O_APPEND)
+    log(job, ".shim.log", OFlag::O_WRONLY | OFlag::O_APPEND)
 }
 
 fn log(job: &Job<'_>, name: &str, flags: OFlag) -> Result<OwnedFd, Failure> {
@@ -194,6 +195,7 @@ pub(super) fn become_shim(shim: Shim<'_>) -> Result<std::convert::Infallible, Fa
         nix::sys::stat::Mode::empty(),
     )
     .what(what)?;
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     sys::cloexec_from(3).what(what)?;
     for (from, to) in [(&null, 0), (&null, 1), (shim.stderr, 2)] {
         sys::dup_to(from.as_fd(), to).what(what)?;

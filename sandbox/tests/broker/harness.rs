@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use nix::cmsg_space;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
-    connect, recvmsg, sendmsg, socket,
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
+    connect, recvmsg, sendmsg, setsockopt, socket, sockopt,
 };
 use serde_json::{Value, json};
 use wsm_sandbox::config::BrokerConfig;
 use wsm_sandbox::protocol::{
-    AgentPaths, Envelope, Failure, PACKET_BYTES_MAX, PROTOCOL_VERSION, Reply, Request,
+    AgentPaths, Envelope, Failure, PACKET_BYTES_MAX, PROTOCOL_VERSION, Purpose, Reply, Request,
 };
 use wsm_sandbox::spec::{
     AgentId, GrantId, Limits, Network, Requirement, SPEC_VERSION, SandboxSpec,
@@ -85,7 +85,7 @@ impl World {
             instance: self.instance.clone(),
             daemon_uid: 0,
             daemon_gid: 0,
-            wsm_program: "/bin/cat".into(),
+            wsm_program: text(program.parent().unwrap().join("examples/echo_helper")),
             shim_program: text(program.parent().unwrap().join("examples/stub_shim")),
         };
         let file = self.path("run/broker.json");
@@ -97,7 +97,13 @@ impl World {
             command.env("WSM_FAULT", fault);
         }
         self.broker = Some(command.spawn().unwrap());
-        until("the broker listens", || self.try_connect().is_some());
+        // A fork of a broker that was killed may hold its socket for a moment: only an answer counts.
+        until("the broker answers", || {
+            self.try_connect().is_some_and(|client| {
+                client.send(Request::List);
+                client.receive().is_some()
+            })
+        });
     }
 
     /// Kills the broker, as `kill -9` does.
@@ -124,6 +130,8 @@ impl World {
         let fd = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None).unwrap();
         let path = self.path("run/broker.sock");
         connect(fd.as_raw_fd(), &UnixAddr::new(&path).unwrap()).ok()?;
+        let patience = nix::sys::time::TimeVal::new(20, 0);
+        setsockopt(&fd, sockopt::ReceiveTimeout, &patience).unwrap();
         Some(Client { socket: fd })
     }
 
@@ -131,23 +139,28 @@ impl World {
         self.try_connect().expect("the broker listens")
     }
 
-    /// Grants the repository as its account: a child of that uid asks.
-    pub(crate) fn grant(&self) -> GrantId {
-        let repo = self.path("repo");
-        // The test's directory must let the account through, as a real home would.
+    /// Asks as some user: a child of that uid does.
+    pub(crate) fn ask_as(&self, uid: u32, request: &Request, directories: &[PathBuf]) -> Reply {
+        // The test's directory must let others through, as a real home would.
         std::fs::set_permissions(self.dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let program = PathBuf::from(env!("CARGO_BIN_EXE_wsm-sandbox"));
-        let asker = program.parent().unwrap().join("examples/grant");
-        let output = Process::new(asker)
-            .args([self.path("run/broker.sock"), repo.clone(), repo.join(".git")])
-            .uid(ACCOUNT)
-            .gid(ACCOUNT)
+        let output = Process::new(program.parent().unwrap().join("examples/ask"))
+            .arg(self.path("run/broker.sock"))
+            .arg(serde_json::to_string(request).unwrap())
+            .args(directories)
+            .uid(uid)
+            .gid(uid)
             .output()
             .unwrap();
-        let reply: Reply = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
-            panic!("{error}: {output:?}");
-        });
-        match reply {
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {output:?}"))
+    }
+
+    /// Grants the repository as its account.
+    pub(crate) fn grant(&self) -> GrantId {
+        let repo = self.path("repo");
+        let request = Request::Grant { purpose: Purpose::Repository };
+        match self.ask_as(ACCOUNT, &request, &[repo.clone(), repo.join(".git")]) {
             Reply::Granted { grant, account, path, git_dir } => {
                 assert_eq!(account.uid, ACCOUNT);
                 assert_eq!(path, repo.to_str().unwrap());
@@ -202,6 +215,12 @@ impl World {
         }
     }
 
+    /// Asks for a sandbox that shall not come to be.
+    pub(crate) fn create_in_vain(&self, agent: &Agent) -> Failure {
+        let spec = Box::new(self.spec(agent));
+        self.client().ask(Request::Create { spec }).unwrap_err()
+    }
+
     pub(crate) fn create(&self, agent: &Agent) -> (Shim, i32) {
         let spec = Box::new(self.spec(agent));
         match self.client().ask(Request::Create { spec }) {
@@ -250,20 +269,29 @@ impl Drop for World {
 
 impl Client {
     pub(crate) fn ask(&self, request: Request) -> Result<Reply, Failure> {
-        self.ask_with(request, &[]).map(|(reply, _)| reply)
+        self.ask_with(request).map(|(reply, _)| reply)
+    }
+
+    /// Asks without waiting for the answer.
+    pub(crate) fn send(&self, request: Request) {
+        let envelope = Envelope { version: PROTOCOL_VERSION, request };
+        let bytes = serde_json::to_vec(&envelope).unwrap();
+        let iov = [IoSlice::new(&bytes)];
+        sendmsg::<()>(self.socket.as_raw_fd(), &iov, &[], MsgFlags::empty(), None).unwrap();
     }
 
     pub(crate) fn ask_with(
         &self,
         request: Request,
-        fds: &[RawFd],
     ) -> Result<(Reply, Vec<RawFd>), Failure> {
-        let envelope = Envelope { version: PROTOCOL_VERSION, request };
-        let bytes = serde_json::to_vec(&envelope).unwrap();
-        let rights = [ControlMessage::ScmRights(fds)];
-        let rights = if fds.is_empty() { &rights[..0] } else { &rights[..] };
-        let iov = [IoSlice::new(&bytes)];
-        sendmsg::<()>(self.socket.as_raw_fd(), &iov, rights, MsgFlags::empty(), None).unwrap();
+        self.send(request);
+        match self.receive().expect("an answer") {
+            (Reply::Failed(failed), _) => Err(failed),
+            answer => Ok(answer),
+        }
+    }
+
+    fn receive(&self) -> Option<(Reply, Vec<RawFd>)> {
         let mut bytes = vec![0; PACKET_BYTES_MAX];
         let mut space = cmsg_space!([RawFd; 40]);
         let mut received = Vec::new();
@@ -271,7 +299,7 @@ impl Client {
             let mut iov = [IoSliceMut::new(&mut bytes)];
             let flags = MsgFlags::empty();
             let message =
-                recvmsg::<()>(self.socket.as_raw_fd(), &mut iov, Some(&mut space), flags).unwrap();
+                recvmsg::<()>(self.socket.as_raw_fd(), &mut iov, Some(&mut space), flags).ok()?;
             for part in message.cmsgs().unwrap() {
                 if let ControlMessageOwned::ScmRights(raw) = part {
                     received.extend(raw);
@@ -279,11 +307,7 @@ impl Client {
             }
             message.bytes
         };
-        match serde_json::from_slice(&bytes[..length]) {
-            Ok(Reply::Failed(failed)) => Err(failed),
-            Ok(reply) => Ok((reply, received)),
-            Err(error) => panic!("{error}: {length} bytes"),
-        }
+        Some((serde_json::from_slice(&bytes[..length]).ok()?, received))
     }
 }
 
@@ -293,7 +317,7 @@ pub(crate) struct Shim {
 }
 
 impl Shim {
-    fn connect(path: &Path) -> Shim {
+    pub(crate) fn connect(path: &Path) -> Shim {
         let stream = UnixStream::connect(path).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Shim { stream }
