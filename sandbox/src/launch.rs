@@ -36,6 +36,9 @@ pub struct ShimConfig {
     pub keep_fds: Vec<i32>,
 }
 
+/// Log of `setup` and `teardown`, beside those of the services.
+pub const SETUP_LOG: &str = "setup";
+
 /// Shim to launcher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use wsm_sandbox::launch::{Command, Leaf};
+pub use wsm_sandbox::launch::SETUP_LOG;
 use wsm_sandbox::spec::{
     AgentId, GrantId, INSIDE_HOME, INSIDE_STATE, INSIDE_USER, Limits, Network, Requirement,
     SPEC_VERSION, SandboxSpec,
@@ -11,9 +12,6 @@ use wsm_template::resolved;
 use wsm_template::{ExpandError, Quoting, Vars, expand, expand_all};
 
 use crate::record::Record;
-
-/// Name under which `setup` and `teardown` are logged, beside the services.
-pub const SETUP_LOG: &str = "setup";
 
 /// Searched for programs inside, after the home's and the workspace's own.
 const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -19,7 +19,7 @@ use super::make::{self, Made, Opened};
 use super::request::{Decision, decide};
 use crate::engine::{Engine, WSM, row};
 use crate::facade::{ServiceVerb, Verb};
-use crate::port::Forward;
+use crate::port::{Forward, SocketSource};
 use crate::record::{Phase, Record, Wanted};
 use crate::service::Supervisor;
 use crate::shim::Shim;
@@ -185,6 +185,8 @@ pub(crate) struct Driver {
     pub(super) job: Option<JoinHandle<Done>>,
     pub(super) supervisor: Option<Supervisor>,
     pub(super) forwards: Vec<Forward>,
+    /// Sockets of this sandbox's network; dropped with it, since they hold the namespace.
+    pub(super) sockets: Option<SocketSource>,
     pub(super) work: super::work::Work,
     pub(super) main: super::run::Main,
     pub(super) terminals: Vec<String>,
@@ -220,6 +222,7 @@ impl Driver {
             job: None,
             supervisor: None,
             forwards: Vec::new(),
+            sockets: None,
             work: super::work::Work::default(),
             main: super::run::Main::default(),
             terminals: Vec::new(),
@@ -433,7 +436,8 @@ impl Driver {
     /// Takes the sandbox down, whatever is left of it.
     pub(super) fn close(&mut self, next: Next) {
         self.stage = Stage::Closing { next };
-        self.forwards.clear();
+        let forwards = std::mem::take(&mut self.forwards);
+        self.sockets = None;
         self.supervisor = None;
         self.events = None;
         if let Some(job) = self.job.take() {
@@ -445,6 +449,9 @@ impl Driver {
         self.job = Some(tokio::spawn(async move {
             if let Some(import) = import {
                 drop(import.await);
+            }
+            for forward in forwards {
+                forward.close().await;
             }
             let (closed, imported) = make::close(&engine, &record).await;
             Done::Closed(closed, imported.map(Box::new))

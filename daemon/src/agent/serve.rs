@@ -75,7 +75,9 @@ impl Driver {
     }
 
     async fn listen(&mut self) -> Result<(), Problem> {
-        self.forwards.clear();
+        for forward in self.forwards.drain(..) {
+            forward.close().await;
+        }
         let engine = std::sync::Arc::clone(&self.engine);
         let (leased, moved) = make::hold_ports(&engine, &mut self.record).await?;
         if moved {
@@ -83,6 +85,7 @@ impl Driver {
             self.commit(row(WSM, "port.leased", self.record.id.as_str(), message));
         }
         let sockets = sockets(&engine, &self.record);
+        self.sockets = Some(sockets.clone());
         for lease in leased {
             let Some(port) = self.record.resolved.ports.get(&lease.name) else {
                 continue;
@@ -220,10 +223,13 @@ impl Driver {
         let (Some(shim), Some(sender)) = (self.shim.clone(), self.sender()) else {
             return;
         };
+        let Some(sockets) = self.sockets.clone() else {
+            return;
+        };
         let assembled = assemble::service_command(&self.record, &self.engine.host, &service, &[]);
         let Ok(base) = assembled else { return };
         let prober = Prober {
-            sockets: sockets(&self.engine, &self.record),
+            sockets,
             shim,
             ports: self
                 .record
