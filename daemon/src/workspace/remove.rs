@@ -14,10 +14,14 @@ use super::protocol::{Branches, Doing, Failure, FailureKind, Place, Reply};
 pub(super) fn remove(place: &Place, branches: Branches) -> Result<Reply, Failure> {
     check_place(place)?;
     let repository = libgit::open(&place.git_dir, None)?;
-    administrative(place)?;
+    let stood = administrative(place)?;
     let (mut deleted, mut kept) = (Vec::new(), Vec::new());
     for (name, oid) in own_refs(&repository, place)? {
+        // A creation that failed because the human has a branch of that name must not lead to its
+        // removal. What lies at refs/wsm/ is always ours.
+        let foreign = name.starts_with("refs/heads/") && !stood && !made_by_wsm(&repository, &name);
         let goes = match branches {
+            _ if foreign => false,
             Branches::Keep => false,
             Branches::DeleteAll => true,
             Branches::DeleteMerged => held_elsewhere(&repository, place, oid)?,
@@ -35,10 +39,11 @@ pub(super) fn remove(place: &Place, branches: Branches) -> Result<Reply, Failure
     Ok(Reply::Removed { deleted, kept })
 }
 
-fn administrative(place: &Place) -> Result<(), Failure> {
+/// Whether there was one.
+fn administrative(place: &Place) -> Result<bool, Failure> {
     let admin = place.git_dir.join("worktrees").join(&place.admin_id);
     match fs::symlink_metadata(&admin) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(e) => return Err(Failure::io(format!("look at {}", admin.display()), &e)),
         Ok(meta) if !meta.is_dir() => {
             return Err(Failure::new(
@@ -52,8 +57,19 @@ fn administrative(place: &Place) -> Result<(), Failure> {
     fs::remove_dir_all(&admin).doing(|| format!("remove {}", admin.display()))?;
     match fs::remove_dir(place.git_dir.join("worktrees")) {
         // Other worktrees are there.
-        Ok(()) | Err(_) => Ok(()),
+        Ok(()) | Err(_) => Ok(true),
     }
+}
+
+/// Whether the branch's log knows us.
+fn made_by_wsm(repository: &Repository, name: &str) -> bool {
+    repository.reflog(name).is_ok_and(|log| {
+        log.iter().any(|entry| {
+            entry
+                .message_bytes()
+                .is_some_and(|m| m.starts_with(b"wsm:"))
+        })
+    })
 }
 
 /// The branch, and everything at `refs/wsm/<agent>/`.

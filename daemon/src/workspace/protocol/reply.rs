@@ -40,7 +40,7 @@ pub enum Reply {
     Removed {
         /// Refs that went.
         deleted: Vec<String>,
-        /// Refs that stay because no other branch holds their commits.
+        /// Refs that stay: no other branch holds their commits, or wsm did not make them.
         kept: Vec<String>,
     },
     /// It could not be done; what had been begun was undone.

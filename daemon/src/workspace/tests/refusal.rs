@@ -135,6 +135,22 @@ fn a_failed_creation_leaves_nothing() {
 }
 
 #[test]
+fn a_branch_of_the_human_survives_the_removal_of_an_agent_that_never_was() {
+    let world = World::new();
+    world.git(["branch", "wsm/fix"]);
+    let failure = failed(ask(Request::CreateWorkspace(Box::new(world.creation()))));
+    assert_eq!(failure.kind, FailureKind::Exists, "{failure}");
+    for branches in [Branches::DeleteMerged, Branches::DeleteAll] {
+        let place = world.place();
+        match ask(Request::RemoveWorkspace { place, branches }) {
+            Reply::Removed { kept, .. } => assert_eq!(kept, ["refs/heads/wsm/fix"]),
+            other => panic!("{other:?}"),
+        }
+    }
+    world.git(["rev-parse", "wsm/fix"]);
+}
+
+#[test]
 fn repositories_that_can_not_be_used_say_why() {
     let world = World::new();
     let inspect =
