@@ -9,7 +9,9 @@ fn main() {
             0 => return,
             length => {
                 let mut out = std::io::stdout();
-                out.write_all(&bytes[..length]).and_then(|()| out.flush()).expect("a peer");
+                out.write_all(&bytes[..length])
+                    .and_then(|()| out.flush())
+                    .expect("a peer");
             }
         }
     }

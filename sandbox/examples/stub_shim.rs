@@ -1,7 +1,10 @@
 //! A shim for tests of the broker: runs commands for whoever connects, one JSON document per line.
 //! The real one is `wsm-shim`.
 
-#![expect(unsafe_code, reason = "descriptors come as numbers over exec; tests only")]
+#![expect(
+    unsafe_code,
+    reason = "descriptors come as numbers over exec; tests only"
+)]
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, IoSlice, IoSliceMut, Read, Write};
@@ -13,9 +16,7 @@ use nix::fcntl::OFlag;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use nix::unistd::pipe2;
 use serde::{Deserialize, Serialize};
-use wsm_sandbox::launch::{
-    Command, Exit, Order, PACKET_BYTES_MAX, Report, ShimConfig, Stdio,
-};
+use wsm_sandbox::launch::{Command, Exit, Order, PACKET_BYTES_MAX, Report, ShimConfig, Stdio};
 
 /// What a client asks.
 #[derive(Deserialize)]
@@ -43,7 +44,11 @@ struct Launcher {
 }
 
 fn main() {
-    let number: RawFd = std::env::args().nth(2).expect("--config-fd N").parse().expect("a number");
+    let number: RawFd = std::env::args()
+        .nth(2)
+        .expect("--config-fd N")
+        .parse()
+        .expect("a number");
     let mut text = String::new();
     let file = File::from(take(number));
     let mut bytes = vec![0; 1 << 16];
@@ -53,16 +58,17 @@ fn main() {
     // The descriptor is nobody else's, and stays open as long as this process.
     let listener = UnixListener::from(take(config.listen_fd));
     listener.set_nonblocking(false).expect("blocking");
-    let mut launcher = Launcher { socket: config.launcher_fd, next: 1 };
+    let mut launcher = Launcher {
+        socket: config.launcher_fd,
+        next: 1,
+    };
     match launcher.report() {
         Some((Report::Ready, _)) => {}
         _ => return,
     }
-    let (gone, wait) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let pid = nix::unistd::Pid::from_raw(config.init_pid);
-        drop(nix::sys::wait::waitpid(pid, None));
-        drop(gone.send(()));
+        nix::sys::wait::waitpid(pid, None).expect("a child");
         std::process::abort(); // init is gone, so is the shim
     });
     for stream in listener.incoming() {
@@ -77,7 +83,6 @@ fn main() {
             line.clear();
         }
     }
-    drop(wait);
 }
 
 fn take(fd: RawFd) -> OwnedFd {
@@ -93,16 +98,31 @@ impl Launcher {
             Ask::Watch { directories } => {
                 self.order(&Order::Watch { directories }, &[]);
                 while !matches!(self.report(), Some((Report::Changed, _)) | None) {}
-                Told { changed: true, ..Told::default() }
+                Told {
+                    changed: true,
+                    ..Told::default()
+                }
             }
             Ask::Start { command } => {
-                let null = File::options().read(true).write(true).open("/dev/null").expect("null");
+                let null = File::options()
+                    .read(true)
+                    .write(true)
+                    .open("/dev/null")
+                    .expect("null");
                 let fds = [null.as_raw_fd(); 3];
-                self.order(&Order::Start { id, command, stdio: Stdio::Attached }, &fds);
+                self.order(
+                    &Order::Start {
+                        id,
+                        command,
+                        stdio: Stdio::Attached,
+                    },
+                    &fds,
+                );
                 match self.report_of(id) {
-                    (Report::Failed { what, errno, .. }, _) => {
-                        Told { failed: Some((what, errno)), ..Told::default() }
-                    }
+                    (Report::Failed { what, errno, .. }, _) => Told {
+                        failed: Some((what, errno)),
+                        ..Told::default()
+                    },
                     _ => Told::default(),
                 }
             }
@@ -123,7 +143,10 @@ impl Launcher {
         drop(write);
         let mut source = match self.report_of(id) {
             (Report::Failed { what, errno, .. }, _) => {
-                return Told { failed: Some((what, errno)), ..Told::default() };
+                return Told {
+                    failed: Some((what, errno)),
+                    ..Told::default()
+                };
             }
             (_, fds) => File::from(fds.into_iter().next().unwrap_or(read)),
         };
@@ -132,7 +155,11 @@ impl Launcher {
         loop {
             if let (Report::Exited { status, .. }, _) = self.report_of(id) {
                 let out = String::from_utf8_lossy(&bytes).into_owned();
-                return Told { out, exit: Some(status), ..Told::default() };
+                return Told {
+                    out,
+                    exit: Some(status),
+                    ..Told::default()
+                };
             }
         }
     }
@@ -140,7 +167,11 @@ impl Launcher {
     fn order(&self, order: &Order, fds: &[RawFd]) {
         let bytes = serde_json::to_vec(order).expect("serializes");
         let rights = [ControlMessage::ScmRights(fds)];
-        let rights = if fds.is_empty() { &rights[..0] } else { &rights[..] };
+        let rights = if fds.is_empty() {
+            &rights[..0]
+        } else {
+            &rights[..]
+        };
         let iov = [IoSlice::new(&bytes)];
         sendmsg::<()>(self.socket, &iov, rights, MsgFlags::empty(), None).expect("a launcher");
     }

@@ -69,7 +69,12 @@ impl Applier<'_> {
         }
         match root {
             Some(fd) => Ok(NewRoot { fd }),
-            None => Err(failure(FailureKind::Invalid, "apply the plan", "it is empty", "")),
+            None => Err(failure(
+                FailureKind::Invalid,
+                "apply the plan",
+                "it is empty",
+                "",
+            )),
         }
     }
 
@@ -78,7 +83,14 @@ impl Applier<'_> {
     }
 
     fn tmpfs(&self, op: &Op) -> io::Result<OwnedFd> {
-        let Op::Tmpfs { bytes, files, mode, devices, .. } = op else {
+        let Op::Tmpfs {
+            bytes,
+            files,
+            mode,
+            devices,
+            ..
+        } = op
+        else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
         let root = self.root_id.to_string();
@@ -130,7 +142,14 @@ impl Applier<'_> {
     }
 
     fn bind(&self, root: BorrowedFd<'_>, op: &Op, standing: bool) -> Result<(), Failure> {
-        let Op::Bind { from, at, access, owners, optional } = op else {
+        let Op::Bind {
+            from,
+            at,
+            access,
+            owners,
+            optional,
+        } = op
+        else {
             return Err(no_root(op));
         };
         let what = || op.to_string();
@@ -153,7 +172,10 @@ impl Applier<'_> {
             return Err(failure(
                 FailureKind::Refused,
                 op.to_string(),
-                format!("it belongs to uid {}, not to {}", stat.st_uid, self.account.uid),
+                format!(
+                    "it belongs to uid {}, not to {}",
+                    stat.st_uid, self.account.uid
+                ),
                 "",
             ));
         }
@@ -171,8 +193,12 @@ impl Applier<'_> {
     /// has no rights over files of other groups, but the agent's user has its own.
     fn standing(&self, root: BorrowedFd<'_>, at: &Path) -> io::Result<OwnedFd> {
         let agent = self.root_id + INSIDE_ID;
-        let _rights =
-            self.file_map.map(|_| AccountRights::take(&Account { uid: agent, gid: agent }));
+        let _rights = self.file_map.map(|_| {
+            AccountRights::take(&Account {
+                uid: agent,
+                gid: agent,
+            })
+        });
         files::open_plain(root, at, OFlag::O_PATH)
     }
 
@@ -197,7 +223,11 @@ impl Applier<'_> {
     ) -> Result<OwnedFd, Failure> {
         let what = || op.to_string();
         let recursive = access == Access::Read;
-        let read_only = if access == Access::Write { 0 } else { attr::RDONLY };
+        let read_only = if access == Access::Write {
+            0
+        } else {
+            attr::RDONLY
+        };
         let flags = read_only | attr::NOSUID | attr::NODEV;
         let mount = sys::open_tree(source, c"", recursive).what(what)?;
         let map = self.file_map.filter(|_| owners == Owners::Account);
@@ -245,11 +275,17 @@ impl Applier<'_> {
 }
 
 fn no_root(op: &Op) -> Failure {
-    failure(FailureKind::Invalid, op.to_string(), "the plan does not begin with a root", "")
+    failure(
+        FailureKind::Invalid,
+        op.to_string(),
+        "the plan does not begin with a root",
+        "",
+    )
 }
 
 fn below_root(at: &Path) -> io::Result<&Path> {
-    at.strip_prefix("/").map_err(|_| io::ErrorKind::InvalidInput.into())
+    at.strip_prefix("/")
+        .map_err(|_| io::ErrorKind::InvalidInput.into())
 }
 
 /// A new instance of a file system, detached.
@@ -305,7 +341,10 @@ fn file_system(fd: BorrowedFd<'_>) -> String {
 
 /// Looks at the host once: what of it every sandbox shows.
 pub(crate) fn host_layout() -> HostLayout {
-    let mut layout = HostLayout { shown: vec!["/usr".into()], ..HostLayout::default() };
+    let mut layout = HostLayout {
+        shown: vec!["/usr".into()],
+        ..HostLayout::default()
+    };
     for name in ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"] {
         let path = PathBuf::from(name);
         match (std::fs::read_link(&path), path.is_dir()) {

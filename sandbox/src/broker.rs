@@ -133,7 +133,11 @@ impl Broker {
         ];
         for (number, connection) in &self.connections {
             // A busy one is only watched for its end.
-            let events = if connection.busy { PollFlags::empty() } else { PollFlags::POLLIN };
+            let events = if connection.busy {
+                PollFlags::empty()
+            } else {
+                PollFlags::POLLIN
+            };
             sources.push(Source::Connection(*number));
             fds.push(PollFd::new(connection.socket.as_fd(), events));
         }
@@ -148,7 +152,10 @@ impl Broker {
                 return Err(failure(FailureKind::Failed, "wait", errno.to_string(), ""));
             }
         }
-        let ready = fds.iter().zip(sources).filter(|(fd, _)| fd.any().unwrap_or(false));
+        let ready = fds
+            .iter()
+            .zip(sources)
+            .filter(|(fd, _)| fd.any().unwrap_or(false));
         Ok(ready.map(|(_, source)| source).collect())
     }
 
@@ -161,15 +168,29 @@ impl Broker {
         let Ok(credentials) = getsockopt(&socket, sockopt::PeerCredentials) else {
             return;
         };
-        let peer = Peer { uid: credentials.uid(), gid: credentials.gid() };
-        let same = self.connections.values().filter(|other| other.peer == peer).count();
+        let peer = Peer {
+            uid: credentials.uid(),
+            gid: credentials.gid(),
+        };
+        let same = self
+            .connections
+            .values()
+            .filter(|other| other.peer == peer)
+            .count();
         let own = self.host.is_daemon(peer);
         if self.connections.len() >= CONNECTIONS_MAX || (!own && same >= CONNECTIONS_PER_USER_MAX) {
             return;
         }
         let number = self.next_connection;
         self.next_connection += 1;
-        self.connections.insert(number, Connection { socket, peer, busy: false });
+        self.connections.insert(
+            number,
+            Connection {
+                socket,
+                peer,
+                busy: false,
+            },
+        );
     }
 
     fn receive(&mut self, number: u64) {
@@ -196,25 +217,34 @@ impl Broker {
 
     fn take_request(&mut self, connection: u64, peer: Peer, packet: Packet) {
         let refused = match serde_json::from_slice::<Envelope>(&packet.bytes) {
-            Ok(Envelope { version: PROTOCOL_VERSION, request }) => {
-                match self.host.may(peer, &request) {
-                    Ok(()) => {
-                        let fds = packet.fds;
-                        self.waiting.push_back(Waiting { connection, peer, request, fds });
-                        return;
-                    }
-                    Err(refused) => refused,
+            Ok(Envelope {
+                version: PROTOCOL_VERSION,
+                request,
+            }) => match self.host.may(peer, &request) {
+                Ok(()) => {
+                    let fds = packet.fds;
+                    self.waiting.push_back(Waiting {
+                        connection,
+                        peer,
+                        request,
+                        fds,
+                    });
+                    return;
                 }
-            }
+                Err(refused) => refused,
+            },
             Ok(Envelope { version, .. }) => failure(
                 FailureKind::Invalid,
                 "read the request",
                 format!("it has version {version}, this broker speaks {PROTOCOL_VERSION}"),
                 "restart wsm, so that all its parts have one version",
             ),
-            Err(error) => {
-                failure(FailureKind::Invalid, "read the request", error.to_string(), "")
-            }
+            Err(error) => failure(
+                FailureKind::Invalid,
+                "read the request",
+                error.to_string(),
+                "",
+            ),
         };
         self.reply(connection, &Reply::Failed(refused));
     }
@@ -225,10 +255,13 @@ impl Broker {
         while let Some(waiting) = self.waiting.pop_front() {
             let agent = requests::changes(&waiting.request);
             let taken = agent.is_some_and(|agent| {
-                let working = self.workers.iter().any(|worker| worker.agent.as_ref() == Some(agent));
-                let before = later.iter().any(|other: &Waiting| {
-                    requests::changes(&other.request) == Some(agent)
-                });
+                let working = self
+                    .workers
+                    .iter()
+                    .any(|worker| worker.agent.as_ref() == Some(agent));
+                let before = later
+                    .iter()
+                    .any(|other: &Waiting| requests::changes(&other.request) == Some(agent));
                 working || before
             });
             if taken || self.workers.len() >= WORKERS_MAX {
@@ -249,7 +282,10 @@ impl Broker {
     }
 
     fn hear_worker(&mut self, pid: i32) {
-        let found = self.workers.iter().position(|worker| worker.pid.as_raw() == pid);
+        let found = self
+            .workers
+            .iter()
+            .position(|worker| worker.pid.as_raw() == pid);
         let Some(at) = found else { return };
         let worker = &mut self.workers[at];
         match packet::receive(worker.socket.as_fd(), PACKET_BYTES_MAX) {
@@ -264,7 +300,11 @@ impl Broker {
 
     fn end_late_workers(&mut self) {
         let now = Instant::now();
-        while let Some(at) = self.workers.iter().position(|worker| worker.deadline <= now) {
+        while let Some(at) = self
+            .workers
+            .iter()
+            .position(|worker| worker.deadline <= now)
+        {
             let worker = self.workers.swap_remove(at);
             worker.kill();
             self.finish(worker, true);
@@ -293,7 +333,13 @@ impl Broker {
 
     fn reply(&mut self, connection: u64, reply: &Reply) {
         let bytes = serde_json::to_vec(reply).expect("our own types serialize");
-        self.send(connection, &Packet { bytes, fds: Vec::new() });
+        self.send(
+            connection,
+            &Packet {
+                bytes,
+                fds: Vec::new(),
+            },
+        );
     }
 
     /// A client that does not read its answer is dropped; the answer is in the kernel's state.

@@ -63,7 +63,9 @@ impl Broker {
             connect(&fd, &SocketAddrUnix::new(path.as_str())?)?;
             Ok(fd)
         };
-        made().map(|socket| Broker { socket }).map_err(BrokerError::Unreachable)
+        made()
+            .map(|socket| Broker { socket })
+            .map_err(BrokerError::Unreachable)
     }
 
     /// Asks, and waits for the answer.
@@ -75,13 +77,19 @@ impl Broker {
         request: Request,
         fds: &[BorrowedFd<'_>],
     ) -> Result<(Reply, Vec<OwnedFd>), BrokerError> {
-        let envelope = Envelope { version: PROTOCOL_VERSION, request };
+        let envelope = Envelope {
+            version: PROTOCOL_VERSION,
+            request,
+        };
         let packet = serde_json::to_vec(&envelope).map_err(|e| BrokerError::Broken(e.into()))?;
         if packet.len() > PACKET_BYTES_MAX {
             return Err(BrokerError::Failed(Failure {
                 kind: FailureKind::Invalid,
                 what: "ask the broker".into(),
-                why: format!("the request has {} bytes of {PACKET_BYTES_MAX}", packet.len()),
+                why: format!(
+                    "the request has {} bytes of {PACKET_BYTES_MAX}",
+                    packet.len()
+                ),
                 hint: "use fewer services or shorter paths".into(),
             }));
         }
@@ -90,8 +98,13 @@ impl Broker {
         if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
             return Err(BrokerError::Broken(io::ErrorKind::InvalidInput.into()));
         }
-        sendmsg(&self.socket, &[IoSlice::new(&packet)], &mut control, SendFlags::NOSIGNAL)
-            .map_err(|e| BrokerError::Broken(e.into()))?;
+        sendmsg(
+            &self.socket,
+            &[IoSlice::new(&packet)],
+            &mut control,
+            SendFlags::NOSIGNAL,
+        )
+        .map_err(|e| BrokerError::Broken(e.into()))?;
         let (reply, fds) = self.receive().map_err(BrokerError::Broken)?;
         match reply {
             Reply::Failed(failure) => Err(BrokerError::Failed(failure)),
@@ -104,7 +117,12 @@ impl Broker {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_RECEIVED_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut iov = [IoSliceMut::new(&mut packet)];
-        let message = recvmsg(&self.socket, &mut iov, &mut control, RecvFlags::CMSG_CLOEXEC)?;
+        let message = recvmsg(
+            &self.socket,
+            &mut iov,
+            &mut control,
+            RecvFlags::CMSG_CLOEXEC,
+        )?;
         let mut fds = Vec::new();
         for part in control.drain() {
             if let RecvAncillaryMessage::ScmRights(received) = part {

@@ -32,7 +32,10 @@ pub struct EnterError {
 }
 
 fn step<T, E: Into<io::Error>>(what: &str, result: Result<T, E>) -> Result<T, EnterError> {
-    result.map_err(|e| EnterError { what: what.to_owned(), source: e.into() })
+    result.map_err(|e| EnterError {
+        what: what.to_owned(),
+        source: e.into(),
+    })
 }
 
 /// Becomes the program. Dies with the parent, as `wsm up` promises.
@@ -42,10 +45,16 @@ fn step<T, E: Into<io::Error>>(what: &str, result: Result<T, E>) -> Result<T, En
 pub fn enter(config: &EnterConfig) -> Result<std::convert::Infallible, EnterError> {
     let parent = nix::unistd::getppid();
     let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
-    let program = step("open the program", open(config.program.as_str(), flags, Mode::empty()))?;
+    let program = step(
+        "open the program",
+        open(config.program.as_str(), flags, Mode::empty()),
+    )?;
 
     let listener = listen(Path::new(&config.run_dir), &config.socket)?;
-    step("unshare the mount namespace", unshare(CloneFlags::CLONE_NEWNS))?;
+    step(
+        "unshare the mount namespace",
+        unshare(CloneFlags::CLONE_NEWNS),
+    )?;
     bind_parts(config)?;
 
     let gid = Gid::from_raw(config.gid);
@@ -57,15 +66,32 @@ pub fn enter(config: &EnterConfig) -> Result<std::convert::Infallible, EnterErro
     // After the uid change, which clears it (prctl(2)).
     step("follow the parent", prctl::set_pdeathsig(Signal::SIGKILL))?;
     if nix::unistd::getppid() != parent {
-        return step("follow the parent", Err(io::Error::other("it is gone already")));
+        return step(
+            "follow the parent",
+            Err(io::Error::other("it is gone already")),
+        );
     }
 
     let fd = listener.as_raw_fd();
-    step("keep the socket", fcntl(&listener, FcntlArg::F_SETFD(FdFlag::empty())))?;
-    let text = |t: String| step("build the arguments", CString::new(t).map_err(io::Error::other));
-    let argv = config.argv.iter().map(|arg| text(arg.replace("{fd}", &fd.to_string())));
+    step(
+        "keep the socket",
+        fcntl(&listener, FcntlArg::F_SETFD(FdFlag::empty())),
+    )?;
+    let text = |t: String| {
+        step(
+            "build the arguments",
+            CString::new(t).map_err(io::Error::other),
+        )
+    };
+    let argv = config
+        .argv
+        .iter()
+        .map(|arg| text(arg.replace("{fd}", &fd.to_string())));
     let argv = argv.collect::<Result<Vec<_>, _>>()?;
-    let env = config.env.iter().map(|(key, value)| text(format!("{key}={value}")));
+    let env = config
+        .env
+        .iter()
+        .map(|(key, value)| text(format!("{key}={value}")));
     let env = env.collect::<Result<Vec<_>, _>>()?;
     step("start the program", fexecve(program, &argv, &env))
 }
@@ -83,14 +109,21 @@ fn listen(dir: &Path, name: &str) -> Result<UnixListener, EnterError> {
     }
     let listener = step("bind the API socket", UnixListener::bind(&path))?;
     let everyone = fs::Permissions::from_mode(0o666);
-    step("open the API socket to all", fs::set_permissions(&path, everyone))?;
+    step(
+        "open the API socket to all",
+        fs::set_permissions(&path, everyone),
+    )?;
     Ok(listener)
 }
 
 fn bind_parts(config: &EnterConfig) -> Result<(), EnterError> {
     const NONE: Option<&str> = None;
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let parts = [("state", &config.state_dir), ("run", &config.run_dir), ("etc", &config.etc_dir)];
+    let parts = [
+        ("state", &config.state_dir),
+        ("run", &config.run_dir),
+        ("etc", &config.etc_dir),
+    ];
     // Opened before the tmpfs hides what may lie below it, and after unshare: a mount can only be
     // bound within its own namespace.
     let mut sources = Vec::new();
@@ -101,13 +134,19 @@ fn bind_parts(config: &EnterConfig) -> Result<(), EnterError> {
     step("make mounts private", mount(NONE, "/", NONE, private, NONE))?;
     let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     let size = Some("size=64k,mode=755");
-    step("mount the view", mount(Some("wsm"), VIEW, Some("tmpfs"), plain, size))?;
+    step(
+        "mount the view",
+        mount(Some("wsm"), VIEW, Some("tmpfs"), plain, size),
+    )?;
     for (name, source) in sources {
         let target = format!("{VIEW}/{name}");
         step(&target, fs::create_dir(&target))?;
         let from = format!("/proc/self/fd/{}", source.as_raw_fd());
         let bind = MsFlags::MS_BIND;
-        step(&target, mount(Some(from.as_str()), target.as_str(), NONE, bind, NONE))?;
+        step(
+            &target,
+            mount(Some(from.as_str()), target.as_str(), NONE, bind, NONE),
+        )?;
         let mut again = plain | MsFlags::MS_BIND | MsFlags::MS_REMOUNT;
         if name == "etc" {
             again |= MsFlags::MS_RDONLY;

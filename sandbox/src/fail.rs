@@ -30,7 +30,12 @@ fn host_failure(what: String, error: &io::Error) -> Failure {
         Some(libc::ENOSYS) => "this kernel is too old: `wsm doctor`",
         _ => "",
     };
-    Failure { kind: FailureKind::Failed, what, why: error.to_string(), hint: hint.into() }
+    Failure {
+        kind: FailureKind::Failed,
+        what,
+        why: error.to_string(),
+        hint: hint.into(),
+    }
 }
 
 /// A failure with a reason of our own.
@@ -40,7 +45,12 @@ pub(crate) fn failure(
     why: impl Into<String>,
     hint: impl Into<String>,
 ) -> Failure {
-    Failure { kind, what: what.into(), why: why.into(), hint: hint.into() }
+    Failure {
+        kind,
+        what: what.into(),
+        why: why.into(),
+        hint: hint.into(),
+    }
 }
 
 /// Fails, or kills this process, if the environment names this point:
@@ -54,16 +64,16 @@ pub(crate) fn point(name: &str) -> Result<(), Failure> {
     };
     match wanted.split_once(':').unwrap_or((&wanted, "fail")) {
         // PID 1 of a namespace can't signal itself.
-        (point, "kill") if point == name && std::process::id() == 1 => {
-            crate::sys::exit_now(137)
-        }
+        (point, "kill") if point == name && std::process::id() == 1 => crate::sys::exit_now(137),
         (point, "kill") if point == name => {
-            crate::sys::kill(nix::unistd::getpid(), libc::SIGKILL)
-                .what(|| format!("fault {name}"))
+            crate::sys::kill(nix::unistd::getpid(), libc::SIGKILL).what(|| format!("fault {name}"))
         }
-        (point, _) if point == name => {
-            Err(failure(FailureKind::Failed, name, "fault injected by WSM_FAULT", ""))
-        }
+        (point, _) if point == name => Err(failure(
+            FailureKind::Failed,
+            name,
+            "fault injected by WSM_FAULT",
+            "",
+        )),
         _ => Ok(()),
     }
 }

@@ -12,12 +12,18 @@ use nix::unistd::{Gid, Uid, fchownat};
 
 /// The root directory of the calling process's mount namespace.
 pub(crate) fn root() -> io::Result<OwnedFd> {
-    Ok(open("/", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?)
+    Ok(open(
+        "/",
+        OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )?)
 }
 
 /// Opens an absolute path from `root`; a symlink anywhere in it is an error (ELOOP).
 pub(crate) fn open_plain(root: BorrowedFd<'_>, path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
-    let relative = path.strip_prefix("/").map_err(|_| io::ErrorKind::InvalidInput)?;
+    let relative = path
+        .strip_prefix("/")
+        .map_err(|_| io::ErrorKind::InvalidInput)?;
     open_below(root, relative, flags)
 }
 
@@ -38,7 +44,11 @@ pub(crate) fn create_below(
         .flags(flags | OFlag::O_CLOEXEC)
         .mode(Mode::from_bits_truncate(mode))
         .resolve(resolve);
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
     Ok(openat2(dir, path, how)?)
 }
 

@@ -52,7 +52,9 @@ impl InitConfig {
     /// Every descriptor that init inherits.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = i32> {
         let leaves = self.leaves.iter().flat_map(|(_, fds)| fds.iter().copied());
-        [self.orders_fd, self.status_fd, self.lock_fd].into_iter().chain(leaves)
+        [self.orders_fd, self.status_fd, self.lock_fd]
+            .into_iter()
+            .chain(leaves)
     }
 }
 
@@ -102,11 +104,20 @@ fn serve(config: &InitConfig, inherited: Inherited) -> Result<i32, (OwnedFd, Fai
         }
         Ok(Fork::Parent(pid)) => pid,
         Err(error) => {
-            let failed = failure(FailureKind::Failed, "start the launcher", error.to_string(), "");
+            let failed = failure(
+                FailureKind::Failed,
+                "start the launcher",
+                error.to_string(),
+                "",
+            );
             return Err((inherited.status, failed));
         }
     };
-    let Inherited { orders, status, leaves } = inherited;
+    let Inherited {
+        orders,
+        status,
+        leaves,
+    } = inherited;
     drop((orders, leaves));
     if let Err(failed) = drop_rights() {
         return Err((status, failed));
@@ -178,7 +189,9 @@ fn reap(signals: &SignalFd, life: BorrowedFd<'_>, launcher: Pid) -> i32 {
             Ok(_) | Err(nix::Error::EINTR) => {}
             Err(_) => return 75,
         }
-        let gone = fds[1].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP));
+        let gone = fds[1]
+            .revents()
+            .is_some_and(|events| events.contains(PollFlags::POLLHUP));
         if gone {
             return 76;
         }

@@ -35,7 +35,11 @@ const SIGKILL: i32 = Signal::SIGKILL as i32;
 
 /// Runs until the shim ends. Gives the exit code.
 pub(crate) fn run(config: &InitConfig, inherited: Inherited) -> i32 {
-    let Inherited { orders, status, leaves } = inherited;
+    let Inherited {
+        orders,
+        status,
+        leaves,
+    } = inherited;
     match close_and_test(config, orders.as_fd(), status.as_fd()) {
         Ok(()) => {}
         Err(failed) => {
@@ -109,7 +113,13 @@ impl Launcher {
         mask.thread_block()?;
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         let signals = SignalFd::with_flags(&mask, flags)?;
-        Ok(Launcher { orders, leaves, signals, running: HashMap::new(), watcher: None })
+        Ok(Launcher {
+            orders,
+            leaves,
+            signals,
+            running: HashMap::new(),
+            watcher: None,
+        })
     }
 
     fn serve(&mut self) -> i32 {
@@ -168,7 +178,11 @@ impl Launcher {
 
     fn report_changes(&mut self) -> std::io::Result<()> {
         let changed = self.watcher.as_mut().is_some_and(Watcher::changed);
-        if changed { self.say(&Report::Changed) } else { Ok(()) }
+        if changed {
+            self.say(&Report::Changed)
+        } else {
+            Ok(())
+        }
     }
 
     fn say(&self, report: &Report) -> std::io::Result<()> {
@@ -183,7 +197,10 @@ impl Launcher {
                     Ok(started) => {
                         let service = matches!(command.leaf, Leaf::Service(_));
                         self.running.insert(started.pid, Running { id, service });
-                        let report = Report::Started { id, pid: started.pid.as_raw() };
+                        let report = Report::Started {
+                            id,
+                            pid: started.pid.as_raw(),
+                        };
                         let master: Vec<_> = started.master.iter().map(AsFd::as_fd).collect();
                         packet::send(self.orders.as_fd(), &report, &master)
                     }
@@ -196,7 +213,11 @@ impl Launcher {
             Order::Signal { id, signal, group } => {
                 let found = self.running.iter().find(|(_, running)| running.id == id);
                 if let Some((pid, _)) = found {
-                    let to = if group { Pid::from_raw(-pid.as_raw()) } else { *pid };
+                    let to = if group {
+                        Pid::from_raw(-pid.as_raw())
+                    } else {
+                        *pid
+                    };
                     // What can't be signalled (another user's) is none of the agent's own.
                     sys::kill(to, signal).unwrap_or(());
                 }

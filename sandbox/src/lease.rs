@@ -41,8 +41,13 @@ pub(crate) fn take(seed: &str) -> io::Result<Lease> {
         let flags = OFlag::O_RDWR | OFlag::O_CREAT;
         let lock = files::create_below(dir.as_fd(), Path::new(&name), flags, 0o600)?;
         if sys::try_lock(lock.as_fd())? {
-            return Ok(Lease { range: Range::number(number), lock });
+            return Ok(Lease {
+                range: Range::number(number),
+                lock,
+            });
         }
     }
-    Err(io::Error::other(format!("all {RANGES} uid ranges of this host are in use")))
+    Err(io::Error::other(format!(
+        "all {RANGES} uid ranges of this host are in use"
+    )))
 }

@@ -4,6 +4,10 @@
 //! shall be), [`protocol`] (what may be asked of the broker), [`launch`] (shim to launcher).
 
 #[cfg(feature = "engine")]
+mod apply;
+#[cfg(feature = "engine")]
+pub mod broker;
+#[cfg(feature = "engine")]
 pub mod ceiling;
 #[cfg(feature = "engine")]
 pub mod cgroup;
@@ -13,37 +17,33 @@ pub mod config;
 #[cfg(feature = "engine")]
 pub mod enter;
 #[cfg(feature = "engine")]
+mod fail;
+#[cfg(feature = "engine")]
+mod files;
+#[cfg(feature = "engine")]
 pub mod host;
+#[cfg(feature = "engine")]
+pub mod init;
 #[cfg(feature = "engine")]
 pub mod landlock;
 pub mod launch;
+#[cfg(feature = "engine")]
+mod launcher;
+#[cfg(feature = "engine")]
+mod lease;
+#[cfg(feature = "engine")]
+mod packet;
+#[cfg(feature = "engine")]
+pub mod plan;
 pub mod protocol;
 #[cfg(feature = "engine")]
 pub mod seccomp;
 #[cfg(feature = "engine")]
 pub mod selftest;
+#[cfg(feature = "engine")]
+mod spawn;
 pub mod spec;
 #[cfg(feature = "engine")]
 mod sys;
 #[cfg(feature = "engine")]
-mod apply;
-#[cfg(feature = "engine")]
-mod fail;
-#[cfg(feature = "engine")]
-mod files;
-#[cfg(feature = "engine")]
-mod packet;
-#[cfg(feature = "engine")]
-pub mod plan;
-#[cfg(feature = "engine")]
 mod userns;
-#[cfg(feature = "engine")]
-pub mod init;
-#[cfg(feature = "engine")]
-mod launcher;
-#[cfg(feature = "engine")]
-mod spawn;
-#[cfg(feature = "engine")]
-mod lease;
-#[cfg(feature = "engine")]
-pub mod broker;

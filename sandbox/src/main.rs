@@ -44,7 +44,11 @@ fn main() -> ExitCode {
 fn run_broker(file: &str, die_with_parent: bool) -> Result<(), String> {
     let config: BrokerConfig = read(file)?;
     broker::run(config, die_with_parent).map_err(|failed| {
-        if failed.hint.is_empty() { failed.to_string() } else { format!("{failed} ({})", failed.hint) }
+        if failed.hint.is_empty() {
+            failed.to_string()
+        } else {
+            format!("{failed} ({})", failed.hint)
+        }
     })
 }
 

@@ -59,9 +59,19 @@ pub(crate) fn send_bytes(
 ) -> io::Result<()> {
     let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
-    let control = if raw.is_empty() { &rights[..0] } else { &rights[..] };
+    let control = if raw.is_empty() {
+        &rights[..0]
+    } else {
+        &rights[..]
+    };
     let flags = MsgFlags::MSG_NOSIGNAL;
-    sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(bytes)], control, flags, None)?;
+    sendmsg::<()>(
+        socket.as_raw_fd(),
+        &[IoSlice::new(bytes)],
+        control,
+        flags,
+        None,
+    )?;
     Ok(())
 }
 
@@ -87,7 +97,10 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, max: usize) -> io::Result<Received
         (message.bytes, message.flags, fds)
     };
     if flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC) {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "packet too long"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "packet too long",
+        ));
     }
     if length == 0 && fds.is_empty() {
         return Ok(Received::End);

@@ -28,7 +28,9 @@ const TMP_BYTES: u64 = 4 << 30;
 const TMP_FILES: u64 = 1 << 20;
 
 /// Places that hold sockets, devices or other processes' state: never shown, whatever asks.
-const NEVER_SHOWN: [&str; 7] = ["/proc", "/sys", "/dev", "/run", "/var/run", "/tmp", "/var/tmp"];
+const NEVER_SHOWN: [&str; 7] = [
+    "/proc", "/sys", "/dev", "/run", "/var/run", "/tmp", "/var/tmp",
+];
 
 /// What the host looks like, found out once when the broker starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,7 +186,11 @@ pub fn plan(spec: &SandboxSpec, facts: &Facts) -> Result<Plan, Failure> {
     check_places(&ops, &binds)?;
     let rules = rules(facts, &binds);
     ops.extend(binds.into_iter().map(|(_, op)| op));
-    Ok(Plan { hostname: spec.hostname.clone(), ops, rules })
+    Ok(Plan {
+        hostname: spec.hostname.clone(),
+        ops,
+        rules,
+    })
 }
 
 /// The workspace, both views of git, home and services' state.
@@ -195,19 +201,43 @@ fn own_binds(facts: &Facts) -> Vec<(PathBuf, Op)> {
     let pointer = workspace.join(".git");
     let own = Owners::Account;
     vec![
-        bind(Path::new(&paths.home), Path::new(INSIDE_HOME), Access::Write, own),
-        bind(Path::new(&paths.state), Path::new(INSIDE_STATE), Access::Write, own),
+        bind(
+            Path::new(&paths.home),
+            Path::new(INSIDE_HOME),
+            Access::Write,
+            own,
+        ),
+        bind(
+            Path::new(&paths.state),
+            Path::new(INSIDE_STATE),
+            Access::Write,
+            own,
+        ),
         bind(workspace, workspace, Access::Write, own),
         // The pointer to the git directory: the agent can't put another one in its place.
         bind(&pointer, &pointer, Access::Pin, own),
         bind(&objects, &objects, Access::Pin, own),
-        bind(Path::new(&paths.git_private), Path::new(&paths.git_admin), Access::Write, own),
+        bind(
+            Path::new(&paths.git_private),
+            Path::new(&paths.git_admin),
+            Access::Write,
+            own,
+        ),
     ]
 }
 
 fn bind(from: &Path, at: &Path, access: Access, owners: Owners) -> (PathBuf, Op) {
     let (from, at) = (from.to_owned(), at.to_owned());
-    (at.clone(), Op::Bind { from, at, access, owners, optional: false })
+    (
+        at.clone(),
+        Op::Bind {
+            from,
+            at,
+            access,
+            owners,
+            optional: false,
+        },
+    )
 }
 
 fn shown(path: &Path) -> Op {
@@ -221,25 +251,49 @@ fn shown(path: &Path) -> Op {
 }
 
 fn link(at: &Path, to: &Path) -> Op {
-    Op::Link { at: at.to_owned(), to: to.to_owned() }
+    Op::Link {
+        at: at.to_owned(),
+        to: to.to_owned(),
+    }
 }
 
 fn tmpfs(at: &str, bytes: u64, files: u64, mode: u32) -> Op {
-    Op::Tmpfs { at: at.into(), bytes, files, mode, devices: false }
+    Op::Tmpfs {
+        at: at.into(),
+        bytes,
+        files,
+        mode,
+        devices: false,
+    }
 }
 
 /// A minimal `/dev`. Its nodes are made, so no name of the host's `/dev` is ever followed.
 fn devices(shm_bytes: u64) -> Vec<Op> {
     let root = PathBuf::from("/dev");
-    let mut ops =
-        vec![Op::Tmpfs { at: root, bytes: 65_536, files: 64, mode: 0o755, devices: true }];
-    let nodes =
-        [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9)];
-    ops.extend(nodes.into_iter().chain([("tty", 5, 0)]).map(|(name, major, minor)| Op::Device {
-        at: Path::new("/dev").join(name),
-        major,
-        minor,
-    }));
+    let mut ops = vec![Op::Tmpfs {
+        at: root,
+        bytes: 65_536,
+        files: 64,
+        mode: 0o755,
+        devices: true,
+    }];
+    let nodes = [
+        ("null", 1, 3),
+        ("zero", 1, 5),
+        ("full", 1, 7),
+        ("random", 1, 8),
+        ("urandom", 1, 9),
+    ];
+    ops.extend(
+        nodes
+            .into_iter()
+            .chain([("tty", 5, 0)])
+            .map(|(name, major, minor)| Op::Device {
+                at: Path::new("/dev").join(name),
+                major,
+                minor,
+            }),
+    );
     let links = [
         ("/dev/ptmx", "pts/ptmx"),
         ("/dev/fd", "/proc/self/fd"),
@@ -248,16 +302,20 @@ fn devices(shm_bytes: u64) -> Vec<Op> {
         ("/dev/stderr", "/proc/self/fd/2"),
     ];
     ops.extend(links.map(|(at, to)| link(Path::new(at), Path::new(to))));
-    ops.push(Op::Terminals { at: "/dev/pts".into() });
+    ops.push(Op::Terminals {
+        at: "/dev/pts".into(),
+    });
     ops.push(tmpfs("/dev/shm", shm_bytes, TMP_FILES, 0o1777));
     ops
 }
 
 /// A path that may be shown: absolute, plain, and not where sockets and devices live.
 fn check_shown(path: &Path) -> Result<(), Failure> {
-    let plain = path.is_absolute() && path.components().skip(1).all(|part| {
-        matches!(part, std::path::Component::Normal(_))
-    });
+    let plain = path.is_absolute()
+        && path
+            .components()
+            .skip(1)
+            .all(|part| matches!(part, std::path::Component::Normal(_)));
     let refused = NEVER_SHOWN.iter().any(|never| path.starts_with(never));
     if plain && !refused && path != Path::new("/") {
         return Ok(());
@@ -288,7 +346,10 @@ fn check_places(ops: &[Op], binds: &[(PathBuf, Op)]) -> Result<(), Failure> {
                 return Err(failure(
                     FailureKind::Refused,
                     format!("show {}", at.display()),
-                    format!("it lies below {}, which the sandbox shows as a whole", host.display()),
+                    format!(
+                        "it lies below {}, which the sandbox shows as a whole",
+                        host.display()
+                    ),
                     "move the repository or the directory elsewhere",
                 ));
             }
@@ -311,7 +372,9 @@ fn rules(facts: &Facts, binds: &[(PathBuf, Op)]) -> landlock::Rules {
     // Programs write to files of their own process: comm, oom_score_adj, coredump_filter.
     rules.write.push("/proc".into());
     for (at, op) in binds {
-        let Op::Bind { access, .. } = op else { continue };
+        let Op::Bind { access, .. } = op else {
+            continue;
+        };
         match access {
             Access::Write => rules.write.push(at.clone()),
             Access::Read | Access::Pin => rules.read.push(at.clone()),
@@ -332,8 +395,15 @@ impl fmt::Display for Plan {
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Op::Tmpfs { at, bytes, mode, .. } => {
-                write!(f, "tmpfs     {} ({} KiB, mode {mode:o})", at.display(), bytes >> 10)
+            Op::Tmpfs {
+                at, bytes, mode, ..
+            } => {
+                write!(
+                    f,
+                    "tmpfs     {} ({} KiB, mode {mode:o})",
+                    at.display(),
+                    bytes >> 10
+                )
             }
             Op::Dir(at) => write!(f, "directory {}", at.display()),
             Op::File { at, text } => write!(f, "file      {} ({} bytes)", at.display(), text.len()),
@@ -342,7 +412,13 @@ impl fmt::Display for Op {
                 write!(f, "device    {} ({major}:{minor})", at.display())
             }
             Op::Terminals { at } => write!(f, "devpts    {}", at.display()),
-            Op::Bind { from, at, access, owners, .. } => {
+            Op::Bind {
+                from,
+                at,
+                access,
+                owners,
+                ..
+            } => {
                 let how = match access {
                     Access::Read => "read",
                     Access::Write => "write",
@@ -353,7 +429,11 @@ impl fmt::Display for Op {
                     Owners::Account => "the agent's",
                 };
                 write!(f, "{how:9} {} ({owner})", at.display())?;
-                if from == at { Ok(()) } else { write!(f, " from {}", from.display()) }
+                if from == at {
+                    Ok(())
+                } else {
+                    write!(f, " from {}", from.display())
+                }
             }
         }
     }
@@ -395,5 +475,9 @@ pub(crate) fn helper(
             ops.push(shown(&path));
         }
     }
-    Plan { hostname: String::new(), ops, rules: landlock::Rules::default() }
+    Plan {
+        hostname: String::new(),
+        ops,
+        rules: landlock::Rules::default(),
+    }
 }

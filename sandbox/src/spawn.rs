@@ -102,7 +102,12 @@ fn spawn(
 ) -> Result<std::convert::Infallible, Failure> {
     prctl::set_pdeathsig(Signal::SIGKILL).what(|| "tie the spawner to the broker".into())?;
     if getppid() != broker {
-        return Err(failure(FailureKind::Failed, "start the spawner", "the broker died", ""));
+        return Err(failure(
+            FailureKind::Failed,
+            "start the spawner",
+            "the broker died",
+            "",
+        ));
     }
     fail::point("spawn.start")?;
     let lease = crate::lease::take(job.spec.agent.as_str()).what(|| "lease a uid range".into())?;
@@ -186,7 +191,10 @@ fn init_config(
         orders_fd: orders.as_raw_fd(),
         status_fd: status.as_raw_fd(),
         lock_fd: lock.as_raw_fd(),
-        leaves: leaves.iter().map(|(leaf, fds)| (leaf.clone(), numbers(fds))).collect(),
+        leaves: leaves
+            .iter()
+            .map(|(leaf, fds)| (leaf.clone(), numbers(fds)))
+            .collect(),
         rules: job.plan.rules.clone(),
         landlock_required: job.spec.landlock == Requirement::Required,
         debug: job.spec.debug,

@@ -385,10 +385,14 @@ pub(crate) fn reap() -> io::Result<Option<(Pid, Exit)>> {
     let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
     match checked(pid.into())? {
         0 => Ok(None),
-        _ if libc::WIFSIGNALED(status) => {
-            Ok(Some((Pid::from_raw(pid), Exit::Signal(libc::WTERMSIG(status)))))
-        }
-        _ => Ok(Some((Pid::from_raw(pid), Exit::Code(libc::WEXITSTATUS(status))))),
+        _ if libc::WIFSIGNALED(status) => Ok(Some((
+            Pid::from_raw(pid),
+            Exit::Signal(libc::WTERMSIG(status)),
+        ))),
+        _ => Ok(Some((
+            Pid::from_raw(pid),
+            Exit::Code(libc::WEXITSTATUS(status)),
+        ))),
     }
 }
 

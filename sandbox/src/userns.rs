@@ -29,7 +29,9 @@ pub(crate) struct Range {
 impl Range {
     /// The range of this number.
     pub(crate) fn number(number: u32) -> Range {
-        Range { base: RANGE_BASE + number % RANGES * RANGE_IDS }
+        Range {
+            base: RANGE_BASE + number % RANGES * RANGE_IDS,
+        }
     }
 
     /// Root inside, on the host.
@@ -59,11 +61,7 @@ impl Range {
 }
 
 /// Makes a user namespace with these maps. A short-lived child holds it until it is open here.
-pub(crate) fn make(
-    proc: BorrowedFd<'_>,
-    uid_map: &str,
-    gid_map: &str,
-) -> io::Result<OwnedFd> {
+pub(crate) fn make(proc: BorrowedFd<'_>, uid_map: &str, gid_map: &str) -> io::Result<OwnedFd> {
     let (wait, done) = pipe2(OFlag::O_CLOEXEC)?;
     let pid = match sys::clone3(libc::CLONE_NEWUSER, None)? {
         Fork::Child => {

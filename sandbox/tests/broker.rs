@@ -1,5 +1,7 @@
 //! The real broker, the real kernel: sandboxes are made, used, inspected and removed.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 #[path = "broker/crash.rs"]
 mod crash;
 #[path = "broker/harness.rs"]

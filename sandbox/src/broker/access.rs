@@ -56,9 +56,14 @@ pub(super) fn passwd(uid: u32) -> Option<Passwd> {
 fn passwd_in(text: &str, uid: u32) -> Option<Passwd> {
     text.lines().find_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
-        let [name, _, id, _, _, home, _] = fields.as_slice() else { return None };
+        let [name, _, id, _, _, home, _] = fields.as_slice() else {
+            return None;
+        };
         let found = id.parse() == Ok(uid);
-        found.then(|| Passwd { name: (*name).to_owned(), home: (*home).to_owned() })
+        found.then(|| Passwd {
+            name: (*name).to_owned(),
+            home: (*home).to_owned(),
+        })
     })
 }
 
@@ -66,8 +71,13 @@ fn groups_in(text: &str, name: &str) -> Vec<Gid> {
     text.lines()
         .filter_map(|line| {
             let fields: Vec<&str> = line.split(':').collect();
-            let [_, _, gid, members] = fields.as_slice() else { return None };
-            members.split(',').any(|member| member == name).then(|| gid.parse().ok())?
+            let [_, _, gid, members] = fields.as_slice() else {
+                return None;
+            };
+            members
+                .split(',')
+                .any(|member| member == name)
+                .then(|| gid.parse().ok())?
         })
         .map(Gid::from_raw)
         .collect()
@@ -111,10 +121,14 @@ mod tests {
 
     #[test]
     fn accounts_are_read_from_plain_files() {
-        let passwd = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000:Ann:/home/ann:/bin/sh\nbad:x\n";
+        let passwd =
+            "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000:Ann:/home/ann:/bin/sh\nbad:x\n";
         assert_eq!(
             passwd_in(passwd, 1000),
-            Some(Passwd { name: "ann".into(), home: "/home/ann".into() })
+            Some(Passwd {
+                name: "ann".into(),
+                home: "/home/ann".into()
+            })
         );
         assert_eq!(passwd_in(passwd, 1001), None);
         let groups = "root:x:0:\ndocker:x:998:bob,ann\nsudo:x:27:annabel\nbad\n";

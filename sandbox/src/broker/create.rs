@@ -66,19 +66,34 @@ impl Broker {
         if existing.iter().any(|(other, _)| *other == agent) {
             let hint = "delete it first";
             let why = "its sandbox, or what is left of one, exists";
-            return Err(failure(FailureKind::Exists, format!("create {agent}"), why, hint));
+            return Err(failure(
+                FailureKind::Exists,
+                format!("create {agent}"),
+                why,
+                hint,
+            ));
         }
         if existing.len() >= ceiling.agents_max {
             let why = format!("{} agents run, the ceiling's number", existing.len());
             let hint = "stop some, or raise `agents_max` in ceiling.json";
-            return Err(failure(FailureKind::Refused, format!("create {agent}"), why, hint));
+            return Err(failure(
+                FailureKind::Refused,
+                format!("create {agent}"),
+                why,
+                hint,
+            ));
         }
         let mut record = host.record(&agent)?;
         let facts = host.facts(&spec, &record)?;
         if facts.account.uid == 0 && !ceiling.allow_root_account {
             let why = "root's own files are not given to agents on this host";
             let hint = "set `allow_root_account` in ceiling.json";
-            return Err(failure(FailureKind::Refused, format!("create {agent}"), why, hint));
+            return Err(failure(
+                FailureKind::Refused,
+                format!("create {agent}"),
+                why,
+                hint,
+            ));
         }
         let plan = plan::plan(&spec, &facts)?;
         record.incarnation += 1;
@@ -98,11 +113,20 @@ impl Broker {
             daemon: (host.config.daemon_uid, host.config.daemon_gid),
             incarnation: record.incarnation,
         };
-        let creating = Creating { record, built: None, tested: None, failed: None };
+        let creating = Creating {
+            record,
+            built: None,
+            tested: None,
+            failed: None,
+        };
         let task = Task::Create(Box::new(creating));
-        work::fork(host, Some(waiting.connection), Some(agent), task, |status, broker| {
-            spawn::run(&job, status, broker)
-        })
+        work::fork(
+            host,
+            Some(waiting.connection),
+            Some(agent),
+            task,
+            |status, broker| spawn::run(&job, status, broker),
+        )
     }
 
     /// A spawner's socket closed: it became a shim whose launcher said that all holds, or it failed.
@@ -114,12 +138,23 @@ impl Broker {
         late: bool,
         connected: bool,
     ) -> Outcome {
-        let Creating { mut record, built, tested, failed } = creating;
+        let Creating {
+            mut record,
+            built,
+            tested,
+            failed,
+        } = creating;
         let failed = match (failed, built, tested) {
             (Some(failed), ..) => failed,
             (None, Some((range_base, limits)), Some((landlock, probes))) if !late => {
                 let shim_pid = worker.pid.as_raw();
-                record.last = Some(Made { shim_pid, range_base, landlock, limits, probes });
+                record.last = Some(Made {
+                    shim_pid,
+                    range_base,
+                    landlock,
+                    limits,
+                    probes,
+                });
                 if !connected {
                     // Nobody will hear of it: the same request may come again.
                     failure(FailureKind::Failed, "answer", "the client is gone", "")
@@ -142,10 +177,16 @@ impl Broker {
     fn clean_up(&mut self, connection: Option<u64>, agent: AgentId, failed: Failure) -> Outcome {
         let host = &self.host;
         let id = agent.clone();
-        let started = work::fork(host, connection, Some(agent), Task::CleanUp(failed.clone()), |socket, _| {
-            let result = host.delete(&id).err();
-            work::tell(socket, &result, &[])
-        });
+        let started = work::fork(
+            host,
+            connection,
+            Some(agent),
+            Task::CleanUp(failed.clone()),
+            |socket, _| {
+                let result = host.delete(&id).err();
+                work::tell(socket, &result, &[])
+            },
+        );
         match started {
             Ok(worker) => Outcome::GoOn(worker),
             Err(_) => Outcome::Reply(work::reply(&Reply::Failed(failed))),
@@ -159,17 +200,18 @@ fn ended_early(late: bool) -> Failure {
     } else {
         "it ended before its self-test"
     };
-    failure(FailureKind::Failed, "build the sandbox", why, "the shim's log may say more")
+    failure(
+        FailureKind::Failed,
+        "build the sandbox",
+        why,
+        "the shim's log may say more",
+    )
 }
 
 impl Host {
     /// What the broker knows beside the spec. The account is the one fixed when the agent was
     /// prepared.
-    pub(super) fn facts(
-        &self,
-        spec: &SandboxSpec,
-        record: &AgentRecord,
-    ) -> Result<Facts, Failure> {
+    pub(super) fn facts(&self, spec: &SandboxSpec, record: &AgentRecord) -> Result<Facts, Failure> {
         if record.repository != spec.repository {
             let what = format!("create {}", spec.agent);
             let why = "it was prepared for another repository";
@@ -186,7 +228,12 @@ impl Host {
             }
             write.push(PathBuf::from(directory.directory.path));
         }
-        let paths = dirs::paths(&self.state_path, &record.git_dir, &spec.agent, &record.account);
+        let paths = dirs::paths(
+            &self.state_path,
+            &record.git_dir,
+            &spec.agent,
+            &record.account,
+        );
         Ok(Facts {
             account: record.account.clone(),
             paths,
@@ -207,12 +254,20 @@ impl Host {
             Ok(record) if record.repository == grant.id => Ok(record),
             Ok(_) => {
                 let why = "it exists with another repository";
-                Err(failure(FailureKind::Exists, format!("prepare {agent}"), why, ""))
+                Err(failure(
+                    FailureKind::Exists,
+                    format!("prepare {agent}"),
+                    why,
+                    "",
+                ))
             }
             Err(missing) if missing.kind == FailureKind::NotFound => Ok(AgentRecord {
                 repository: grant.id,
                 account: grant.account,
-                git_dir: grant.git_dir.map(|identity| identity.path).unwrap_or_default(),
+                git_dir: grant
+                    .git_dir
+                    .map(|identity| identity.path)
+                    .unwrap_or_default(),
                 incarnation: 0,
                 last: None,
             }),
@@ -231,7 +286,9 @@ impl Host {
             result => result?,
         };
         let plan = plan::plan(&spec, &self.facts(&spec, &record)?)?;
-        Ok(Reply::Planned { steps: plan.ops.iter().map(ToString::to_string).collect() })
+        Ok(Reply::Planned {
+            steps: plan.ops.iter().map(ToString::to_string).collect(),
+        })
     }
 
     /// Kills all of an agent, waits until it is gone, and removes what the kernel holds for it.
@@ -270,11 +327,20 @@ impl Host {
         let found = record::read(self.agents.as_fd(), &name).what(|| format!("read {name}"))?;
         found.ok_or_else(|| {
             let what = format!("find agent {agent}");
-            failure(FailureKind::NotFound, what, "it was never prepared", "prepare it first")
+            failure(
+                FailureKind::NotFound,
+                what,
+                "it was never prepared",
+                "prepare it first",
+            )
         })
     }
 
-    pub(super) fn write_record(&self, agent: &AgentId, document: &AgentRecord) -> Result<(), Failure> {
+    pub(super) fn write_record(
+        &self,
+        agent: &AgentId,
+        document: &AgentRecord,
+    ) -> Result<(), Failure> {
         let name = record::agent_file(agent);
         record::write(self.agents.as_fd(), &name, document).what(|| format!("write {name}"))
     }
@@ -285,7 +351,11 @@ pub(super) fn layers_at_start(made: &Made) -> Vec<LayerReport> {
     let landlock = match &made.landlock {
         Some(status) => LayerReport {
             layer: "landlock".into(),
-            status: if status.fully { LayerStatus::Enforced } else { LayerStatus::Reduced },
+            status: if status.fully {
+                LayerStatus::Enforced
+            } else {
+                LayerStatus::Reduced
+            },
             detail: format!("ABI {}: {}", status.abi, status.detail),
         },
         None => LayerReport {
@@ -297,8 +367,16 @@ pub(super) fn layers_at_start(made: &Made) -> Vec<LayerReport> {
     let broken = made.probes.iter().filter(|probe| !probe.held).count();
     let self_test = LayerReport {
         layer: "self-test".into(),
-        status: if broken == 0 { LayerStatus::Enforced } else { LayerStatus::Reduced },
-        detail: format!("{} of {} probes held", made.probes.len() - broken, made.probes.len()),
+        status: if broken == 0 {
+            LayerStatus::Enforced
+        } else {
+            LayerStatus::Reduced
+        },
+        detail: format!(
+            "{} of {} probes held",
+            made.probes.len() - broken,
+            made.probes.len()
+        ),
     };
     let mut layers = vec![landlock, self_test];
     layers.extend(made.limits.iter().cloned());

@@ -45,7 +45,9 @@ pub(super) fn check_services<'a>(names: impl Iterator<Item = &'a String>) -> Res
     let mut count = 0;
     for name in names {
         count += 1;
-        let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let plain = name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if count > SERVICES_MAX || name.is_empty() || name.len() > 40 || !plain {
             let why = format!("{name:?} is not a name, or there are more than {SERVICES_MAX}");
             return Err(failure(FailureKind::Invalid, "read the services", why, ""));
@@ -109,7 +111,9 @@ fn remove_tree(dir: BorrowedFd<'_>, name: &OsStr, depth: usize) -> io::Result<()
         Err(errno) => return Err(errno.into()),
     }
     if depth == 0 {
-        return Err(io::Error::other(format!("it is deeper than {DEPTH_MAX} directories")));
+        return Err(io::Error::other(format!(
+            "it is deeper than {DEPTH_MAX} directories"
+        )));
     }
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
     let open = || files::open_below(dir, Path::new(name), flags);

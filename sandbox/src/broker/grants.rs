@@ -25,7 +25,11 @@ const GRANTS_PER_ACCOUNT_MAX: usize = 1000;
 /// A grant that was checked, before it has an id.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Checked {
-    Good { account: Account, directory: Identity, git_dir: Option<Identity> },
+    Good {
+        account: Account,
+        directory: Identity,
+        git_dir: Option<Identity>,
+    },
     Bad(Failure),
 }
 
@@ -43,7 +47,10 @@ fn try_check(
     purpose: Purpose,
     fds: &[OwnedFd],
 ) -> Result<Checked, Failure> {
-    let account = Account { uid: peer.uid, gid: peer.gid };
+    let account = Account {
+        uid: peer.uid,
+        gid: peer.gid,
+    };
     if account.uid == 0 && !Ceiling::load(host.etc.as_fd())?.allow_root_account {
         return Err(failure(
             FailureKind::Refused,
@@ -62,19 +69,37 @@ fn try_check(
         _ => {
             let why = format!("{} descriptors came along", fds.len());
             let hint = "pass the directory, and for a repository its git directory too";
-            return Err(failure(FailureKind::Invalid, "grant a directory", why, hint));
+            return Err(failure(
+                FailureKind::Invalid,
+                "grant a directory",
+                why,
+                hint,
+            ));
         }
     };
-    Ok(Checked::Good { account, directory, git_dir })
+    Ok(Checked::Good {
+        account,
+        directory,
+        git_dir,
+    })
 }
 
 /// What a descriptor refers to, if the account owns it and may write it.
 fn identify(account: &Account, fd: &OwnedFd) -> Result<Identity, Failure> {
     let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
     let path = readlink(link.as_str()).what(|| "name the directory".into())?;
-    let Some(path) = path.to_str().filter(|path| path.starts_with('/')).map(str::to_owned) else {
+    let Some(path) = path
+        .to_str()
+        .filter(|path| path.starts_with('/'))
+        .map(str::to_owned)
+    else {
         let why = "its path is not UTF-8";
-        return Err(failure(FailureKind::Invalid, "grant a directory", why, "rename it"));
+        return Err(failure(
+            FailureKind::Invalid,
+            "grant a directory",
+            why,
+            "rename it",
+        ));
     };
     let what = || format!("grant {path}");
     let refused = |why: String, hint: &str| failure(FailureKind::Refused, what(), why, hint);
@@ -86,7 +111,11 @@ fn identify(account: &Account, fd: &OwnedFd) -> Result<Identity, Failure> {
         let why = format!("it belongs to uid {}, you are {}", stat.st_uid, account.uid);
         return Err(refused(why, "ask as the user that owns it"));
     }
-    let identity = Identity { path: path.clone(), device: stat.st_dev, inode: stat.st_ino };
+    let identity = Identity {
+        path: path.clone(),
+        device: stat.st_dev,
+        inode: stat.st_ino,
+    };
     // The same directory must be there for the broker: not deleted, not in another namespace.
     let reopened = reopen(&identity)?;
     if !check_writable(account, &reopened).what(what)? {
@@ -132,9 +161,17 @@ pub(super) fn reopen(identity: &Identity) -> Result<OwnedFd, Failure> {
 
 impl Host {
     /// Gives a checked grant its id: the one it has already, or a new one.
-    pub(super) fn record_grant(&self, purpose: Purpose, checked: Checked) -> Result<Reply, Failure> {
+    pub(super) fn record_grant(
+        &self,
+        purpose: Purpose,
+        checked: Checked,
+    ) -> Result<Reply, Failure> {
         let (account, directory, git_dir) = match checked {
-            Checked::Good { account, directory, git_dir } => (account, directory, git_dir),
+            Checked::Good {
+                account,
+                directory,
+                git_dir,
+            } => (account, directory, git_dir),
             Checked::Bad(failed) => return Err(failed),
         };
         let what = || "record the grant".to_owned();
@@ -148,7 +185,10 @@ impl Host {
         let id = match grants.iter().find(same) {
             Some(grant) => grant.id.clone(),
             None => {
-                if grants.iter().filter(|grant| grant.account == account).count()
+                if grants
+                    .iter()
+                    .filter(|grant| grant.account == account)
+                    .count()
                     >= GRANTS_PER_ACCOUNT_MAX
                 {
                     let why = format!("uid {} has {GRANTS_PER_ACCOUNT_MAX} already", account.uid);
@@ -166,7 +206,13 @@ impl Host {
                 id
             }
         };
-        Ok(granted(Grant { id, purpose, account, directory, git_dir }))
+        Ok(granted(Grant {
+            id,
+            purpose,
+            account,
+            directory,
+            git_dir,
+        }))
     }
 
     /// What a grant stands for.
@@ -177,20 +223,26 @@ impl Host {
     }
 
     fn grants(&self) -> Result<Vec<Grant>, Failure> {
-        let grants = record::read(self.records.as_fd(), GRANTS).what(|| "read the grants".into())?;
+        let grants =
+            record::read(self.records.as_fd(), GRANTS).what(|| "read the grants".into())?;
         Ok(grants.unwrap_or_default())
     }
 
     /// A grant that stands: recorded, for this purpose, and still the same directories.
     pub(super) fn grant(&self, id: &GrantId, purpose: Purpose) -> Result<Grant, Failure> {
         let grants = self.grants()?;
-        let found = grants.into_iter().find(|grant| grant.id == *id && grant.purpose == purpose);
+        let found = grants
+            .into_iter()
+            .find(|grant| grant.id == *id && grant.purpose == purpose);
         let grant = found.ok_or_else(|| {
             let what = format!("use grant {:?}", id.0);
             let hint = "a local user must grant the directory first: run `wsm new` in it";
             failure(FailureKind::NotFound, what, "there is no such grant", hint)
         })?;
-        for identity in [Some(&grant.directory), grant.git_dir.as_ref()].into_iter().flatten() {
+        for identity in [Some(&grant.directory), grant.git_dir.as_ref()]
+            .into_iter()
+            .flatten()
+        {
             reopen(identity)?;
         }
         Ok(grant)

@@ -20,12 +20,12 @@ use super::record::Grant;
 use super::setup::Host;
 use crate::apply::{Applier, NewRoot};
 use crate::fail::{Context, failure};
+use crate::files;
 use crate::landlock;
 use crate::plan::{self, Access};
 use crate::protocol::{Account, AgentPaths, Failure, FailureKind, HelperRights};
 use crate::spawn::{enter_root, new_network, private_mounts};
 use crate::sys::{self, Fork};
-use crate::files;
 
 /// Open files of a helper: packs, indexes and a walk of directories.
 const FILES_MAX: u64 = 4096;
@@ -57,7 +57,9 @@ pub(super) fn start(
     }
     drop((report, theirs));
     let mut text = String::new();
-    std::fs::File::from(failed).read_to_string(&mut text).what(what)?;
+    std::fs::File::from(failed)
+        .read_to_string(&mut text)
+        .what(what)?;
     if text.is_empty() {
         return Ok(ours); // closed by exec
     }
@@ -90,7 +92,8 @@ fn become_helper(
         file_map: None,
         stage: stage.as_fd(),
     };
-    let NewRoot { fd: new_root } = applier.apply(&plan::helper(&host.layout, &program, &reach, &home))?;
+    let NewRoot { fd: new_root } =
+        applier.apply(&plan::helper(&host.layout, &program, &reach, &home))?;
     enter_root(&new_root)?;
     new_network().what(|| "make an empty network".into())?;
     limit()?;
@@ -120,7 +123,11 @@ fn become_helper(
 }
 
 /// What a helper sees of the account's files, and what of it is writable.
-fn reach(grant: &Grant, paths: Option<&AgentPaths>, rights: HelperRights) -> Vec<(PathBuf, Access)> {
+fn reach(
+    grant: &Grant,
+    paths: Option<&AgentPaths>,
+    rights: HelperRights,
+) -> Vec<(PathBuf, Access)> {
     let tree = PathBuf::from(&grant.directory.path);
     let git = PathBuf::from(grant.git_dir.as_ref().map_or("", |identity| &identity.path));
     let (imports, works, merges) = match rights {
@@ -154,7 +161,10 @@ fn make_missing(account: &Account, reach: &[(PathBuf, Access)]) -> Result<(), Fa
     });
     for (path, _) in wanted {
         let what = || format!("make {}", path.display());
-        let below = path.strip_prefix("/").map_err(std::io::Error::other).what(what)?;
+        let below = path
+            .strip_prefix("/")
+            .map_err(std::io::Error::other)
+            .what(what)?;
         files::make_dirs(root.as_fd(), below, 0o755, (account.uid, account.gid)).what(what)?;
     }
     Ok(())
@@ -187,8 +197,12 @@ fn restrict(reach: &[(PathBuf, Access)]) -> Result<(), Failure> {
     }
     let write: Vec<_> = write.iter().map(AsFd::as_fd).collect();
     landlock::restrict_helper(&[root.as_fd()], &write).map_err(|error| {
-        failure(FailureKind::Unsupported, "confine the git helper", error.to_string(), "")
+        failure(
+            FailureKind::Unsupported,
+            "confine the git helper",
+            error.to_string(),
+            "",
+        )
     })?;
     Ok(())
 }
-

@@ -12,11 +12,20 @@ use crate::spec::{AgentId, LayerReport, LayerStatus};
 
 /// The pid of an agent's shim.
 pub(super) fn shim(host: &Host, agent: &AgentId) -> Result<i32, Failure> {
-    let found = host.tree.list()?.into_iter().find(|(other, _)| other == agent);
+    let found = host
+        .tree
+        .list()?
+        .into_iter()
+        .find(|(other, _)| other == agent);
     let what = || format!("find the sandbox of {agent}");
     match found {
         Some((_, pids)) => pids.first().copied().ok_or_else(|| {
-            failure(FailureKind::NotFound, what(), "its shim is gone: it is lost", "delete it")
+            failure(
+                FailureKind::NotFound,
+                what(),
+                "its shim is gone: it is lost",
+                "delete it",
+            )
         }),
         None => Err(failure(FailureKind::NotFound, what(), "there is none", "")),
     }
@@ -45,14 +54,25 @@ pub(super) fn inspect(host: &Host, agent: &AgentId) -> Result<(Reply, Vec<OwnedF
 }
 
 fn report(layer: &str, holds: bool, detail: impl Into<String>) -> LayerReport {
-    let status = if holds { LayerStatus::Enforced } else { LayerStatus::Absent };
-    LayerReport { layer: layer.into(), status, detail: detail.into() }
+    let status = if holds {
+        LayerStatus::Enforced
+    } else {
+        LayerStatus::Absent
+    };
+    LayerReport {
+        layer: layer.into(),
+        status,
+        detail: detail.into(),
+    }
 }
 
 /// First child of a process: the shim's is init, init's is the launcher.
 fn child_of(pid: i32) -> io::Result<i32> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-    let first = text.split_whitespace().next().and_then(|word| word.parse().ok());
+    let first = text
+        .split_whitespace()
+        .next()
+        .and_then(|word| word.parse().ok());
     first.ok_or_else(|| io::Error::other(format!("process {pid} has no child: it is ending")))
 }
 
@@ -93,14 +113,31 @@ fn status(launcher: i32) -> io::Result<Vec<LayerReport>> {
         line.map_or("", |rest| rest.trim_start_matches(':').trim())
     };
     let sets = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"].map(|name| (name, field(name)));
-    let none = sets.iter().all(|(_, set)| !set.is_empty() && set.bytes().all(|b| b == b'0'));
-    let held: Vec<String> = sets.iter().map(|(name, set)| format!("{name} {set}")).collect();
-    let detail = if none { "none in any set".to_owned() } else { held.join(", ") };
+    let none = sets
+        .iter()
+        .all(|(_, set)| !set.is_empty() && set.bytes().all(|b| b == b'0'));
+    let held: Vec<String> = sets
+        .iter()
+        .map(|(name, set)| format!("{name} {set}"))
+        .collect();
+    let detail = if none {
+        "none in any set".to_owned()
+    } else {
+        held.join(", ")
+    };
     let filters = field("Seccomp_filters");
     Ok(vec![
         report("capabilities", none, detail),
-        report("no_new_privs", field("NoNewPrivs") == "1", field("NoNewPrivs")),
-        report("seccomp", field("Seccomp") == "2", format!("{filters} filter(s)")),
+        report(
+            "no_new_privs",
+            field("NoNewPrivs") == "1",
+            field("NoNewPrivs"),
+        ),
+        report(
+            "seccomp",
+            field("Seccomp") == "2",
+            format!("{filters} filter(s)"),
+        ),
     ])
 }
 
@@ -111,7 +148,9 @@ fn mounts(launcher: i32) -> io::Result<Vec<LayerReport>> {
     let (mut mapped, mut writable, mut careless) = (0, 0, Vec::new());
     for line in text.lines() {
         let fields: Vec<&str> = line.split(' ').collect();
-        let (Some(at), Some(options)) = (fields.get(4), fields.get(5)) else { continue };
+        let (Some(at), Some(options)) = (fields.get(4), fields.get(5)) else {
+            continue;
+        };
         let has = |option: &str| options.split(',').any(|word| word == option);
         if *at == "/" {
             root = Some((has("ro"), (*options).to_owned()));
@@ -123,10 +162,21 @@ fn mounts(launcher: i32) -> io::Result<Vec<LayerReport>> {
         }
     }
     let (read_only, options) = root.unwrap_or((false, "no root mount".into()));
-    let detail = format!("{} mounts, {writable} writable; root {options}", text.lines().count());
+    let detail = format!(
+        "{} mounts, {writable} writable; root {options}",
+        text.lines().count()
+    );
     Ok(vec![
         report("root file system", read_only, detail),
-        report("file owners", mapped > 0, format!("{mapped} idmapped mounts")),
-        report("nosuid", careless.is_empty(), format!("missing on {} mounts", careless.len())),
+        report(
+            "file owners",
+            mapped > 0,
+            format!("{mapped} idmapped mounts"),
+        ),
+        report(
+            "nosuid",
+            careless.is_empty(),
+            format!("missing on {} mounts", careless.len()),
+        ),
     ])
 }

@@ -50,25 +50,31 @@ impl Broker {
                     work::tell(socket, &grants::check(host, peer, purpose, &fds), &[])
                 })
             }
-            Request::LookUp { grant } => {
-                work::answer(host, connection, None, || Ok((host.look_up(&grant)?, Vec::new())))
-            }
-            Request::Plan { spec } => {
-                work::answer(host, connection, None, || Ok((host.dry_run(*spec)?, Vec::new())))
-            }
-            Request::Prepare { agent, repository, services } => {
-                self.begin_prepare(connection, agent, &repository, services)
-            }
+            Request::LookUp { grant } => work::answer(host, connection, None, || {
+                Ok((host.look_up(&grant)?, Vec::new()))
+            }),
+            Request::Plan { spec } => work::answer(host, connection, None, || {
+                Ok((host.dry_run(*spec)?, Vec::new()))
+            }),
+            Request::Prepare {
+                agent,
+                repository,
+                services,
+            } => self.begin_prepare(connection, agent, &repository, services),
             Request::Create { spec } => self.begin_create(&waiting, *spec),
-            Request::Freeze { agent, frozen } => work::answer(host, connection, Some(agent.clone()), || {
-                host.tree.freeze(&agent, frozen)?;
-                Ok((Reply::Done, Vec::new()))
-            }),
-            Request::Delete { agent } => work::answer(host, connection, Some(agent.clone()), || {
-                fail::point("delete.start")?;
-                host.delete(&agent)?;
-                Ok((Reply::Done, Vec::new()))
-            }),
+            Request::Freeze { agent, frozen } => {
+                work::answer(host, connection, Some(agent.clone()), || {
+                    host.tree.freeze(&agent, frozen)?;
+                    Ok((Reply::Done, Vec::new()))
+                })
+            }
+            Request::Delete { agent } => {
+                work::answer(host, connection, Some(agent.clone()), || {
+                    fail::point("delete.start")?;
+                    host.delete(&agent)?;
+                    Ok((Reply::Done, Vec::new()))
+                })
+            }
             Request::Erase { agent } => self.begin_erase(connection, agent),
             Request::List => {
                 let making = self.making();
@@ -80,9 +86,11 @@ impl Broker {
             Request::Sockets { agent, count } => {
                 work::answer(host, connection, None, || sockets(host, &agent, count))
             }
-            Request::Helper { repository, agent, rights } => {
-                self.begin_helper(connection, &repository, agent, rights)
-            }
+            Request::Helper {
+                repository,
+                agent,
+                rights,
+            } => self.begin_helper(connection, &repository, agent, rights),
             Request::Host => work::answer(host, connection, None, || {
                 let checks = host::checks(host.state.as_fd());
                 Ok((Reply::Host { checks }, Vec::new()))
@@ -105,7 +113,13 @@ impl Broker {
             host.write_record(&agent, &record)?;
             host.prepare(&agent, &record.account, &services)?;
             let paths = dirs::paths(&host.state_path, &record.git_dir, &agent, &record.account);
-            Ok((Reply::Prepared { paths, account: record.account }, Vec::new()))
+            Ok((
+                Reply::Prepared {
+                    paths,
+                    account: record.account,
+                },
+                Vec::new(),
+            ))
         })
     }
 
@@ -113,7 +127,12 @@ impl Broker {
         let host = &self.host;
         if host.tree.list()?.iter().any(|(other, _)| *other == agent) {
             let why = "its sandbox exists";
-            return Err(failure(FailureKind::Refused, format!("erase {agent}"), why, "delete it"));
+            return Err(failure(
+                FailureKind::Refused,
+                format!("erase {agent}"),
+                why,
+                "delete it",
+            ));
         }
         let account = match host.record(&agent) {
             Ok(record) => Some(record.account),
@@ -151,7 +170,12 @@ impl Broker {
                     return Err(failure(FailureKind::Refused, what, why, ""));
                 }
                 let account = &record.account;
-                Some(dirs::paths(&host.state_path, &record.git_dir, agent, account))
+                Some(dirs::paths(
+                    &host.state_path,
+                    &record.git_dir,
+                    agent,
+                    account,
+                ))
             }
             None => None,
         };
@@ -163,17 +187,24 @@ impl Broker {
 
     /// Starts a worker that makes network namespaces.
     pub(super) fn begin_pool(&self, count: usize) -> Result<Worker, Failure> {
-        work::fork(&self.host, None, None, Task::Pool, |socket, _| match networks(count) {
-            Ok(made) => work::tell(socket, &(), &made),
-            Err(_) => 1,
-        })
+        work::fork(
+            &self.host,
+            None,
+            None,
+            Task::Pool,
+            |socket, _| match networks(count) {
+                Ok(made) => work::tell(socket, &(), &made),
+                Err(_) => 1,
+            },
+        )
     }
 
     /// Agents whose sandbox is being made: their shim is none yet.
     fn making(&self) -> Vec<AgentId> {
-        let making = self.workers.iter().filter(|worker| {
-            matches!(worker.task, Task::Create(_) | Task::CleanUp(_))
-        });
+        let making = self
+            .workers
+            .iter()
+            .filter(|worker| matches!(worker.task, Task::Create(_) | Task::CleanUp(_)));
         making.filter_map(|worker| worker.agent.clone()).collect()
     }
 
@@ -201,16 +232,26 @@ impl Broker {
     }
 }
 
-fn list(
-    host: &super::setup::Host,
-    making: &[AgentId],
-) -> Result<(Reply, Vec<OwnedFd>), Failure> {
+fn list(host: &super::setup::Host, making: &[AgentId]) -> Result<(Reply, Vec<OwnedFd>), Failure> {
     let found = host.tree.list()?;
     let sandboxes = found.into_iter().map(|(agent, pids)| {
-        let shim_pid = if making.contains(&agent) { None } else { pids.first().copied() };
-        Listed { shim_pid, socket: host.socket_path(&agent), agent }
+        let shim_pid = if making.contains(&agent) {
+            None
+        } else {
+            pids.first().copied()
+        };
+        Listed {
+            shim_pid,
+            socket: host.socket_path(&agent),
+            agent,
+        }
     });
-    Ok((Reply::Listed { sandboxes: sandboxes.collect() }, Vec::new()))
+    Ok((
+        Reply::Listed {
+            sandboxes: sandboxes.collect(),
+        },
+        Vec::new(),
+    ))
 }
 
 /// Sockets of the agent's network namespace. The worker enters it, and ends.
@@ -227,8 +268,7 @@ fn sockets(
     let shim = inspect::shim(host, agent)?;
     let path = format!("/proc/{shim}/ns/net");
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-    let netns =
-        nix::fcntl::open(path.as_str(), flags, nix::sys::stat::Mode::empty()).what(what)?;
+    let netns = nix::fcntl::open(path.as_str(), flags, nix::sys::stat::Mode::empty()).what(what)?;
     setns(netns, CloneFlags::CLONE_NEWNET).what(what)?;
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     // One of IPv6 reaches ::1 and, mapped, 127.0.0.1: many dev servers listen on ::1 alone.
@@ -246,7 +286,12 @@ fn networks(count: usize) -> std::io::Result<Vec<OwnedFd>> {
         new_network()?;
         let path = "proc/thread-self/ns/net";
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-        made.push(nix::fcntl::openat(&root, path, flags, nix::sys::stat::Mode::empty())?);
+        made.push(nix::fcntl::openat(
+            &root,
+            path,
+            flags,
+            nix::sys::stat::Mode::empty(),
+        )?);
     }
     Ok(made)
 }

@@ -7,7 +7,9 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
+};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Uid, UnlinkatFlags, getppid, unlinkat};
 
@@ -58,12 +60,22 @@ impl Host {
         if die_with_parent {
             prctl::set_pdeathsig(Signal::SIGKILL).what(|| "follow the parent".into())?;
             if getppid() != parent {
-                return Err(failure(FailureKind::Failed, "follow the parent", "it is gone", ""));
+                return Err(failure(
+                    FailureKind::Failed,
+                    "follow the parent",
+                    "it is gone",
+                    "",
+                ));
             }
         }
         if !Uid::effective().is_root() {
             let hint = "start it as root: `sudo wsm up`";
-            return Err(failure(FailureKind::Refused, "start the broker", "it is not root", hint));
+            return Err(failure(
+                FailureKind::Refused,
+                "start the broker",
+                "it is not root",
+                hint,
+            ));
         }
         harden()?;
         let (state_path, state) = directory(&config.state_dir)?;
@@ -82,10 +94,10 @@ impl Host {
         let own = std::fs::read("/proc/self/exe").what(|| "read my own program".into())?;
         let init_program = files::sealed("wsm-sandbox", &own, true)
             .what(|| "keep my own program in memory".into())?;
-        let shim = std::fs::read(&config.shim_program)
-            .what(|| format!("read {}", config.shim_program))?;
-        let shim_program = files::sealed("wsm-shim", &shim, true)
-            .what(|| "keep the shim in memory".into())?;
+        let shim =
+            std::fs::read(&config.shim_program).what(|| format!("read {}", config.shim_program))?;
+        let shim_program =
+            files::sealed("wsm-shim", &shim, true).what(|| "keep the shim in memory".into())?;
         let signals = signals()?;
         let listener = listen_at(&run)?;
         Ok(Host {
@@ -160,8 +172,16 @@ fn directory(path: &str) -> Result<(PathBuf, OwnedFd), Failure> {
     let fd = open(&real, flags, Mode::empty()).what(what)?;
     let stat = files::stat(fd.as_fd()).what(what)?;
     if stat.st_uid != 0 || stat.st_mode & 0o022 != 0 {
-        let why = format!("it is not root's alone (uid {}, mode {:o})", stat.st_uid, stat.st_mode);
-        return Err(failure(FailureKind::Refused, what(), why, format!("chown root {path}")));
+        let why = format!(
+            "it is not root's alone (uid {}, mode {:o})",
+            stat.st_uid, stat.st_mode
+        );
+        return Err(failure(
+            FailureKind::Refused,
+            what(),
+            why,
+            format!("chown root {path}"),
+        ));
     }
     Ok((real, fd))
 }
@@ -179,7 +199,12 @@ fn lock(run: &OwnedFd, path: &Path) -> Result<OwnedFd, Failure> {
         std::thread::sleep(LOCK_PAUSE);
     }
     let hint = "stop the other `wsm up`, or use another --dir";
-    Err(failure(FailureKind::Exists, what(), "another broker runs here", hint))
+    Err(failure(
+        FailureKind::Exists,
+        what(),
+        "another broker runs here",
+        hint,
+    ))
 }
 
 fn listen_at(run: &OwnedFd) -> Result<OwnedFd, Failure> {

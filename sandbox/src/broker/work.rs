@@ -127,7 +127,10 @@ pub(super) fn tell(socket: &OwnedFd, document: &impl Serialize, fds: &[OwnedFd])
 /// A reply as a packet.
 pub(super) fn reply(reply: &Reply) -> Packet {
     let bytes = serde_json::to_vec(reply).expect("our own types serialize");
-    Packet { bytes, fds: Vec::new() }
+    Packet {
+        bytes,
+        fds: Vec::new(),
+    }
 }
 
 /// The failure of a worker that ended without a word.
@@ -137,5 +140,10 @@ pub(super) fn silent(late: bool) -> Failure {
     } else {
         "the worker ended without an answer".to_owned()
     };
-    failure(FailureKind::Failed, "carry out the request", why, "the broker's log says more")
+    failure(
+        FailureKind::Failed,
+        "carry out the request",
+        why,
+        "the broker's log says more",
+    )
 }

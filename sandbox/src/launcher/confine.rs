@@ -52,7 +52,9 @@ pub(super) fn enter(config: &InitConfig) -> Result<Option<LandlockStatus>, Failu
         Ok(status) => (status.abi > 0).then_some(status),
         Err(error) => return Err(landlock_failure(&error)),
     };
-    let program = seccomp::program(&seccomp::Options { debug: config.debug });
+    let program = seccomp::program(&seccomp::Options {
+        debug: config.debug,
+    });
     sys::load_seccomp(&program).what(|| "load the seccomp filter".into())?;
     Ok(landlock)
 }
@@ -63,7 +65,8 @@ fn landlock_failure(error: &landlock::LandlockError) -> Failure {
         _ => FailureKind::Failed,
     };
     let cause = std::error::Error::source(error).map_or_else(String::new, ToString::to_string);
-    let hint = "set `landlock = \"best-effort\"` in the template to go without, or boot a newer kernel";
+    let hint =
+        "set `landlock = \"best-effort\"` in the template to go without, or boot a newer kernel";
     failure(kind, error.to_string(), cause, hint)
 }
 
@@ -101,8 +104,12 @@ fn check_rights() -> Result<(), Failure> {
     let what = || "check the dropped rights".to_owned();
     let uids = getresuid().what(what)?;
     let gids = getresgid().what(what)?;
-    let own_uid = [uids.real, uids.effective, uids.saved].iter().all(|id| id.as_raw() == INSIDE_ID);
-    let own_gid = [gids.real, gids.effective, gids.saved].iter().all(|id| id.as_raw() == INSIDE_ID);
+    let own_uid = [uids.real, uids.effective, uids.saved]
+        .iter()
+        .all(|id| id.as_raw() == INSIDE_ID);
+    let own_gid = [gids.real, gids.effective, gids.saved]
+        .iter()
+        .all(|id| id.as_raw() == INSIDE_ID);
     let sets = [
         caps::CapSet::Effective,
         caps::CapSet::Permitted,
@@ -112,7 +119,9 @@ fn check_rights() -> Result<(), Failure> {
     ];
     let mut none_left = true;
     for set in sets {
-        let held = caps::read(None, set).map_err(std::io::Error::other).what(what)?;
+        let held = caps::read(None, set)
+            .map_err(std::io::Error::other)
+            .what(what)?;
         none_left &= held.is_empty();
     }
     if own_uid && own_gid && none_left {
@@ -172,9 +181,9 @@ pub(super) fn test(expected: &selftest::Context) -> Result<Vec<ProbeReport>, Fai
     let received = packet::receive(here.as_fd(), TEST_PACKET_BYTES_MAX).what(what)?;
     let status = nix::sys::wait::waitpid(child, None).what(what)?;
     match received {
-        packet::Received::Packet(packet) => {
-            serde_json::from_slice(&packet.bytes).map_err(std::io::Error::from).what(what)
-        }
+        packet::Received::Packet(packet) => serde_json::from_slice(&packet.bytes)
+            .map_err(std::io::Error::from)
+            .what(what),
         _ => Err(failure(
             FailureKind::Unsupported,
             what(),

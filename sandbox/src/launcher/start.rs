@@ -34,7 +34,10 @@ pub(super) struct StartError {
 
 impl StartError {
     fn new(what: impl Into<String>, error: &io::Error) -> StartError {
-        StartError { what: what.into(), errno: error.raw_os_error().unwrap_or(libc::EIO) }
+        StartError {
+            what: what.into(),
+            errno: error.raw_os_error().unwrap_or(libc::EIO),
+        }
     }
 }
 
@@ -52,10 +55,16 @@ pub(super) fn start(
     fds: Vec<OwnedFd>,
     leaves: &[(Leaf, Vec<OwnedFd>)],
 ) -> Result<Started, StartError> {
-    let leaf = leaves.iter().find(|(leaf, _)| *leaf == command.leaf).ok_or_else(|| {
-        let missing = io::Error::from_raw_os_error(libc::ENOENT);
-        StartError::new(format!("join the control group of {:?}", command.leaf), &missing)
-    })?;
+    let leaf = leaves
+        .iter()
+        .find(|(leaf, _)| *leaf == command.leaf)
+        .ok_or_else(|| {
+            let missing = io::Error::from_raw_os_error(libc::ENOENT);
+            StartError::new(
+                format!("join the control group of {:?}", command.leaf),
+                &missing,
+            )
+        })?;
     let program = Program::new(command)?;
     let (streams, master) = streams(stdio, fds)?;
     let pipe = |error: nix::Error| StartError::new("make a pipe", &error.into());
@@ -89,8 +98,8 @@ fn streams(stdio: Stdio, fds: Vec<OwnedFd>) -> Result<(Streams, Option<OwnedFd>)
         Stdio::Terminal { cols, rows } => {
             let terminal = |error: &io::Error| StartError::new("open a terminal", error);
             let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-            let master = open("/dev/ptmx", flags, Mode::empty())
-                .map_err(|errno| terminal(&errno.into()))?;
+            let master =
+                open("/dev/ptmx", flags, Mode::empty()).map_err(|errno| terminal(&errno.into()))?;
             let slave = sys::open_terminal_peer(master.as_fd()).map_err(|e| terminal(&e))?;
             sys::set_terminal_size(slave.as_fd(), cols, rows).map_err(|e| terminal(&e))?;
             Ok((Streams::Terminal { slave }, Some(master)))
@@ -118,14 +127,23 @@ struct Program {
 
 impl Program {
     fn new(command: &Command) -> Result<Program, StartError> {
-        let invalid = |what: &str| StartError { what: what.to_owned(), errno: libc::EINVAL };
+        let invalid = |what: &str| StartError {
+            what: what.to_owned(),
+            errno: libc::EINVAL,
+        };
         let text = |text: &str| {
             CString::new(text).map_err(|_| invalid("read the command: it has a NUL byte"))
         };
-        let name = command.argv.first().ok_or_else(|| invalid("read the command: it is empty"))?;
+        let name = command
+            .argv
+            .first()
+            .ok_or_else(|| invalid("read the command: it is empty"))?;
         let argv: Result<_, _> = command.argv.iter().map(|word| text(word)).collect();
-        let environment: Result<_, _> =
-            command.env.iter().map(|(key, value)| text(&format!("{key}={value}"))).collect();
+        let environment: Result<_, _> = command
+            .env
+            .iter()
+            .map(|(key, value)| text(&format!("{key}={value}")))
+            .collect();
         let candidates = if name.contains('/') {
             vec![text(name)?]
         } else {
@@ -149,22 +167,14 @@ impl Program {
 }
 
 /// In the child: takes its place and execs. Returns only on failure.
-fn become_program(
-    program: &Program,
-    streams: &Streams,
-    procs: &[OwnedFd],
-) -> StartError {
+fn become_program(program: &Program, streams: &Streams, procs: &[OwnedFd]) -> StartError {
     match prepare(program, streams, procs) {
         Ok(()) => exec(program),
         Err(failed) => failed,
     }
 }
 
-fn prepare(
-    program: &Program,
-    streams: &Streams,
-    procs: &[OwnedFd],
-) -> Result<(), StartError> {
+fn prepare(program: &Program, streams: &Streams, procs: &[OwnedFd]) -> Result<(), StartError> {
     let step = |what: &'static str| move |error: io::Error| StartError::new(what, &error);
     let errno = |what: &'static str| move |errno: nix::Error| StartError::new(what, &errno.into());
     for fd in procs {
@@ -184,9 +194,8 @@ fn prepare(
     }
     sys::cloexec_from(3).map_err(step("close descriptors"))?;
     sys::reset_signals();
-    chdir(program.cwd.as_str()).map_err(|errno| {
-        StartError::new(format!("chdir {}", program.cwd), &errno.into())
-    })
+    chdir(program.cwd.as_str())
+        .map_err(|errno| StartError::new(format!("chdir {}", program.cwd), &errno.into()))
 }
 
 fn exec(program: &Program) -> StartError {

@@ -24,7 +24,11 @@ impl Watcher {
     pub(super) fn new(directories: Vec<String>) -> nix::Result<Watcher> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
         let wanted = directories.into_iter().map(PathBuf::from).collect();
-        let mut watcher = Watcher { inotify, wanted, due: None };
+        let mut watcher = Watcher {
+            inotify,
+            wanted,
+            due: None,
+        };
         watcher.scan();
         Ok(watcher)
     }
@@ -35,7 +39,8 @@ impl Watcher {
 
     /// How long until a change must be said; `None` if there is none.
     pub(super) fn due_in(&self) -> Option<Duration> {
-        self.due.map(|due| due.saturating_duration_since(Instant::now()))
+        self.due
+            .map(|due| due.saturating_duration_since(Instant::now()))
     }
 
     /// Whether it is time to say that something changed.
@@ -86,9 +91,9 @@ fn collect(top: &Path, found: &mut HashSet<PathBuf>) {
             return;
         }
         if let Ok(entries) = std::fs::read_dir(&path) {
-            let directories = entries.flatten().filter(|entry| {
-                entry.file_type().is_ok_and(|kind| kind.is_dir())
-            });
+            let directories = entries
+                .flatten()
+                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
             pending.extend(directories.map(|entry| entry.path()));
         }
         found.insert(path);

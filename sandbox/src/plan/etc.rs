@@ -43,7 +43,10 @@ pub(super) fn ops(spec: &SandboxSpec, host: &HostLayout) -> Vec<Op> {
         ("group", group()),
         ("hostname", format!("{hostname}\n")),
         ("hosts", hosts(hostname)),
-        ("resolv.conf", "# this sandbox has no name server\n".to_owned()),
+        (
+            "resolv.conf",
+            "# this sandbox has no name server\n".to_owned(),
+        ),
         ("nsswitch.conf", NSSWITCH.to_owned()),
         ("machine-id", machine_id(spec.agent.as_str())),
         ("profile", PROFILE.to_owned()),
@@ -52,13 +55,23 @@ pub(super) fn ops(spec: &SandboxSpec, host: &HostLayout) -> Vec<Op> {
     ];
     let mut ops: Vec<Op> = texts
         .into_iter()
-        .map(|(name, text)| Op::File { at: PathBuf::from("/etc").join(name), text })
+        .map(|(name, text)| Op::File {
+            at: PathBuf::from("/etc").join(name),
+            text,
+        })
         .collect();
-    let links = [("/etc/mtab", "/proc/self/mounts"), ("/etc/os-release", "../usr/lib/os-release")];
-    ops.extend(links.map(|(at, to)| Op::Link { at: at.into(), to: to.into() }));
-    ops.extend(
-        host.etc_links.iter().map(|(at, to)| Op::Link { at: at.clone(), to: to.clone() }),
-    );
+    let links = [
+        ("/etc/mtab", "/proc/self/mounts"),
+        ("/etc/os-release", "../usr/lib/os-release"),
+    ];
+    ops.extend(links.map(|(at, to)| Op::Link {
+        at: at.into(),
+        to: to.into(),
+    }));
+    ops.extend(host.etc_links.iter().map(|(at, to)| Op::Link {
+        at: at.clone(),
+        to: to.clone(),
+    }));
     ops
 }
 
@@ -88,5 +101,9 @@ fn machine_id(agent: &str) -> String {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         })
     };
-    format!("{:016x}{:016x}\n", hash(0xcbf2_9ce4_8422_2325), hash(0x8422_2325_cbf2_9ce4))
+    format!(
+        "{:016x}{:016x}\n",
+        hash(0xcbf2_9ce4_8422_2325),
+        hash(0x8422_2325_cbf2_9ce4)
+    )
 }

@@ -86,7 +86,9 @@ fn become_init(
     std::fs::write("/proc/self/oom_score_adj", OOM_SCORE).what(|| "set the OOM score".into())?;
     fail::point("inside.proc")?;
     let what = || "prepare init".to_owned();
-    let text = serde_json::to_vec(config).map_err(std::io::Error::from).what(what)?;
+    let text = serde_json::to_vec(config)
+        .map_err(std::io::Error::from)
+        .what(what)?;
     let text = files::sealed("wsm-init-config", &text, false).what(what)?;
     let null = open_null(stage.root.as_fd()).what(what)?;
     setns(&stage.userns, CloneFlags::CLONE_NEWUSER).what(|| "enter the user namespace".into())?;
@@ -111,7 +113,10 @@ fn become_init(
 /// A copy of a descriptor that can't be in the way of the configuration's number.
 fn above_config(fd: &OwnedFd) -> nix::Result<OwnedFd> {
     use nix::fcntl::{FcntlArg, fcntl};
-    Ok(sys::own(fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(CONFIG_FD + 1))?))
+    Ok(sys::own(fcntl(
+        fd,
+        FcntlArg::F_DUPFD_CLOEXEC(CONFIG_FD + 1),
+    )?))
 }
 
 /// Puts the configuration at its number. Nothing that init keeps is there: the broker has had

@@ -140,7 +140,10 @@ pub(super) fn logs(job: &Job<'_>) -> Result<BTreeMap<String, OwnedFd>, Failure> 
     let mut logs = BTreeMap::new();
     let setup = SETUP_LOG.to_owned();
     for service in job.spec.services.keys().chain([&setup]) {
-        logs.insert(service.clone(), log(job, &format!("{service}.log"), OFlag::O_RDWR)?);
+        logs.insert(
+            service.clone(),
+            log(job, &format!("{service}.log"), OFlag::O_RDWR)?,
+        );
     }
     Ok(logs)
 }
@@ -183,11 +186,17 @@ pub(super) fn become_shim(shim: Shim<'_>) -> Result<std::convert::Infallible, Fa
         listen_fd: shim.listen.as_raw_fd(),
         launcher_fd: shim.orders.as_raw_fd(),
         init_pid: shim.init.as_raw(),
-        logs: shim.logs.iter().map(|(name, fd)| (name.clone(), fd.as_raw_fd())).collect(),
+        logs: shim
+            .logs
+            .iter()
+            .map(|(name, fd)| (name.clone(), fd.as_raw_fd()))
+            .collect(),
         daemon_uid: shim.job.daemon.0,
         keep_fds: vec![shim.lock.as_raw_fd()],
     };
-    let text = serde_json::to_vec(&config).map_err(std::io::Error::from).what(what)?;
+    let text = serde_json::to_vec(&config)
+        .map_err(std::io::Error::from)
+        .what(what)?;
     let config = files::sealed("wsm-shim-config", &text, false).what(what)?;
     let null = nix::fcntl::open(
         "/dev/null",
@@ -200,7 +209,10 @@ pub(super) fn become_shim(shim: Shim<'_>) -> Result<std::convert::Infallible, Fa
     for (from, to) in [(&null, 0), (&null, 1), (shim.stderr, 2)] {
         sys::dup_to(from.as_fd(), to).what(what)?;
     }
-    for fd in [shim.listen, shim.orders, shim.lock, &config].into_iter().chain(shim.logs.values()) {
+    for fd in [shim.listen, shim.orders, shim.lock, &config]
+        .into_iter()
+        .chain(shim.logs.values())
+    {
         keep(fd).what(what)?;
     }
     sys::join_session_keyring().what(what)?;
@@ -214,7 +226,11 @@ pub(super) fn become_shim(shim: Shim<'_>) -> Result<std::convert::Infallible, Fa
     sys::clear_capabilities().what(what)?;
     fail::point("spawn.shim")?;
     let number = config.as_raw_fd().to_string();
-    let argv = [c"wsm-shim".to_owned(), c"--config-fd".to_owned(), c_string(&number)];
+    let argv = [
+        c"wsm-shim".to_owned(),
+        c"--config-fd".to_owned(),
+        c_string(&number),
+    ];
     fexecve(shim.job.shim_program, &argv, &[] as &[&std::ffi::CStr]).what(what)
 }
 

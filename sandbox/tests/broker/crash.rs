@@ -24,15 +24,18 @@ const POINTS: [&str; 10] = [
 
 fn listed(world: &World) -> Vec<(AgentId, Option<i32>)> {
     match world.client().ask(Request::List) {
-        Ok(Reply::Listed { sandboxes }) => {
-            sandboxes.into_iter().map(|found| (found.agent, found.shim_pid)).collect()
-        }
+        Ok(Reply::Listed { sandboxes }) => sandboxes
+            .into_iter()
+            .map(|found| (found.agent, found.shim_pid))
+            .collect(),
         other => panic!("{other:?}"),
     }
 }
 
 fn delete(world: &World, agent: &AgentId) {
-    let deleted = world.client().ask(Request::Delete { agent: agent.clone() });
+    let deleted = world.client().ask(Request::Delete {
+        agent: agent.clone(),
+    });
     assert_eq!(deleted, Ok(Reply::Done));
 }
 
@@ -43,7 +46,10 @@ fn nothing_is_left(world: &World) {
     let sockets = run.filter(|entry| entry.file_name().to_string_lossy().starts_with("shim-"));
     assert_eq!(sockets.count(), 0, "sockets");
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    assert!(!mounts.contains(world.dir.path().to_str().unwrap()), "mounts");
+    assert!(
+        !mounts.contains(world.dir.path().to_str().unwrap()),
+        "mounts"
+    );
 }
 
 #[test]
@@ -54,7 +60,10 @@ fn a_creation_that_fails_anywhere_says_where_and_leaves_nothing() {
         world.kill_broker();
         world.start(point);
         let failed = world.create_in_vain(&agent);
-        assert_eq!((failed.what.as_str(), failed.why.as_str()), (point, "fault injected by WSM_FAULT"));
+        assert_eq!(
+            (failed.what.as_str(), failed.why.as_str()),
+            (point, "fault injected by WSM_FAULT")
+        );
         nothing_is_left(&world);
     }
     world.kill_broker();
@@ -85,10 +94,14 @@ fn a_sandbox_survives_its_broker_and_the_next_one_finds_it() {
     world.start("");
     assert_eq!(listed(&world), vec![(agent.id.clone(), Some(pid))]);
     assert_eq!(shim.sh("echo alive"), ("alive".into(), 0));
-    let inspected = world.client().ask(Request::Inspect { agent: agent.id.clone() });
+    let inspected = world.client().ask(Request::Inspect {
+        agent: agent.id.clone(),
+    });
     assert!(matches!(inspected, Ok(Reply::Inspected { .. })));
     delete(&world, &agent.id);
-    until("the shim is gone", || !Path::new(&format!("/proc/{pid}")).exists());
+    until("the shim is gone", || {
+        !Path::new(&format!("/proc/{pid}")).exists()
+    });
     nothing_is_left(&world);
 }
 
@@ -101,12 +114,19 @@ fn a_killed_shim_ends_its_agent() {
     // The launcher stands still: only PID 1 can notice.
     let stop = "sleep 0.2; kill -STOP $PPID; touch ~/stopped; exec sleep 1000";
     shim.ask(&serde_json::json!({"Start": {"command": command(stop)}}));
-    until("the launcher stands still", || Path::new(&agent.paths.home).join("stopped").exists());
+    until("the launcher stands still", || {
+        Path::new(&agent.paths.home).join("stopped").exists()
+    });
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL).unwrap();
     until("everything inside ended", || {
-        let procs = world.leftovers().into_iter().map(|dir| dir.join("payload/agent/cgroup.procs"));
+        let procs = world
+            .leftovers()
+            .into_iter()
+            .map(|dir| dir.join("payload/agent/cgroup.procs"));
         // Controllers without limits of their own for a leaf have no group for it.
-        procs.into_iter().all(|file| std::fs::read_to_string(file).unwrap_or_default().is_empty())
+        procs
+            .into_iter()
+            .all(|file| std::fs::read_to_string(file).unwrap_or_default().is_empty())
     });
     assert_eq!(listed(&world), vec![(agent.id.clone(), None)]);
     delete(&world, &agent.id);
@@ -141,7 +161,9 @@ fn a_broker_killed_at_any_moment_of_a_creation_leaves_what_a_delete_removes() {
 /// Sends a request on a thread whose answer may never come.
 fn ask_and_leave(world: &World, agent: &Agent) -> std::thread::JoinHandle<()> {
     let client = world.client();
-    let request = Request::Create { spec: Box::new(world.spec(agent)) };
+    let request = Request::Create {
+        spec: Box::new(world.spec(agent)),
+    };
     client.send(request);
     std::thread::spawn(move || drop(client))
 }
@@ -153,7 +175,9 @@ fn a_client_that_leaves_before_the_answer_leaves_no_sandbox() {
     drop(ask_and_leave(&world, &agent));
     let record = world.path("state/broker/agents/crash0006.json");
     until("the attempt was made, and undone", || {
-        let begun = std::fs::read_to_string(&record).unwrap().contains("\"incarnation\": 1");
+        let begun = std::fs::read_to_string(&record)
+            .unwrap()
+            .contains("\"incarnation\": 1");
         begun && listed(&world).is_empty()
     });
     nothing_is_left(&world);
@@ -167,18 +191,31 @@ fn no_process_of_a_deleted_agent_lives_on() {
     let agent = world.prepare("crash0007");
     let (shim, pid) = world.create(&agent);
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let words: Vec<&str> = status.lines().find(|l| l.starts_with("Uid:")).unwrap().split('\t').collect();
+    let words: Vec<&str> = status
+        .lines()
+        .find(|l| l.starts_with("Uid:"))
+        .unwrap()
+        .split('\t')
+        .collect();
     let last: u32 = words[1].parse().unwrap();
     let range = last - 65_535..=last;
-    for script in ["trap '' TERM; while :; do :; done", "setsid sleep 1000 & kill -STOP $$"] {
+    for script in [
+        "trap '' TERM; while :; do :; done",
+        "setsid sleep 1000 & kill -STOP $$",
+    ] {
         shim.ask(&serde_json::json!({"Start": {"command": command(script)}}));
     }
     delete(&world, &agent.id);
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let status = std::fs::read_to_string(entry.path().join("status")).unwrap_or_default();
-        let Some(line) = status.lines().find(|line| line.starts_with("Uid:")) else { continue };
+        let Some(line) = status.lines().find(|line| line.starts_with("Uid:")) else {
+            continue;
+        };
         let uid: u32 = line.split('\t').nth(1).unwrap().parse().unwrap();
-        assert!(!range.contains(&uid) || status.contains("State:\tZ"), "{status}");
+        assert!(
+            !range.contains(&uid) || status.contains("State:\tZ"),
+            "{status}"
+        );
     }
     nothing_is_left(&world);
     // Its range is free again.

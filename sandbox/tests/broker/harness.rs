@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use nix::cmsg_space;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
-    connect, recvmsg, sendmsg, setsockopt, socket, sockopt,
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, connect, recvmsg,
+    sendmsg, setsockopt, socket, sockopt,
 };
 use serde_json::{Value, json};
 use wsm_sandbox::config::BrokerConfig;
@@ -56,15 +56,29 @@ impl World {
 
     pub(crate) fn with_fault(fault: &str) -> World {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        assert!(nix::unistd::geteuid().is_root(), "these tests need root and a real kernel");
-        let dir = tempfile::Builder::new().prefix("wsm-broker-").tempdir().unwrap();
+        assert!(
+            nix::unistd::geteuid().is_root(),
+            "these tests need root and a real kernel"
+        );
+        let dir = tempfile::Builder::new()
+            .prefix("wsm-broker-")
+            .tempdir()
+            .unwrap();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let instance = format!("t{}x{number}", std::process::id());
-        let mut world = World { dir, instance, broker: None };
+        let mut world = World {
+            dir,
+            instance,
+            broker: None,
+        };
         for name in ["state", "run", "etc"] {
             std::fs::create_dir(world.path(name)).unwrap();
         }
-        std::fs::write(world.path("etc/ceiling.json"), "{\"allow_root_account\": true}").unwrap();
+        std::fs::write(
+            world.path("etc/ceiling.json"),
+            "{\"allow_root_account\": true}",
+        )
+        .unwrap();
         world.make_repository();
         world.start(fault);
         world
@@ -91,7 +105,9 @@ impl World {
         let file = self.path("run/broker.json");
         std::fs::write(&file, serde_json::to_vec(&config).unwrap()).unwrap();
         let mut command = Process::new(program);
-        command.args(["broker", "--die-with-parent", "--config"]).arg(file);
+        command
+            .args(["broker", "--die-with-parent", "--config"])
+            .arg(file);
         command.env_clear().stdin(Stdio::null());
         if !fault.is_empty() {
             command.env("WSM_FAULT", fault);
@@ -116,7 +132,14 @@ impl World {
     fn make_repository(&self) {
         let repo = self.path("repo");
         // As a fresh `git init` leaves it, with one object to look for.
-        for dir in ["", ".git", ".git/objects", ".git/objects/info", ".git/refs", ".git/refs/heads"] {
+        for dir in [
+            "",
+            ".git",
+            ".git/objects",
+            ".git/objects/info",
+            ".git/refs",
+            ".git/refs/heads",
+        ] {
             std::fs::create_dir(repo.join(dir)).unwrap();
         }
         std::fs::write(repo.join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
@@ -152,16 +175,22 @@ impl World {
             .gid(uid)
             .output()
             .unwrap();
-        serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|error| panic!("{error}: {output:?}"))
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
     }
 
     /// Grants the repository as its account.
     pub(crate) fn grant(&self) -> GrantId {
         let repo = self.path("repo");
-        let request = Request::Grant { purpose: Purpose::Repository };
+        let request = Request::Grant {
+            purpose: Purpose::Repository,
+        };
         match self.ask_as(ACCOUNT, &request, &[repo.clone(), repo.join(".git")]) {
-            Reply::Granted { grant, account, path, git_dir } => {
+            Reply::Granted {
+                grant,
+                account,
+                path,
+                git_dir,
+            } => {
                 assert_eq!(account.uid, ACCOUNT);
                 assert_eq!(path, repo.to_str().unwrap());
                 assert_eq!(git_dir.as_deref(), repo.join(".git").to_str());
@@ -189,7 +218,11 @@ impl World {
         };
         let pointer = format!("gitdir: {}\n", paths.git_admin);
         std::fs::write(Path::new(&paths.workspace).join(".git"), pointer).unwrap();
-        std::fs::write(Path::new(&paths.git_private).join("HEAD"), "ref: refs/heads/x\n").unwrap();
+        std::fs::write(
+            Path::new(&paths.git_private).join("HEAD"),
+            "ref: refs/heads/x\n",
+        )
+        .unwrap();
         give(Path::new(&paths.workspace));
         give(Path::new(&paths.git_private));
         Agent { id, grant, paths }
@@ -224,7 +257,12 @@ impl World {
     pub(crate) fn create(&self, agent: &Agent) -> (Shim, i32) {
         let spec = Box::new(self.spec(agent));
         match self.client().ask(Request::Create { spec }) {
-            Ok(Reply::Created { socket, shim_pid, probes, .. }) => {
+            Ok(Reply::Created {
+                socket,
+                shim_pid,
+                probes,
+                ..
+            }) => {
                 assert!(probes.iter().all(|probe| probe.held), "{probes:?}");
                 (Shim::connect(Path::new(&socket)), shim_pid)
             }
@@ -236,11 +274,15 @@ impl World {
     pub(crate) fn leftovers(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         let trees = std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten();
-        for tree in trees.map(|entry| entry.path()).chain([PathBuf::from("/sys/fs/cgroup")]) {
+        for tree in trees
+            .map(|entry| entry.path())
+            .chain([PathBuf::from("/sys/fs/cgroup")])
+        {
             let own = tree.join(format!("wsm-{}", self.instance));
             let agents = std::fs::read_dir(own).into_iter().flatten().flatten();
             found.extend(agents.map(|entry| entry.path()).filter(|path| {
-                path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("agent-"))
+                path.file_name()
+                    .is_some_and(|name| name.to_string_lossy().starts_with("agent-"))
             }));
         }
         found
@@ -253,7 +295,9 @@ impl Drop for World {
             && let Ok(Reply::Listed { sandboxes }) = client.ask(Request::List)
         {
             for sandbox in sandboxes {
-                drop(self.client().ask(Request::Delete { agent: sandbox.agent }));
+                drop(self.client().ask(Request::Delete {
+                    agent: sandbox.agent,
+                }));
             }
         }
         if let Some(mut broker) = self.broker.take() {
@@ -261,8 +305,14 @@ impl Drop for World {
             drop(broker.wait());
         }
         // Trees of an instance: what the broker makes at its start.
-        for tree in std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
-            drop(std::fs::remove_dir(tree.path().join(format!("wsm-{}", self.instance))));
+        for tree in std::fs::read_dir("/sys/fs/cgroup")
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            drop(std::fs::remove_dir(
+                tree.path().join(format!("wsm-{}", self.instance)),
+            ));
         }
     }
 }
@@ -274,16 +324,16 @@ impl Client {
 
     /// Asks without waiting for the answer.
     pub(crate) fn send(&self, request: Request) {
-        let envelope = Envelope { version: PROTOCOL_VERSION, request };
+        let envelope = Envelope {
+            version: PROTOCOL_VERSION,
+            request,
+        };
         let bytes = serde_json::to_vec(&envelope).unwrap();
         let iov = [IoSlice::new(&bytes)];
         sendmsg::<()>(self.socket.as_raw_fd(), &iov, &[], MsgFlags::empty(), None).unwrap();
     }
 
-    pub(crate) fn ask_with(
-        &self,
-        request: Request,
-    ) -> Result<(Reply, Vec<RawFd>), Failure> {
+    pub(crate) fn ask_with(&self, request: Request) -> Result<(Reply, Vec<RawFd>), Failure> {
         self.send(request);
         match self.receive().expect("an answer") {
             (Reply::Failed(failed), _) => Err(failed),

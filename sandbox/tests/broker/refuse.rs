@@ -20,18 +20,31 @@ fn a_local_user_may_grant_what_is_its_own_and_nothing_else() {
     let agent = world.prepare("refuse001");
     let repo = world.path("repo");
     let git = repo.join(".git");
-    let grant = || Request::Grant { purpose: Purpose::Repository };
+    let grant = || Request::Grant {
+        purpose: Purpose::Repository,
+    };
     let (kind, why) = refused(world.ask_as(4243, &grant(), &[repo.clone(), git.clone()]));
-    assert_eq!((kind, why.as_str()), (FailureKind::Refused, "it belongs to uid 4242, you are 4243"));
-    let (kind, _) = refused(world.ask_as(ACCOUNT, &grant(), &[repo.clone()]));
+    assert_eq!(
+        (kind, why.as_str()),
+        (FailureKind::Refused, "it belongs to uid 4242, you are 4243")
+    );
+    let (kind, _) = refused(world.ask_as(ACCOUNT, &grant(), std::slice::from_ref(&repo)));
     assert_eq!(kind, FailureKind::Invalid);
     let (kind, _) = refused(world.ask_as(ACCOUNT, &grant(), &[repo.clone(), repo.clone()]));
     assert_eq!(kind, FailureKind::Invalid);
     for request in [
         Request::List,
-        Request::Delete { agent: agent.id.clone() },
-        Request::Create { spec: Box::new(world.spec(&agent)) },
-        Request::Helper { repository: agent.grant.clone(), agent: None, rights: HelperRights::Merge },
+        Request::Delete {
+            agent: agent.id.clone(),
+        },
+        Request::Create {
+            spec: Box::new(world.spec(&agent)),
+        },
+        Request::Helper {
+            repository: agent.grant.clone(),
+            agent: None,
+            rights: HelperRights::Merge,
+        },
     ] {
         let (kind, why) = refused(world.ask_as(ACCOUNT, &request, &[]));
         assert_eq!(kind, FailureKind::Refused);
@@ -63,32 +76,73 @@ fn a_spec_names_nothing_that_was_not_given() {
     let ask = |change: &dyn Fn(&mut wsm_sandbox::spec::SandboxSpec)| {
         let mut spec = world.spec(&agent);
         change(&mut spec);
-        let planned = world.client().ask(Request::Plan { spec: Box::new(spec.clone()) }).err();
-        let failed = world.client().ask(Request::Create { spec: Box::new(spec) }).unwrap_err();
+        let planned = world
+            .client()
+            .ask(Request::Plan {
+                spec: Box::new(spec.clone()),
+            })
+            .err();
+        let failed = world
+            .client()
+            .ask(Request::Create {
+                spec: Box::new(spec),
+            })
+            .unwrap_err();
         if let Some(planned) = planned {
             assert_eq!(planned, failed, "a dry run says the same");
         }
         failed.kind
     };
-    for path in ["/run", "/proc/1", "/dev/null", "relative", "/usr/../root", "/", "/tmp/x"] {
+    for path in [
+        "/run",
+        "/proc/1",
+        "/dev/null",
+        "relative",
+        "/usr/../root",
+        "/",
+        "/tmp/x",
+    ] {
         let kind = ask(&|spec| spec.read.push(path.into()));
-        assert!(matches!(kind, FailureKind::Refused | FailureKind::Invalid), "{path}: {kind:?}");
+        assert!(
+            matches!(kind, FailureKind::Refused | FailureKind::Invalid),
+            "{path}: {kind:?}"
+        );
     }
-    assert_eq!(ask(&|spec| spec.write.push(GrantId("g0".into()))), FailureKind::NotFound);
-    // A repository is no directory to write.
-    assert_eq!(ask(&|spec| spec.write.push(agent.grant.clone())), FailureKind::NotFound);
-    assert_eq!(ask(&|spec| spec.repository = GrantId("g0".into())), FailureKind::Refused);
-    assert_eq!(ask(&|spec| spec.hostname = "a b".into()), FailureKind::Invalid);
     assert_eq!(
-        ask(&|spec| drop(spec.services.insert("../x".into(), Limits::default()))),
+        ask(&|spec| spec.write.push(GrantId("g0".into()))),
+        FailureKind::NotFound
+    );
+    // A repository is no directory to write.
+    assert_eq!(
+        ask(&|spec| spec.write.push(agent.grant.clone())),
+        FailureKind::NotFound
+    );
+    assert_eq!(
+        ask(&|spec| spec.repository = GrantId("g0".into())),
+        FailureKind::Refused
+    );
+    assert_eq!(
+        ask(&|spec| spec.hostname = "a b".into()),
+        FailureKind::Invalid
+    );
+    assert_eq!(
+        ask(&|spec| spec
+            .services
+            .extend([("../x".to_owned(), Limits::default())])),
         FailureKind::Invalid
     );
     // What the account can't reach is not shown to its agent.
-    let closed = tempfile::Builder::new().prefix("wsm-closed-").tempdir_in("/opt").unwrap();
+    let closed = tempfile::Builder::new()
+        .prefix("wsm-closed-")
+        .tempdir_in("/opt")
+        .unwrap();
     std::fs::create_dir(closed.path().join("inner")).unwrap();
     std::fs::set_permissions(closed.path(), PermissionsExt::from_mode(0o700)).unwrap();
     let inner = closed.path().join("inner").to_str().unwrap().to_owned();
-    assert_eq!(ask(&|spec| spec.read.push(inner.clone())), FailureKind::Failed);
+    assert_eq!(
+        ask(&|spec| spec.read.push(inner.clone())),
+        FailureKind::Failed
+    );
     assert_eq!(world.leftovers(), Vec::<std::path::PathBuf>::new());
 }
 
@@ -99,16 +153,35 @@ fn an_agent_is_erased_only_without_a_sandbox_and_then_for_good() {
     let (shim, _) = world.create(&agent);
     shim.sh("mkdir -p ~/a/b && ln -s /etc ~/a/etc && chmod 0 ~/a/b && mkdir ~/closed && chmod 0 ~/closed");
     let ask = |request| world.client().ask(request);
-    let erase = || Request::Erase { agent: agent.id.clone() };
+    let erase = || Request::Erase {
+        agent: agent.id.clone(),
+    };
     assert_eq!(ask(erase()).unwrap_err().kind, FailureKind::Refused);
-    let again = Request::Create { spec: Box::new(world.spec(&agent)) };
+    let again = Request::Create {
+        spec: Box::new(world.spec(&agent)),
+    };
     assert_eq!(ask(again).unwrap_err().kind, FailureKind::Exists);
-    assert_eq!(ask(Request::Delete { agent: agent.id.clone() }), Ok(Reply::Done));
-    assert_eq!(ask(Request::Delete { agent: agent.id.clone() }), Ok(Reply::Done));
+    assert_eq!(
+        ask(Request::Delete {
+            agent: agent.id.clone()
+        }),
+        Ok(Reply::Done)
+    );
+    assert_eq!(
+        ask(Request::Delete {
+            agent: agent.id.clone()
+        }),
+        Ok(Reply::Done)
+    );
     assert_eq!(ask(erase()), Ok(Reply::Done));
     assert_eq!(ask(erase()), Ok(Reply::Done));
     let Agent { paths, .. } = &agent;
-    for path in [&paths.workspace, &paths.home, &paths.git_private, &paths.log] {
+    for path in [
+        &paths.workspace,
+        &paths.home,
+        &paths.git_private,
+        &paths.log,
+    ] {
         assert!(!std::path::Path::new(path).exists(), "{path}");
     }
     let failed = world.create_in_vain(&agent);
