@@ -51,7 +51,12 @@ pub(crate) async fn run(args: &Args) -> Outcome {
             _ = int.recv() => {}
         }
     };
-    let daemon = Daemon {};
+    let parts = wsm_daemon::engine::Config {
+        state_dir: args.state.clone(),
+        run_dir: args.run.clone(),
+        etc_dir: args.etc.clone(),
+    };
+    let daemon = Daemon::start(&parts).await?;
     tracing::info!(state = %args.state.display(), "the daemon serves");
     let config = Config {
         admins: args.admins.clone(),
@@ -79,9 +84,6 @@ fn inherited(number: RawFd) -> std::io::Result<UnixListener> {
 
 /// `wsm git-helper`: speaks with the daemon on standard input and output.
 pub(crate) fn git_helper() -> Outcome {
-    Err(Failure::new(
-        Code::NotAvailable,
-        "the git helper is not available yet",
-        "",
-    ))
+    let code = wsm_daemon::workspace::helper_main();
+    Ok(Exit(u8::try_from(code).unwrap_or(1)))
 }
