@@ -27,6 +27,8 @@ pub(crate) struct Failure {
     pub(crate) code: u8,
     /// `None`: there is nobody to tell.
     pub(crate) problem: Option<Problem>,
+    /// No daemon answered.
+    unreachable: bool,
 }
 
 /// Result of a verb.
@@ -43,6 +45,7 @@ impl Failure {
             return Failure {
                 code: OUTPUT_CLOSED,
                 problem: None,
+                unreachable: false,
             };
         }
         Failure::new(Code::Failed, format!("write the output: {error}"), "")
@@ -55,7 +58,7 @@ impl Failure {
 
     /// Says which daemon was meant: a client knows its directory, not how the user named it.
     pub(crate) fn at(mut self, place: &Place) -> Failure {
-        if let Some(problem) = self.problem.as_mut().filter(|_| self.code == UNREACHABLE) {
+        if let Some(problem) = self.problem.as_mut().filter(|_| self.unreachable) {
             let up = format!("{} up", place.prefix());
             problem.hint = format!("is wsm up running? start it with: {up}");
         }
@@ -68,6 +71,7 @@ impl From<Problem> for Failure {
         Failure {
             code: problem.code.exit_code(),
             problem: Some(problem),
+            unreachable: false,
         }
     }
 }
@@ -81,6 +85,7 @@ impl From<ClientError> for Failure {
                 Failure {
                     code: UNREACHABLE,
                     problem: Some(problem),
+                    unreachable: true,
                 }
             }
         }

@@ -26,9 +26,6 @@ mod screen;
 mod up;
 mod viewer;
 
-/// Exit code of `exec` for failures of wsm itself.
-const EXEC_FAILED: u8 = 125;
-
 fn main() -> ExitCode {
     let (outcome, json) = match args::parse(std::env::args_os()) {
         Ok(Asked::Now(cli)) => (run(&cli), cli.json),
@@ -124,9 +121,7 @@ async fn dispatch(context: &Context, verb: &Verb) -> Outcome {
         Verb::Show(args) => show::run(context, args).await,
         Verb::Attach(args) => attach::run(context, args).await,
         Verb::Shell(args) => shell::run(context, args).await,
-        Verb::Exec(args) => exec::run(context, args)
-            .await
-            .map_err(|failure| failure.with_code(EXEC_FAILED)),
+        Verb::Exec(args) => exec::run(context, args).await,
         Verb::Send(args) => send::run(context, args).await,
         Verb::Capture(args) => capture::run(context, args).await,
         Verb::Logs(args) => logs::run(context, args).await,

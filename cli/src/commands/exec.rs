@@ -1,10 +1,12 @@
 //! `wsm exec`: a command's streams and exit code, with or without a terminal here.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
+use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
@@ -86,40 +88,45 @@ fn stdin() -> Result<mpsc::Receiver<Vec<u8>>, Failure> {
     Ok(receiver)
 }
 
-async fn stream(mut socket: Socket, mut input: Option<mpsc::Receiver<Vec<u8>>>) -> Outcome {
-    let mut out = unbuffered(&io::stdout())?;
-    let mut err = unbuffered(&io::stderr())?;
-    if input.is_none() {
-        send(&mut socket, &Frame::StdinEnd).await?;
-    }
-    loop {
-        tokio::select! {
-            piece = next(&mut input) => match piece {
-                Some(bytes) => send(&mut socket, &Frame::Stdin(bytes)).await?,
-                None => {
-                    input = None;
-                    send(&mut socket, &Frame::StdinEnd).await?;
-                }
-            },
-            message = socket.next() => {
-                let message = match message {
-                    Some(Ok(message)) => message,
-                    Some(Err(error)) => return Err(lost(&error.to_string())),
-                    None => return Err(lost("the connection was closed")),
-                };
-                if let Some(exit) = receive(&message, &mut out, &mut err)? {
-                    return Ok(exit);
-                }
-            }
-        }
+/// Both directions at once: a command that echoes must not wait for itself.
+async fn stream(socket: Socket, input: Option<mpsc::Receiver<Vec<u8>>>) -> Outcome {
+    let out = unbuffered(&io::stdout())?;
+    let err = unbuffered(&io::stderr())?;
+    let (sink, stream) = socket.split();
+    tokio::select! {
+        // Input ends well before the command does; only a broken connection ends it early, and
+        // why it broke is known where answers are read.
+        never = feed(sink, input) => match never {},
+        outcome = answers(stream, out, err) => outcome,
     }
 }
 
-/// The next piece of input; never, once it has ended.
-async fn next(input: &mut Option<mpsc::Receiver<Vec<u8>>>) -> Option<Vec<u8>> {
-    match input {
-        Some(input) => input.recv().await,
-        None => std::future::pending().await,
+async fn feed(
+    mut sink: SplitSink<Socket, Message>,
+    mut input: Option<mpsc::Receiver<Vec<u8>>>,
+) -> Infallible {
+    while let Some(input) = &mut input
+        && let Some(bytes) = input.recv().await
+    {
+        if sink.send(binary(&Frame::Stdin(bytes))).await.is_err() {
+            break;
+        }
+    }
+    drop(sink.send(binary(&Frame::StdinEnd)).await);
+    // The sink stays open: closing it would end the connection.
+    std::future::pending().await
+}
+
+async fn answers(mut stream: SplitStream<Socket>, mut out: File, mut err: File) -> Outcome {
+    loop {
+        let message = match stream.next().await {
+            Some(Ok(message)) => message,
+            Some(Err(error)) => return Err(lost(&error.to_string())),
+            None => return Err(lost("the connection was closed")),
+        };
+        if let Some(exit) = receive(&message, &mut out, &mut err)? {
+            return Ok(exit);
+        }
     }
 }
 
@@ -173,10 +180,6 @@ fn unbuffered(stream: &impl AsFd) -> Result<File, Failure> {
         .map_err(|error| Failure::output(&error).with_code(FAILED))
 }
 
-async fn send(socket: &mut Socket, frame: &Frame) -> Result<(), Failure> {
-    let message = Message::Binary(frame.encode_message().into());
-    socket
-        .send(message)
-        .await
-        .map_err(|error| lost(&error.to_string()))
+fn binary(frame: &Frame) -> Message {
+    Message::Binary(frame.encode_message().into())
 }

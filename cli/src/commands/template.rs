@@ -95,8 +95,10 @@ fn show(context: &Context, name: &str, set: &[(String, String)]) -> Outcome {
         set: set.iter().cloned().collect(),
         ..Request::default()
     };
-    let resolution = wsm_template::resolve(&sources(context)?, &request)
-        .map_err(|problems| wrong(name, &problems.0))?;
+    let sources = sources(context)?;
+    exists(context, &sources, name)?;
+    let resolution =
+        wsm_template::resolve(&sources, &request).map_err(|problems| wrong(name, &problems.0))?;
     let text = if context.output.json {
         render::json(&resolution)
     } else {
@@ -125,6 +127,7 @@ fn validate(context: &Context, templates: &[String]) -> Outcome {
         problems.extend(if looks_like_a_file(name) {
             validate_file(&sources, Path::new(name))?
         } else {
+            exists(context, &sources, name)?;
             wsm_template::validate(&sources, name)
         });
     }
@@ -143,6 +146,21 @@ fn validate(context: &Context, templates: &[String]) -> Outcome {
         render::print(&format!("{} fine\n", names.join(", ")))?;
     }
     Ok(Exit::DONE)
+}
+
+fn exists(context: &Context, sources: &Sources, name: &str) -> Result<(), Failure> {
+    if wsm_template::list(sources)
+        .iter()
+        .any(|info| info.name == name)
+    {
+        return Ok(());
+    }
+    let hint = format!("see what there is: {}", context.typed("template ls"));
+    Err(Failure::new(
+        Code::NotFound,
+        format!("there is no template {name:?}"),
+        hint,
+    ))
 }
 
 fn looks_like_a_file(name: &str) -> bool {
@@ -167,7 +185,7 @@ fn validate_file(sources: &Sources, path: &Path) -> Result<Vec<wsm_template::Pro
     Ok(wsm_template::validate_text(sources, layer, source))
 }
 
-/// All problems as one, each a detail; a template that does not exist is "no such thing".
+/// All problems as one, each a detail.
 fn wrong(name: &str, problems: &[wsm_template::Problem]) -> Failure {
     let count = problems.len();
     let noun = if count == 1 { "problem" } else { "problems" };
