@@ -3,6 +3,7 @@
 //! The engine would keep 10,000 rows of `columns × 24` bytes each; here it keeps none. Every row
 //! that is about to scroll off is written as styled text into a bounded [`History`] first.
 
+mod defaults;
 pub mod history;
 mod model;
 mod pen;
@@ -15,7 +16,8 @@ pub use self::history::History;
 use self::model::Model;
 use crate::tokenizer::{Signal, Sink, Tokenizer};
 
-pub(crate) use self::model::{Keys, key_bits};
+pub(crate) use self::defaults::key_bits;
+pub(crate) use self::model::Keys;
 pub(crate) use self::pen::{Pen, write_row};
 
 /// Bytes that are taken in at once. A snapshot or a cut can only fall between two such pieces, and

@@ -12,6 +12,7 @@
 mod client;
 mod launcher;
 mod log;
+mod poll;
 mod process;
 mod request;
 mod stream;
@@ -21,12 +22,12 @@ mod viewer;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollFlags;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
@@ -37,10 +38,10 @@ use wsm_sandbox::launch::ShimConfig;
 use self::client::{Client, Role};
 use self::launcher::{Launcher, Received};
 use self::log::Log;
+use self::poll::Source;
 use self::process::{Kind, Process, read_log};
 use self::stream::{End, Peer};
 use self::terminal::Terminal;
-use self::viewer::OUT_HIGH;
 use crate::protocol::Event;
 use crate::pty;
 
@@ -77,19 +78,6 @@ pub(crate) struct Shim {
     /// Told to end, since when.
     stopping: bool,
     stop_by: Option<Instant>,
-}
-
-/// Something that [`poll`] looks at.
-#[derive(Debug, Clone)]
-enum Source {
-    Listener,
-    Launcher,
-    Signals,
-    Client(u64),
-    Master(String),
-    Log(String),
-    Stream(String, End),
-    Orphan(usize),
 }
 
 /// Runs until the sandbox has ended and its end was read, or SIGTERM.
@@ -149,114 +137,6 @@ impl Shim {
                 self.ready(source);
             }
         }
-    }
-
-    /// Waits for something to happen; returns where.
-    fn wait(&self, now: Instant) -> io::Result<Vec<(Source, PollFlags)>> {
-        let mut sources = Vec::new();
-        let mut fds = Vec::new();
-        self.interests(&mut |source, fd, flags| {
-            sources.push(source);
-            fds.push(PollFd::new(fd, flags));
-        });
-        let timeout = match self.deadline(now) {
-            None => PollTimeout::NONE,
-            Some(at) => {
-                let micros = at.saturating_duration_since(now).as_micros();
-                let millis = micros.div_ceil(1000).min(60_000);
-                PollTimeout::from(u16::try_from(millis).unwrap_or(u16::MAX))
-            }
-        };
-        match poll(&mut fds, timeout) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        let ready = fds.iter().zip(sources).filter_map(|(fd, source)| {
-            let flags = fd.revents().unwrap_or(PollFlags::POLLERR);
-            (!flags.is_empty()).then_some((source, flags))
-        });
-        Ok(ready.collect())
-    }
-
-    fn interests<'a>(&'a self, add: &mut impl FnMut(Source, BorrowedFd<'a>, PollFlags)) {
-        let (read, write) = (PollFlags::POLLIN, PollFlags::POLLOUT);
-        add(Source::Listener, self.listener.as_fd(), read);
-        add(Source::Signals, self.signals.as_fd(), read);
-        if let Some(fd) = self.launcher.fd() {
-            let waits = if self.launcher.waits() {
-                write
-            } else {
-                PollFlags::empty()
-            };
-            add(Source::Launcher, fd, read | waits);
-        }
-        for (id, client) in &self.clients {
-            let mut flags = PollFlags::empty();
-            flags.set(read, self.client_reads(client));
-            flags.set(write, client.pending() > 0);
-            add(Source::Client(*id), client.socket().as_fd(), flags);
-        }
-        for (name, terminal) in &self.terminals {
-            if let Some(master) = &terminal.master {
-                let waits = if terminal.input_waits() {
-                    write
-                } else {
-                    PollFlags::empty()
-                };
-                add(Source::Master(name.clone()), master.as_fd(), read | waits);
-            }
-        }
-        for (name, process) in &self.processes {
-            match &process.kind {
-                Kind::Log(_, Some(pipe)) => add(Source::Log(name.clone()), pipe.as_fd(), read),
-                Kind::Stream(stream) => {
-                    let room = self.stream_room(stream.peer());
-                    for end in [End::Stdin, End::Stdout, End::Stderr] {
-                        let flags = if end == End::Stdin { write } else { read };
-                        if let Some(fd) = stream.wants(end, room) {
-                            add(Source::Stream(name.clone(), end), fd.as_fd(), flags);
-                        }
-                    }
-                }
-                Kind::Log(_, None) | Kind::Terminal(_) => {}
-            }
-        }
-        for (at, pipe) in self.orphans.iter().enumerate() {
-            add(Source::Orphan(at), pipe.as_fd(), read);
-        }
-    }
-
-    /// A client whose input goes to a process that does not read it waits too.
-    fn client_reads(&self, client: &Client) -> bool {
-        let hungry = match &client.role {
-            Role::Stream(process) => match self.processes.get(process).map(|known| &known.kind) {
-                Some(Kind::Stream(stream)) => stream.hungry(),
-                _ => true,
-            },
-            Role::Plain | Role::Viewer(_) => true,
-        };
-        hungry && client.reads()
-    }
-
-    fn stream_room(&self, peer: Peer) -> bool {
-        match peer {
-            Peer::Here(client) => self
-                .clients
-                .get(&client)
-                .is_some_and(|client| client.pending() <= OUT_HIGH),
-            Peer::Awaited | Peer::Left => true,
-        }
-    }
-
-    fn deadline(&self, now: Instant) -> Option<Instant> {
-        let terminals = self.terminals.values().filter_map(Terminal::due);
-        let logs = self.logs.values().filter_map(|log| log.due(now));
-        let linger = self.init_exit.map(|at| at + LINGER);
-        terminals
-            .chain(logs)
-            .chain(linger)
-            .chain(self.stop_by)
-            .min()
     }
 
     fn ready(&mut self, (source, flags): (Source, PollFlags)) {

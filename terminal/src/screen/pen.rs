@@ -36,6 +36,7 @@ impl Default for Pen {
 }
 
 impl Pen {
+    #[inline]
     fn fits(&self, cell: &Cell) -> bool {
         cell.fg == self.fg
             && cell.bg == self.bg
@@ -49,10 +50,14 @@ impl Pen {
     }
 
     /// Takes the style of a cell (or of a cursor's template).
+    #[inline]
     pub(crate) fn take(&mut self, out: &mut Vec<u8>, cell: &Cell) {
-        if self.fits(cell) {
-            return;
+        if !self.fits(cell) {
+            self.change(out, cell);
         }
+    }
+
+    fn change(&mut self, out: &mut Vec<u8>, cell: &Cell) {
         let link = cell.hyperlink();
         if link != self.link {
             match &link {

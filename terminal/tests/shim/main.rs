@@ -1,5 +1,8 @@
 //! The shim as the daemon and viewers meet it: real processes, real PTYs, a launcher that is played.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail its test")]
+
 mod harness;
 mod streams;
 mod terminals;
+mod viewer;

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use wsm_sandbox::launch::Exit;
 use wsm_terminal::protocol::{Event, Frame, Io, Reply, Request};
 
-use crate::harness::{Client, Shim, Viewer, attach, eventually};
+use crate::harness::{Client, Shim, eventually};
+use crate::viewer::{Viewer, attach};
 
 fn open(shim: &Shim, process: &str) -> Client {
     let mut client = shim.connect();

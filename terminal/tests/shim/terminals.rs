@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use wsm_sandbox::launch::Exit;
 use wsm_terminal::protocol::{Attach, Event, Frame, Io, Reply, Request};
 
-use crate::harness::{INCARNATION, Shim, Viewer, attach, eventually};
+use crate::harness::{INCARNATION, Shim, eventually};
+use crate::viewer::{Viewer, attach};
 
 #[test]
 fn a_viewer_sees_the_screen_at_once_types_and_sees_the_end() {
@@ -87,7 +88,7 @@ fn the_last_who_typed_or_resized_has_the_size() {
     let mut daemon = shim.connect();
     daemon.start_terminal(
         "main#1",
-        "trap 'stty size' WINCH; stty -echo; echo ready; while :; do read -t 1 x; done",
+        "stty -echo; echo ready; while :; do new=$(stty size); [ \"$new\" = \"$old\" ] || echo \"$new\"; old=$new; sleep 0.05; done",
     );
     let size = |cols, rows| move |viewer: &Viewer| viewer.screen.size() == (cols, rows);
     let mut desk = Viewer::attach(
@@ -306,6 +307,7 @@ fn a_program_gets_one_answer_however_many_watch() {
 fn input_that_nobody_reads_is_refused_and_leases_order_it() {
     let shim = Shim::start();
     let mut daemon = shim.connect();
+    daemon.request(Request::Subscribe);
     daemon.start_terminal("main#1", "stty raw -echo; echo ready; sleep 1000");
     let mut viewer = Viewer::attach(&shim, attach());
     viewer.until_text("ready");
@@ -320,7 +322,6 @@ fn input_that_nobody_reads_is_refused_and_leases_order_it() {
         signal: 9,
         group: true,
     });
-    daemon.request(Request::Subscribe);
     daemon.event("exit", |event| matches!(event, Event::Exited { .. }));
     daemon.start_terminal("main#2", "stty -echo; echo again; cat");
     let mut viewer = Viewer::attach(&shim, attach());
