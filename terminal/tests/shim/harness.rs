@@ -72,7 +72,8 @@ impl Shim {
         let script = "sleep 1000 & echo $! > init; sed -i s/424242/$!/ config
             exec 9<config; exec \"$1\" --config-fd 9";
         let child = Command::new("sh")
-            .args(["-c", script, "sh", env!("CARGO_BIN_EXE_wsm-shim")])
+            .args(["-c", script, "sh"])
+            .arg(std::env::var("WSM_SHIM").unwrap_or(env!("CARGO_BIN_EXE_wsm-shim").into()))
             .current_dir(dir.path())
             .stdin(Stdio::null())
             .spawn()

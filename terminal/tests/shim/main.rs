@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail its test")]
 
+mod costs;
 mod harness;
 mod streams;
 mod terminals;
