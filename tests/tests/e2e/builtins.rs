@@ -67,6 +67,12 @@ fn frontend_serves_pages_with_vite() {
     cli::run(install, b"").ok();
     repo.commit("a site");
     let agent = wsm.new_agent(&repo, "frontend", "ui");
+    wsm_tests::wait::until_true("vite to be ready", || {
+        wsm.agent("ui")
+            .services
+            .iter()
+            .all(|s| s.state == ServiceState::Ready)
+    });
     let port = agent
         .ports
         .iter()

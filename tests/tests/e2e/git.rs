@@ -68,7 +68,8 @@ fn normal_git_work_inside() {
         git rebase -q wsm/author && git tag v1 && git switch -q wsm/author
         git worktree list >/dev/null
         git gc -q && git fsck --no-progress --no-dangling
-        git init -q nested && (cd nested && echo n >n && git add n && git commit -q -m n)
+        git init -q nested && (cd nested && echo n >n && git add n &&
+            git -c user.name=N -c user.email=n@example.com commit -q -m n)
         git clone -q . /tmp/copy && test -f /tmp/copy/c
         rm -rf nested
         git -c protocol.file.allow=always submodule --quiet add /tmp/copy sub

@@ -56,7 +56,7 @@ fn table_of_bad_requests() {
         (&*nothing, "shell", 2, "not in a git repository"),
         ("/no/such/place", "shell", 2, "/no/such/place"),
         (&bare, "shell", 2, "bare"),
-        (&unborn, "shell", 2, "commit"),
+        (&unborn, "shell", 1, "no commit"),
         (&good, "no-such", 4, "no-such"),
         (&good, "../../etc/passwd", 2, "template"),
         (&good, "bad", 2, "colour"),

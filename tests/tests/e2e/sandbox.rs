@@ -21,7 +21,7 @@ fn what_is_forbidden_is_refused() {
         "echo x >/etc/passwd",
         "echo b >/proc/sysrq-trigger",
         "echo x >/proc/sys/kernel/hostname",
-        "cat /proc/kcore | head -c 1",
+        "head -c 1 /proc/kcore",
         "cat /proc/1/environ | grep -q .",
         "cp /bin/true /tmp/t && chmod u+s /tmp/t",
         "kill -9 1",
@@ -36,7 +36,7 @@ fn what_is_forbidden_is_refused() {
     }
     let paths = [
         repo.path().join("README.md"),
-        wsm.dir().join("state"),
+        wsm.dir().join("state/daemon"),
         "/root".into(),
         "/home".into(),
     ];

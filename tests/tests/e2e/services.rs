@@ -90,7 +90,7 @@ fn service_that_dies_is_started_again() {
     wsm.host_template("web", WEB);
     let repo = Repo::small(wsm.root(), "project");
     wsm.new_agent(&repo, "web", "served");
-    wsm.inside("served", "pkill -KILL -f http.server").ok();
+    wsm.inside("served", "pkill -KILL -f '[h]ttp.server'").ok();
     let back = || {
         let agent = wsm.agent("served");
         agent
@@ -104,7 +104,9 @@ fn service_that_dies_is_started_again() {
     assert!(log.contains("GET /"), "{log}");
 
     wsm.wsm(&["svc", "stop", "served", "web"]).ok();
-    assert_eq!(wsm.agent("served").services[0].state, ServiceState::Stopped);
+    wait::until_true("the service to end", || {
+        wsm.agent("served").services[0].state == ServiceState::Stopped
+    });
     wsm.wsm(&["svc", "start", "served", "web"]).ok();
     wait::until_true("the service to be ready", || {
         wsm.agent("served").services[0].state == ServiceState::Ready
