@@ -16,7 +16,6 @@ mod outside;
 pub(crate) use inside::CONFIG_FD;
 pub(crate) use outside::{enter_root, new_network, private_mounts, socket_name};
 
-use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -180,13 +179,12 @@ fn init_config(
     lock: &OwnedFd,
 ) -> InitConfig {
     let numbers = |fds: &Vec<OwnedFd>| fds.iter().map(AsRawFd::as_raw_fd).collect();
-    let mut canaries = BTreeMap::new();
-    for path in [job.stage.as_path(), job.facts.git_dir.as_path()] {
-        // The git directory itself is a mount point's parent; its configuration must not be there.
-        canaries.insert(path.join("config"), ());
-    }
-    canaries.insert("/sys/kernel".into(), ());
-    canaries.insert("/etc/shadow".into(), ());
+    let canaries = [
+        job.facts.git_dir.join("config"),
+        job.stage.join("broker.sock"),
+        "/etc/shadow".into(),
+        "/sys/kernel".into(),
+    ];
     InitConfig {
         orders_fd: orders.as_raw_fd(),
         status_fd: status.as_raw_fd(),
@@ -198,6 +196,6 @@ fn init_config(
         rules: job.plan.rules.clone(),
         landlock_required: job.spec.landlock == Requirement::Required,
         debug: job.spec.debug,
-        canaries: canaries.into_keys().collect(),
+        canaries: canaries.to_vec(),
     }
 }

@@ -1,10 +1,12 @@
 //! From a grant to a running command, and back to nothing.
 
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::json;
 use wsm_sandbox::protocol::{FailureKind, HelperRights, Reply, Request};
 use wsm_sandbox::spec::LayerStatus;
 
-use crate::harness::{World, command, until};
+use crate::harness::{ACCOUNT, World, command, until};
 
 #[test]
 fn a_command_runs_in_a_sandbox_and_nothing_is_left_of_it() {
@@ -346,4 +348,58 @@ fn helper_pid() -> i32 {
         }
     }
     found.expect("the helper runs")
+}
+
+#[test]
+fn git_works_inside_and_what_it_makes_is_the_accounts() {
+    let world = World::new();
+    let repo = world.path("repo");
+    let host = |script: &str| {
+        let mut shell = std::process::Command::new("sh");
+        let shell = std::os::unix::process::CommandExt::uid(shell.args(["-ec", script]), ACCOUNT);
+        let shell = std::os::unix::process::CommandExt::gid(shell, ACCOUNT);
+        let output = shell
+            .current_dir(&repo)
+            .env("HOME", "/nonexistent")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{script}: {output:?}");
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .trim_end()
+            .to_owned()
+    };
+    std::fs::set_permissions(world.dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    host(
+        "rm -r .git; git init -qb main .; echo one > file; git add file; \
+          git -c user.name=a -c user.email=a@b commit -qm one",
+    );
+    let agent = world.prepare("agent0017");
+    let (workspace, private) = (&agent.paths.workspace, &agent.paths.git_private);
+    // What the git helper does, by hand: a private directory over the main objects.
+    let git = repo.join(".git");
+    host(&format!(
+        "rm -rf {private}/* ; git init -q --bare {private}; git -C {private} config core.bare false; \
+         echo {}/objects > {private}/objects/info/alternates; \
+         git --git-dir={private} update-ref refs/heads/x {}; \
+         echo ref: refs/heads/x > {private}/HEAD; \
+         git --git-dir={private} --work-tree={workspace} reset -q --hard",
+        git.display(),
+        host("git rev-parse main")
+    ));
+    let (shim, _) = world.create(&agent);
+    let (out, code) = shim.sh(&format!(
+        "cd {workspace} && git status --short && cat file && echo two >> file && \
+         git config user.name agent && git config user.email a@b && git commit -qam two && \
+         git log --format=%s && git switch -qc other && git branch && git stash list && git gc -q && \
+         git fsck 2>&1 && git init -q nested && git clone -q . /tmp/clone && ls /tmp/clone"
+    ));
+    assert_eq!(
+        (out.as_str(), code),
+        ("one\ntwo\none\n* other\n  x\nfile", 0)
+    );
+    let seen = host(&format!("git --git-dir={private} log --format=%s x"));
+    assert_eq!(seen, "two\none");
+    let objects = std::fs::metadata(std::path::Path::new(private).join("objects")).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&objects), ACCOUNT);
 }

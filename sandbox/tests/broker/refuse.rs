@@ -131,19 +131,32 @@ fn a_spec_names_nothing_that_was_not_given() {
             .extend([("../x".to_owned(), Limits::default())])),
         FailureKind::Invalid
     );
-    // What the account can't reach is not shown to its agent.
+    assert_eq!(world.leftovers(), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn what_the_account_cannot_reach_is_not_shown_to_its_agent() {
+    let world = World::new();
+    let agent = world.prepare("refuse005");
     let closed = tempfile::Builder::new()
         .prefix("wsm-closed-")
         .tempdir_in("/opt")
         .unwrap();
     std::fs::create_dir(closed.path().join("inner")).unwrap();
+    let mut spec = world.spec(&agent);
+    spec.read
+        .push(closed.path().join("inner").to_str().unwrap().to_owned());
+    let create = || {
+        world.client().ask(Request::Create {
+            spec: Box::new(spec.clone()),
+        })
+    };
     std::fs::set_permissions(closed.path(), PermissionsExt::from_mode(0o700)).unwrap();
-    let inner = closed.path().join("inner").to_str().unwrap().to_owned();
-    assert_eq!(
-        ask(&|spec| spec.read.push(inner.clone())),
-        FailureKind::Failed
-    );
+    let failed = create().unwrap_err();
+    assert!(failed.why.contains("Permission denied"), "{failed}");
     assert_eq!(world.leftovers(), Vec::<std::path::PathBuf>::new());
+    std::fs::set_permissions(closed.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    assert!(create().is_ok());
 }
 
 #[test]
