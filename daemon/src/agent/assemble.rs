@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use wsm_sandbox::launch::{Command, Leaf};
 pub use wsm_sandbox::launch::SETUP_LOG;
+use wsm_sandbox::launch::{Command, Leaf};
 use wsm_sandbox::spec::{
     AgentId, GrantId, INSIDE_HOME, INSIDE_STATE, INSIDE_USER, Limits, Network, Requirement,
     SPEC_VERSION, SandboxSpec,

@@ -61,26 +61,21 @@ pub(super) async fn make(engine: &Engine, record: &Record) -> Result<Made, Probl
 }
 
 async fn try_make(engine: &Engine, record: &Record) -> Result<Made, Problem> {
-    let paths = prepare(engine, record).await?;
+    let mut paths = prepare(engine, record).await?;
     let record = Record {
         paths: Some(paths.clone()),
         ..record.clone()
     };
-    let agent = Some(record.id.clone());
-    let mut helper = helper(engine, &record.grant, agent, HelperRights::Workspace).await?;
-    if record.phase == Phase::Workspace && record.attempts > 1 {
-        let branches = Branches::DeleteMerged;
-        let remove = GitRequest::RemoveWorkspace {
-            place: place(&record)?,
-            branches,
-        };
-        work::ask(&mut helper, remove).await?;
+    if record.attempts > 1 {
+        remove_worktree(engine, &record, Branches::DeleteMerged).await?;
         let erase = BrokerRequest::Erase {
             agent: record.id.clone(),
         };
         engine.broker.ask(erase).await.map_err(|e| problem(&e))?;
-        prepare(engine, &record).await?;
+        paths = prepare(engine, &record).await?;
     }
+    let agent = Some(record.id.clone());
+    let mut helper = helper(engine, &record.grant, agent, HelperRights::Workspace).await?;
     let create = Create {
         place: place(&record)?,
         base: record.base.clone(),
@@ -371,12 +366,7 @@ pub(super) async fn erase(engine: &Engine, record: &Record) -> Result<(), Proble
     };
     engine.broker.ask(delete).await.map_err(|e| problem(&e))?;
     if record.paths.is_some() {
-        let branches = Branches::DeleteAll;
-        let remove = GitRequest::RemoveWorkspace {
-            place: place(record)?,
-            branches,
-        };
-        let removed = work::git(engine, record, HelperRights::Workspace, remove).await;
+        let removed = remove_worktree(engine, record, Branches::DeleteAll).await;
         if let Err(problem) = removed {
             // The repository may be gone; its files here are removed all the same.
             tracing::warn!(agent = %record.name, %problem, "remove the worktree");
@@ -391,6 +381,19 @@ pub(super) async fn erase(engine: &Engine, record: &Record) -> Result<(), Proble
         .await
         .map(|_| ())
         .map_err(|e| problem(&e))
+}
+
+/// Forgets the worktree and its branches. With the rights of a merge: a branch that `git gc` has
+/// packed is removed from `packed-refs`, which only those may write.
+async fn remove_worktree(
+    engine: &Engine,
+    record: &Record,
+    branches: Branches,
+) -> Result<(), Problem> {
+    let place = place(record)?;
+    let remove = GitRequest::RemoveWorkspace { place, branches };
+    let removed = work::git(engine, record, HelperRights::Merge, remove).await;
+    removed.map(|_| ())
 }
 
 /// Leases a host port for every published port that has none; writes them into the record, which

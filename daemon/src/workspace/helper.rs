@@ -12,8 +12,8 @@ use super::checkout::Progress;
 use super::protocol::{Envelope, Failure, FailureKind, Line, REQUEST_BYTES_MAX, Reply, Request};
 use super::{compare, create, import, inspect, libgit, merge, remove};
 
-/// Address space of the helper: hostile deltas end here.
-const ADDRESS_BYTES_MAX: u64 = 6 << 30;
+/// Heap of the helper: hostile deltas end here. Mapped packs do not count (getrlimit(2)).
+const HEAP_BYTES_MAX: u64 = 3 << 30;
 
 /// No request may take longer; the process ends then, so that nothing hangs on a FIFO or a disk.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(600);
@@ -22,7 +22,7 @@ const REQUEST_TIME_MAX: Duration = Duration::from_secs(600);
 #[must_use]
 pub fn helper_main() -> i32 {
     for (resource, bytes_max) in [
-        (Resource::RLIMIT_AS, ADDRESS_BYTES_MAX),
+        (Resource::RLIMIT_DATA, HEAP_BYTES_MAX),
         (Resource::RLIMIT_CORE, 0),
     ] {
         if let Err(error) = setrlimit(resource, bytes_max, bytes_max) {

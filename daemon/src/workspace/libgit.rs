@@ -1,48 +1,19 @@
 //! Process-wide settings of libgit2, and opening the main repository.
-#![expect(
-    unsafe_code,
-    reason = "git2 marks libgit2's global options unsafe; there is no other way to set them"
-)]
 
 use std::path::Path;
 use std::sync::Once;
 
-use git2::{ConfigLevel, ErrorCode, Repository, RepositoryOpenFlags};
+use git2::{ErrorCode, Repository, RepositoryOpenFlags};
 
 use super::protocol::{Failure, FailureKind};
 
-/// Window of a mapped pack. Small, so that the address-space limit of the helper can be small.
-const PACK_WINDOW_BYTES: usize = 32 * 1024 * 1024;
-
-/// Most bytes of packs mapped at a time.
-const PACK_MAPPED_BYTES_MAX: usize = 512 * 1024 * 1024;
-
 static SETTINGS: Once = Once::new();
 
-/// Sets what must hold before the first repository is opened. Repeatable.
+/// Sets what must hold before the first repository is opened. Repeatable. No configuration but
+/// the repository's own is read because the broker starts the helper where no other is: in a root
+/// of its own, with a home that does not exist.
 pub(super) fn settle() {
     SETTINGS.call_once(|| {
-        for level in [
-            ConfigLevel::System,
-            ConfigLevel::Global,
-            ConfigLevel::XDG,
-            ConfigLevel::ProgramData,
-        ] {
-            // SAFETY: the options are process-wide and not synchronised; `Once` runs this before
-            // any other libgit2 call of this module, all of which come after `settle`.
-            unsafe { git2::opts::set_search_path(level, "/dev/null") }
-                .expect("libgit2 accepts any search path");
-        }
-        // SAFETY: as above. The paths come from the daemon's record of what the account granted,
-        // so the owner of the directory decides nothing that the broker has not checked.
-        unsafe { git2::opts::set_verify_owner_validation(false) }
-            .expect("libgit2 knows this option since 1.5");
-        // SAFETY: as above.
-        unsafe { git2::opts::set_mwindow_size(PACK_WINDOW_BYTES) }
-            .expect("libgit2 accepts any window size");
-        // SAFETY: as above.
-        unsafe { git2::opts::set_mwindow_mapped_limit(PACK_MAPPED_BYTES_MAX) }
-            .expect("libgit2 accepts any limit");
         git2::opts::strict_object_creation(true);
         git2::opts::strict_hash_verification(true);
     });

@@ -113,7 +113,8 @@ fn become_helper(
     restrict(&reach)?;
     let text = |text: String| CString::new(text).map_err(std::io::Error::from).what(what);
     let environment = [
-        text(format!("HOME={home}"))?,
+        // libgit2 reads the account's own configuration from here: none.
+        text("HOME=/nonexistent".into())?,
         text("PATH=/usr/bin:/bin".into())?,
         text("LANG=C.UTF-8".into())?,
     ];

@@ -9,11 +9,7 @@ const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// The files that may contain `unsafe`: everything else is checked by the compiler alone.
-const UNSAFE_ALLOWED: [&str; 3] = [
-    "sandbox/src/sys.rs",
-    "terminal/src/pty.rs",
-    "daemon/src/workspace/libgit.rs",
-];
+const UNSAFE_ALLOWED: [&str; 2] = ["sandbox/src/sys.rs", "terminal/src/pty.rs"];
 
 fn sources() -> Vec<Source> {
     let paths = tracked();

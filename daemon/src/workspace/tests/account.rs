@@ -84,7 +84,9 @@ fn account_command(program: &Path) -> Command {
             format!("--regid={UID}"),
             "--clear-groups".to_owned(),
         ])
-        .arg(program);
+        .arg(program)
+        // As the broker starts the helper.
+        .env("HOME", "/nonexistent");
     command
 }
 
