@@ -243,7 +243,7 @@ impl Writer {
             let wide = row[col].flags.contains(Flags::WIDE_CHAR_SPACER)
                 && row[col - 1].flags.contains(Flags::WIDE_CHAR);
             let from = col - usize::from(wide);
-            say!(self, "\x1b[{};{}H", line + 1, from + 1);
+            say!(self, "\x1b(B\x1b[{};{}H", line + 1, from + 1);
             let mut text = std::mem::take(&mut self.out);
             let mut pen = std::mem::take(&mut self.pen);
             if self.detail == Detail::Full {

@@ -36,7 +36,18 @@ impl Default for Pen {
 }
 
 impl Pen {
+    /// Whether the cell has this style and is nothing but a character. Cheap, and may say no when
+    /// [`Pen::fits`] says yes.
     #[inline]
+    fn continues(&self, cell: &Cell) -> bool {
+        cell.extra.is_none()
+            && cell.flags == self.flags
+            && cell.fg == self.fg
+            && cell.bg == self.bg
+            && self.underline.is_none()
+            && self.link.is_none()
+    }
+
     fn fits(&self, cell: &Cell) -> bool {
         cell.fg == self.fg
             && cell.bg == self.bg
@@ -141,6 +152,10 @@ fn colour(out: &mut Vec<u8>, base: usize, colour: Color) {
 /// How many cells of the row a person can see something in.
 pub(super) fn visible(row: &[Cell]) -> usize {
     let blank = |cell: &Cell| {
+        let fresh = cell.c == ' ' && cell.flags.is_empty() && cell.extra.is_none();
+        if fresh && cell.bg == Color::Named(NamedColor::Background) {
+            return true;
+        }
         matches!(cell.c, ' ' | '\t')
             && cell.bg == Color::Named(NamedColor::Background)
             && !cell
@@ -157,7 +172,13 @@ pub(super) fn visible(row: &[Cell]) -> usize {
 /// become blanks.
 pub(crate) fn write_row(out: &mut Vec<u8>, row: &[Cell], upto: usize, pen: &mut Pen) {
     let mut after_wide = false;
+    out.reserve(upto);
     for (at, cell) in row[..upto].iter().enumerate() {
+        // Nearly every cell there is: the same style as before, ASCII, nothing special.
+        if !after_wide && pen.continues(cell) && matches!(cell.c, ' '..='~') {
+            out.push(cell.c as u8);
+            continue;
+        }
         if std::mem::take(&mut after_wide) {
             continue;
         }

@@ -93,6 +93,17 @@ impl Client {
         self.decoder.next_frame()
     }
 
+    /// Takes what still came in (acknowledgements, mostly): closing with it unread would make the
+    /// peer see a reset where the end should be.
+    fn discard(&mut self) {
+        let mut bytes = [0; READ_BYTES];
+        for _ in 0..4 {
+            if !matches!(self.socket.read(&mut bytes), Ok(1..)) {
+                break;
+            }
+        }
+    }
+
     /// Writes what the socket takes.
     pub(super) fn flush(&mut self) {
         while self.pending() > 0 {
@@ -112,7 +123,10 @@ impl Client {
             if std::mem::take(&mut self.missed) {
                 self.send(&Frame::Event(Event::Missed));
             }
-            self.gone |= self.closing;
+            if self.closing {
+                self.discard();
+                self.gone = true;
+            }
         } else if self.written > OUT_HIGH {
             self.out.drain(..self.written);
             self.written = 0;

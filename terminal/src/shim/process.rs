@@ -265,7 +265,14 @@ impl Shim {
             return;
         };
         if let Kind::Terminal(terminal) = &process.kind {
-            self.drop_terminal(terminal, &name);
+            // A screen of an earlier process stays to be looked at.
+            let earlier = self
+                .terminals
+                .get_mut(terminal)
+                .is_some_and(Terminal::restore);
+            if !earlier {
+                self.drop_terminal(terminal, &name);
+            }
         }
         if let Kind::Stream(stream) = &process.kind
             && let Peer::Here(client) = stream.peer()

@@ -279,7 +279,7 @@ impl Shim {
         viewer.number = viewer.number.max(number);
         let taken = match fresh {
             Ok(false) => return,
-            Ok(true) if terminal.master.is_none() => Err("the program has ended"),
+            Ok(true) if terminal.master.is_none() => Err("no program runs in this terminal"),
             Ok(true) if terminal.input(bytes, now) => Ok(()),
             Ok(true) => Err("the program does not read its input"),
             Err(reason) => Err(reason),

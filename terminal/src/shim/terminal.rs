@@ -49,6 +49,8 @@ pub(super) struct Terminal {
     pub(super) process: String,
     /// How that ended, once its output is complete.
     pub(super) ended: Option<Exit>,
+    /// What it was before a process took it over that has not started yet.
+    before: Option<(String, Exit)>,
     drain: Option<Drain>,
     input: Vec<u8>,
     /// The viewer whose size it has.
@@ -81,6 +83,7 @@ impl Terminal {
             master: None,
             process,
             ended: None,
+            before: None,
             drain: None,
             input: Vec::new(),
             driver: None,
@@ -100,8 +103,8 @@ impl Terminal {
 
     /// Another process takes it over; screen and numbers go on.
     pub(super) fn renew(&mut self, process: String) {
-        self.process = process;
-        self.ended = None;
+        let before = std::mem::replace(&mut self.process, process);
+        self.before = self.ended.take().map(|exit| (before, exit));
         self.drain = None;
         self.master = None;
         self.input.clear();
@@ -113,8 +116,19 @@ impl Terminal {
         self.ring.push(&fed.forward);
     }
 
-    /// The process runs; `None`: it has no terminal after all.
+    /// The process that took it over could not be started. `false`: it never had another.
+    pub(super) fn restore(&mut self) -> bool {
+        let Some((process, exit)) = self.before.take() else {
+            return false;
+        };
+        self.process = process;
+        self.ended = Some(exit);
+        true
+    }
+
+    /// The process runs.
     pub(super) fn started(&mut self, master: OwnedFd) -> std::io::Result<()> {
+        self.before = None;
         pty::set_nonblocking(master.as_fd())?;
         let (cols, rows) = self.screen.size();
         pty::set_size(master.as_fd(), cols, rows)?;

@@ -364,6 +364,10 @@ impl Client {
     }
 
     pub(crate) fn start(&mut self, process: &str, argv: &[&str], io: Io) -> Reply {
+        self.start_in("/", process, argv, io)
+    }
+
+    pub(crate) fn start_in(&mut self, cwd: &str, process: &str, argv: &[&str], io: Io) -> Reply {
         self.request(Request::Start {
             process: process.into(),
             command: launch::Command {
@@ -372,7 +376,7 @@ impl Client {
                     ("PATH".into(), "/usr/bin:/bin".into()),
                     ("TERM".into(), "xterm-256color".into()),
                 ],
-                cwd: "/".into(),
+                cwd: cwd.into(),
                 leaf: Leaf::Agent,
             },
             io,

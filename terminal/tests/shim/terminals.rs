@@ -357,6 +357,19 @@ fn a_new_process_takes_the_terminal_over() {
         Reply::Failed { errno: 16, .. }
     ));
     daemon.event("exit", |event| matches!(event, Event::Exited { .. }));
+    // One that can't be started leaves the screen as it was.
+    let nowhere = Io::Terminal {
+        terminal: "main".into(),
+        cols: 80,
+        rows: 24,
+    };
+    let failed = daemon.start_in("/no/such/directory", "main#2", &["true"], nowhere);
+    assert!(
+        matches!(failed, Reply::Failed { errno: 2, .. }),
+        "{failed:?}"
+    );
+    let mut late = Viewer::attach(&shim, attach());
+    late.until("end", |viewer| viewer.exit == Some(Exit::Code(0)));
     daemon.start_terminal("main#2", "echo new; sleep 100");
     let mut viewer = Viewer::attach(&shim, attach());
     viewer.until_text("new");
