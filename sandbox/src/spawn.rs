@@ -21,7 +21,8 @@ use std::path::PathBuf;
 
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
-use nix::unistd::{Pid, getppid};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{Pid, getpid, getppid};
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::{AgentCgroup, AgentLimits, Tree};
@@ -116,7 +117,7 @@ fn spawn(
     };
     let group = job.tree.create(&job.spec.agent, &limits)?;
     fail::point("spawn.cgroup")?;
-    join(&group.shim_procs_fds()?).what(|| "join the shim's control group".into())?;
+    let joining = Joining::begin(&group.shim_procs_fds()?)?;
     let leaves = leaves(&group, &job.spec)?;
     let listen = outside::listen(job)?;
     let logs = outside::logs(job)?;
@@ -130,6 +131,7 @@ fn spawn(
         limits: group.reports().to_vec(),
     };
     packet::send(status, &built, &[]).what(|| "report to the broker".into())?;
+    joining.end()?;
     let flags = libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
     let child = sys::clone3(flags, group.v2_dir_fd()).what(|| "clone init".into())?;
     let pid = match child {
@@ -161,6 +163,41 @@ fn leaves(group: &AgentCgroup, spec: &SandboxSpec) -> Result<Leaves, Failure> {
         leaves.push((leaf, fds));
     }
     Ok(leaves)
+}
+
+/// The spawner on its way into the shim's control groups. Moving a task waits for every processor
+/// (tens of milliseconds on an idle machine), so a child does it while the root is built.
+struct Joining {
+    child: Pid,
+}
+
+impl Joining {
+    fn begin(procs: &[OwnedFd]) -> Result<Joining, Failure> {
+        let spawner = getpid().to_string();
+        match sys::fork().what(|| "join the shim's control group".into())? {
+            Fork::Child => {
+                let moved = procs
+                    .iter()
+                    .try_for_each(|fd| nix::unistd::write(fd, spawner.as_bytes()).map(drop));
+                sys::exit_now(moved.map_or_else(|errno| errno as i32, |()| 0));
+            }
+            Fork::Parent(child) => Ok(Joining { child }),
+        }
+    }
+
+    fn end(self) -> Result<(), Failure> {
+        let what = || "join the shim's control group".to_owned();
+        match waitpid(self.child, None).what(what)? {
+            WaitStatus::Exited(_, 0) => Ok(()),
+            WaitStatus::Exited(_, errno) => Err(nix::Error::from_raw(errno)).what(what),
+            other => Err(failure(
+                FailureKind::Failed,
+                what(),
+                format!("{other:?}"),
+                "",
+            )),
+        }
+    }
 }
 
 /// Moves the calling process.
