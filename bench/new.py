@@ -5,8 +5,8 @@ import subprocess
 import time
 
 BWRAP_SHELL = (
-    "bwrap --unshare-all --die-with-parent --ro-bind / / --bind {tree} {tree} "
-    "--proc /proc --dev /dev --tmpfs /tmp --chdir {tree} bash --norc"
+    "bwrap --unshare-all --die-with-parent --ro-bind / / --tmpfs /tmp "
+    "--bind {tree} {tree} --proc /proc --dev /dev --chdir {tree} bash --norc"
 )
 
 

@@ -1,5 +1,6 @@
 """How long a complete sandbox takes, from the request to the end of /bin/true in it."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -13,6 +14,9 @@ BWRAP = [
     "--proc", "/proc", "--dev", "/dev", "/bin/true",
 ]
 
+# No id is used twice.
+NUMBERS = itertools.count()
+
 
 class Spawner:
     """Spawns and deletes sandboxes of prepared agents, one after the other."""
@@ -22,11 +26,11 @@ class Spawner:
         self.broker = Broker(lab.dir)
         self.repository = lab.repository("small", 100)
         self.grant = Broker.grant(lab.dir, self.repository)
-        self.agents = [self.prepare(number) for number in range(count)]
+        self.agents = [self.prepare() for _ in range(count)]
         self.teardown = []
 
-    def prepare(self, number):
-        agent = f"bench{os.getpid()}x{id(self) % 1000}x{number}"
+    def prepare(self):
+        agent = f"bench{os.getpid()}x{next(NUMBERS)}"
         reply, _ = self.broker.ask({"prepare": {"agent": agent, "repository": self.grant, "services": []}})
         paths = reply["prepared"]["paths"]
         admin, private = paths["git_admin"], paths["git_private"]

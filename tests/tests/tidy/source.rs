@@ -68,7 +68,7 @@ impl Source {
             };
             let line = line_of(&self.code[..at]);
             if !name.is_empty() {
-                found.push((line, name, self.code[at..][body].lines().count()));
+                found.push((line, name, lines_inside(&self.code[at..][body])));
             }
         }
         found
@@ -146,6 +146,15 @@ impl Cutter<'_> {
             .extend(gone.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
         self.rest = rest;
     }
+}
+
+/// Lines of code between a function's braces, as clippy counts them.
+fn lines_inside(body: &str) -> usize {
+    let inside = body.trim_start_matches('{').trim_end_matches('}');
+    inside
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .count()
 }
 
 /// Line that comes after `before`, from 1.
