@@ -9,6 +9,8 @@ use wsm_api::problem::{Code, Problem};
 use wsm_sandbox::client::{Broker as Connection, BrokerError};
 use wsm_sandbox::protocol::{Failure, FailureKind, Reply, Request};
 
+use crate::fault;
+
 /// How long a broker that is being started again is waited for: `wsm up` and systemd start it
 /// within a second, more often only when something is wrong.
 const RESTART_TIME_MAX: Duration = Duration::from_secs(10);
@@ -67,7 +69,12 @@ impl Broker {
 
     async fn ask_once(&self, request: Request) -> Result<(Reply, Vec<OwnedFd>), BrokerError> {
         let run_dir = Arc::clone(&self.run_dir);
-        let call = move || Connection::connect(&run_dir)?.call(request, &[]);
+        let call = move || {
+            let act = fault::act("broker", &request);
+            let answer = Connection::connect(&run_dir)?.call(request, &[]);
+            act.done();
+            answer
+        };
         match tokio::task::spawn_blocking(call).await {
             Ok(answer) => answer,
             Err(panic) => Err(BrokerError::Broken(std::io::Error::other(panic))),

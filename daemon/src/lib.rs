@@ -6,6 +6,7 @@ pub mod agent;
 mod broker;
 pub mod engine;
 pub mod facade;
+mod fault;
 pub mod port;
 pub mod record;
 pub mod role;

@@ -215,6 +215,7 @@ impl Shim {
     }
 
     async fn exchange(&self, request: Request) -> Result<Reply, ShimError> {
+        let act = crate::fault::act("shim", &request);
         let shared = &*self.inner.shared;
         let number = self.inner.number.fetch_add(1, Ordering::Relaxed);
         let mut bytes = Vec::new();
@@ -231,7 +232,9 @@ impl Shim {
         }
         let sent = self.inner.writes.send(bytes).await;
         sent.map_err(|_| ShimError::Closed)?;
-        receiver.await.map_err(|_| ShimError::Closed)
+        let reply = receiver.await.map_err(|_| ShimError::Closed);
+        act.done();
+        reply
     }
 
     /// Events from now on. The queue holds [`EVENTS_MAX`]; [`Event::Missed`] stands where some were

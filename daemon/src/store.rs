@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::watch;
 
+use crate::fault;
 use crate::record::Record;
 
 const SCHEMA: &str = include_str!("store/schema.sql");
@@ -160,6 +161,7 @@ impl Store {
     /// # Errors
     /// The database said no; nothing was changed.
     pub fn commit(&self, change: &Change<'_>) -> Result<u64, StoreError> {
+        let act = fault::act("commit", &change.row.verb);
         let mut connection = self.lock();
         let tx = connection.transaction()?;
         if let Some(record) = change.agent {
@@ -192,6 +194,7 @@ impl Store {
         }
         tx.commit()?;
         drop(connection);
+        act.done();
         self.newest.send_replace(seq);
         Ok(seq)
     }

@@ -85,6 +85,7 @@ impl Helper {
             Request::CreateWorkspace(_) => CREATE_TIME_MAX,
             _ => CALL_TIME_MAX,
         };
+        let act = crate::fault::act("git", &request);
         let time_max = self.time_max.unwrap_or(usual);
         let deadline = Instant::now() + time_max;
         let wanted = self.next;
@@ -115,6 +116,7 @@ impl Helper {
                     total,
                 } if id == wanted => progress(&phase, done, total),
                 Line::Answer { id, reply } if id == wanted => {
+                    act.done();
                     return match reply {
                         Reply::Failed(failure) => Err(HelperError::Failed(failure)),
                         reply => Ok(reply),
