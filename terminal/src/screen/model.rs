@@ -11,7 +11,7 @@ use std::rc::Rc;
 use alacritty_terminal::Term;
 use alacritty_terminal::event::{Event, EventListener};
 use alacritty_terminal::grid::{Dimensions, Grid};
-use alacritty_terminal::index::Line;
+use alacritty_terminal::index::{Column, Line};
 use alacritty_terminal::term::cell::{Cell, Flags};
 use alacritty_terminal::term::{Config, Osc52, TermMode};
 use alacritty_terminal::vte::ansi::{
@@ -94,7 +94,7 @@ fn config(history: usize) -> Config {
 }
 
 fn row_number(rows: usize) -> i32 {
-    i32::try_from(rows).expect("rows are at most 500")
+    i32::try_from(rows).expect("counts are clamped to the screen")
 }
 
 fn narrow(value: usize) -> u16 {
@@ -237,6 +237,29 @@ impl Model {
         }
     }
 
+    fn above(&self, count: usize) -> i32 {
+        let line = self.term.grid().cursor.point.line.0;
+        let inside = line >= self.region.start;
+        let top = if inside { self.region.start } else { 0 };
+        (line - row_number(count)).max(top)
+    }
+
+    fn below(&self, count: usize) -> i32 {
+        let line = self.term.grid().cursor.point.line.0;
+        let inside = line < self.region.end;
+        let rows = row_number(self.term.screen_lines());
+        let end = if inside { self.region.end } else { rows };
+        (line + row_number(count)).min(end - 1)
+    }
+
+    fn put(&mut self, line: i32, col: Option<usize>) {
+        let last = self.term.last_column();
+        let cursor = &mut self.term.grid_mut().cursor;
+        cursor.point.line = Line(line);
+        cursor.point.column = col.map_or(cursor.point.column, |col| last.min(Column(col)));
+        cursor.input_needs_wrap = false;
+    }
+
     fn at_bottom(&self) -> bool {
         self.term.grid().cursor.point.line.0 + 1 == self.region.end
     }
@@ -328,6 +351,29 @@ impl Handler for Model {
         if !self.term.grid().cursor.input_needs_wrap {
             self.term.move_forward_tabs(count);
         }
+    }
+
+    // The engine moves by `goto`, which in origin mode adds the region's top once more, and does not
+    // stop at the region's edges as xterm does.
+
+    fn move_up(&mut self, count: usize) {
+        self.put(self.above(count), None);
+    }
+
+    fn move_down(&mut self, count: usize) {
+        self.put(self.below(count), None);
+    }
+
+    fn move_up_and_cr(&mut self, count: usize) {
+        self.put(self.above(count), Some(0));
+    }
+
+    fn move_down_and_cr(&mut self, count: usize) {
+        self.put(self.below(count), Some(0));
+    }
+
+    fn goto_col(&mut self, col: usize) {
+        self.put(self.term.grid().cursor.point.line.0, Some(col));
     }
 
     /// The engine forgets that the cursor left the last column.
@@ -443,16 +489,11 @@ impl Handler for Model {
         set_cursor_shape(shape: CursorShape);
         goto(line: i32, col: usize);
         goto_line(line: i32);
-        goto_col(col: usize);
         insert_blank(count: usize);
-        move_up(count: usize);
-        move_down(count: usize);
         identify_terminal(intermediate: Option<char>);
         device_status(status: usize);
         move_forward(count: usize);
         move_backward(count: usize);
-        move_down_and_cr(count: usize);
-        move_up_and_cr(count: usize);
         backspace();
         carriage_return();
         scroll_down(count: usize);

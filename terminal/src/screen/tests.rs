@@ -75,7 +75,7 @@ fn cells(grid: &alacritty_terminal::Grid<Cell>, waits: bool) -> String {
                 );
             }
             // A place left free at a wrap has the style of what was left over; nobody cares.
-            if lead {
+            if lead || (waits && cell.c == ' ' && at + 1 == row.len()) {
                 cell = Cell {
                     flags: cell.flags & Flags::WRAPLINE,
                     ..Cell::default()
@@ -213,6 +213,19 @@ fn clearing_clears_in_place() {
 }
 
 #[test]
+fn the_cursor_stops_where_xterm_stops_it() {
+    for (stream, cursor) in [
+        ("\x1b[2;3r\x1b[?6h\x1b[2A", (0, 1)),
+        ("\x1b[2;4r\x1b[?6h\x1b[2H\x1b[5G", (4, 2)),
+        ("\x1b[2;4r\x1b[3H\x1b[9A", (0, 1)),
+        ("\x1b[2;4r\x1b[3;3H\x1b[9E", (0, 3)),
+        ("\x1b[2;4r\x1b[5;3H\x1b[9B", (2, 4)),
+    ] {
+        assert_eq!(screen(stream).cursor(), cursor, "{stream:?}");
+    }
+}
+
+#[test]
 fn queries_are_answered_once_and_in_order() {
     let mut screen = screen("");
     let answers = fed(
@@ -338,6 +351,11 @@ proptest! {
             original.resize(cols, rows);
         }
         fed(&mut original, &stream[cut..]);
+        // No sequence puts a cursor outside the region in origin mode; only restoring one does.
+        let region = original.model().region().clone();
+        let line = original.model().term().grid().cursor.point.line.0;
+        let origin = original.model().term().mode().contains(TermMode::ORIGIN);
+        prop_assume!(!origin || region.contains(&line));
         let (mut copy, bytes) = redrawn(&mut original);
         let drawn = String::from_utf8_lossy(&bytes).into_owned();
         let (copied, was) = (state(&mut copy), state(&mut original));
