@@ -18,9 +18,12 @@
 
 pub mod assemble;
 pub mod driver;
+pub mod handle;
 pub(crate) mod make;
 mod recover;
 pub mod request;
 pub(crate) mod run;
 mod serve;
+mod stage;
+mod stop;
 pub(crate) mod work;

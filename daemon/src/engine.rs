@@ -9,7 +9,7 @@ use wsm_api::problem::{Code, Problem};
 use wsm_sandbox::spec::AgentId;
 
 use crate::agent::assemble::HostFacts;
-use crate::agent::driver::Handle;
+use crate::agent::handle::Handle;
 use crate::broker::Broker;
 use crate::store::{Row, Store, StoreError};
 
@@ -65,6 +65,7 @@ impl Engine {
         let run_dir =
             File::open(&config.run_dir).map_err(|e| failed("open the run directory", &e))?;
         let run_dir = Arc::new(run_dir);
+        crate::fault::watch(&config.state_dir);
         let store = Store::open(&config.state_dir.join("wsm.db"))
             .map_err(|e| failed("open the database", &e))?;
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")

@@ -1,6 +1,7 @@
 //! What the edges (HTTP, CLI wiring) may ask of the daemon: one method per verb of the API.
 
 mod create;
+mod remove;
 mod review;
 mod terminal;
 mod view;
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wsm_api::agent::{Agent, DryRun, Explanation, Removed, RemovedAgent, Shown, State};
+use wsm_api::agent::{Agent, DryRun, Explanation, Shown, State};
 use wsm_api::event::Event;
 use wsm_api::host::{Check, Status};
 use wsm_api::problem::{Code, Problem};
@@ -17,7 +18,8 @@ use wsm_api::service::{AgentPorts, Service};
 use wsm_api::template::TemplateInfo;
 use wsm_sandbox::protocol::{Listed, Reply as BrokerReply, Request as BrokerRequest};
 
-use crate::agent::driver::{Driver, Handle, Message, Published};
+use crate::agent::driver::Driver;
+use crate::agent::handle::{Handle, Message, Published};
 use crate::agent::request::Decision;
 use crate::engine::{Config, Engine, row, store_problem};
 use crate::role::{Right, allows};
@@ -252,91 +254,6 @@ impl Daemon {
             return Ok(shown_agent(&reached));
         }
         Ok(shown_agent(&handle.now()))
-    }
-
-    /// To the trash, or gone for good.
-    ///
-    /// # Errors
-    /// There is no such agent, or its files can't be removed.
-    pub async fn remove(
-        &self,
-        actor: &Actor,
-        agent: &str,
-        purge: bool,
-    ) -> Result<Removed, Problem> {
-        let handle = self.find(actor, agent, Right::Own)?;
-        Ok(Removed {
-            agents: vec![self.remove_one(actor, &handle, purge).await?],
-        })
-    }
-
-    /// Purges what lies in the trash and holds no work that is not merged.
-    ///
-    /// # Errors
-    /// An agent can't be removed.
-    pub async fn prune(&self, actor: &Actor, dry_run: bool) -> Result<Removed, Problem> {
-        let mut removed = Removed::default();
-        for handle in self.engine.handles() {
-            let record = &handle.now().record;
-            if record.trashed_ms.is_none() || !allows(actor, Right::Own, &record.owner) {
-                continue;
-            }
-            let unmerged = review::unmerged(&self.engine, record).await?;
-            if dry_run || !unmerged.is_empty() {
-                let (name, purged) = (record.name.clone(), unmerged.is_empty());
-                removed.agents.push(RemovedAgent {
-                    name,
-                    purged,
-                    unmerged,
-                });
-            } else {
-                removed
-                    .agents
-                    .push(self.remove_one(actor, &handle, true).await?);
-            }
-        }
-        removed.agents.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(removed)
-    }
-
-    async fn remove_one(
-        &self,
-        actor: &Actor,
-        handle: &Handle,
-        purge: bool,
-    ) -> Result<RemovedAgent, Problem> {
-        let record = handle.now().record.clone();
-        // A last look before it goes; a repository that is gone can't say.
-        drop(handle.ask(|reply| Message::Import { reply }).await);
-        let unmerged = review::unmerged(&self.engine, &record)
-            .await
-            .unwrap_or_default();
-        let user = actor.user.clone();
-        handle
-            .ask(|reply| Message::Remove {
-                actor: user,
-                purge,
-                reply,
-            })
-            .await?;
-        let gone = until(
-            handle,
-            |p| p.erased || (!purge && resting(p.record.state)),
-            WAIT_MAX,
-        );
-        let gone = gone.await?;
-        if purge && !gone.erased {
-            return Err(Problem::new(
-                Code::Failed,
-                gone.record.reason.clone(),
-                "try it again",
-            ));
-        }
-        Ok(RemovedAgent {
-            name: record.name,
-            purged: purge,
-            unmerged,
-        })
     }
 
     /// Waits until the agent is in one of the states.

@@ -8,129 +8,27 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use wsm_api::agent::State;
 use wsm_api::problem::{Code, Problem};
 use wsm_sandbox::protocol::Listed;
 use wsm_terminal::protocol::Event;
 
-use super::make::{self, Made, Opened};
+use super::handle::{Handle, Message, Published};
+use super::make::{Made, Opened};
 use super::request::{Decision, decide};
 use crate::engine::{Engine, WSM, row};
-use crate::facade::{ServiceVerb, Verb};
+use crate::facade::Verb;
 use crate::port::{Forward, SocketSource};
-use crate::record::{Phase, Record, Wanted};
+use crate::record::{Record, Wanted};
 use crate::service::Supervisor;
 use crate::shim::Shim;
 use crate::store::{Change, Row, now_ms};
 use crate::workspace::protocol::Imported;
 
-/// Requests that wait for a driver.
-const INBOX_MAX: usize = 64;
-
 /// How long the agent's own command may take to end after it was asked to.
 pub(super) const STOP_GRACE: Duration = Duration::from_secs(5);
-
-/// What others may know of an agent.
-#[derive(Debug, Clone)]
-pub struct Published {
-    /// The record.
-    pub record: Record,
-    /// Terminals, `main` first.
-    pub terminals: Vec<String>,
-    /// The shim, while there is one.
-    pub shim: Option<Shim>,
-    /// Whether the state is a guess from silence.
-    pub guess: bool,
-    /// Gone for good.
-    pub erased: bool,
-}
-
-/// What is sent to a driver.
-#[derive(Debug)]
-pub(crate) enum Message {
-    /// A verb; answered once it was accepted, refused or found to be so already.
-    Verb {
-        actor: String,
-        verb: Verb,
-        reply: Answer<Decision>,
-    },
-    /// To the trash, or gone for good.
-    Remove {
-        actor: String,
-        purge: bool,
-        reply: Answer<()>,
-    },
-    /// Take commits over now; answered when it is done.
-    Import { reply: Answer<()> },
-    /// Act on a service; answered when it was taken.
-    Service {
-        actor: String,
-        service: String,
-        verb: ServiceVerb,
-        reply: Answer<()>,
-    },
-    /// A new shell terminal.
-    Terminal {
-        size: (u16, u16),
-        reply: Answer<String>,
-    },
-    /// The answer of a probe.
-    Probed {
-        service: String,
-        id: u64,
-        ok: bool,
-        detail: String,
-    },
-    /// Setup came a step further.
-    Step { reason: String },
-}
-
-pub(crate) type Answer<T> = oneshot::Sender<Result<T, Problem>>;
-
-/// Reaches a driver; cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Handle {
-    inbox: mpsc::Sender<Message>,
-    published: watch::Receiver<Arc<Published>>,
-}
-
-impl Handle {
-    /// What is known now.
-    #[must_use]
-    pub fn now(&self) -> Arc<Published> {
-        Arc::clone(&self.published.borrow())
-    }
-
-    /// Follows it.
-    #[must_use]
-    pub fn follow(&self) -> watch::Receiver<Arc<Published>> {
-        self.published.clone()
-    }
-
-    /// Sends without an answer.
-    pub(crate) async fn tell(&self, message: Message) {
-        // A driver that is gone has erased its agent.
-        drop(self.inbox.send(message).await);
-    }
-
-    /// Sends and waits for the answer.
-    pub(crate) async fn ask<T>(
-        &self,
-        message: impl FnOnce(Answer<T>) -> Message,
-    ) -> Result<T, Problem> {
-        let (reply, answer) = oneshot::channel();
-        self.tell(message(reply)).await;
-        answer.await.unwrap_or_else(|_| {
-            Err(Problem::new(
-                Code::NotFound,
-                "the agent is gone",
-                "see `wsm ls -a`",
-            ))
-        })
-    }
-}
 
 /// The result of long work.
 #[derive(Debug)]
@@ -197,13 +95,12 @@ pub(crate) struct Driver {
     inbox: mpsc::Receiver<Message>,
     publish: watch::Sender<Arc<Published>>,
     /// Asked for while it could not be done at once.
-    later: VecDeque<Message>,
+    pub(super) later: VecDeque<Message>,
 }
 
 impl Driver {
     /// Starts the driver of a record that is in the database. `listed`: what the broker has of it.
     pub(crate) fn spawn(engine: &Arc<Engine>, record: Record, listed: Option<Listed>) -> Handle {
-        let (sender, inbox) = mpsc::channel(INBOX_MAX);
         let id = record.id.clone();
         let first = Published {
             record: record.clone(),
@@ -212,7 +109,7 @@ impl Driver {
             guess: false,
             erased: false,
         };
-        let (publish, published) = watch::channel(Arc::new(first));
+        let (handle, own) = Handle::new(first);
         let driver = Driver {
             engine: Arc::clone(engine),
             record,
@@ -228,14 +125,10 @@ impl Driver {
             terminals: Vec::new(),
             guess: false,
             log_offsets: HashMap::new(),
-            to_self: sender.downgrade(),
-            inbox,
-            publish,
+            to_self: own.to_self,
+            inbox: own.inbox,
+            publish: own.publish,
             later: VecDeque::new(),
-        };
-        let handle = Handle {
-            inbox: sender,
-            published,
         };
         engine.add(id, handle.clone());
         tokio::spawn(driver.run(listed));
@@ -297,7 +190,7 @@ impl Driver {
         self.publish_as(false);
     }
 
-    fn publish_as(&self, erased: bool) {
+    pub(super) fn publish_as(&self, erased: bool) {
         self.publish.send_replace(Arc::new(Published {
             record: self.record.clone(),
             terminals: self.terminals.clone(),
@@ -395,174 +288,6 @@ impl Driver {
             let message = format!("wanted: {wanted:?}").to_lowercase();
             self.commit(row(actor, "agent.wanted", self.record.id.as_str(), message));
         }
-    }
-
-    /// Begins what is missing until the command runs.
-    pub(super) fn begin_start(&mut self, actor: &str) {
-        self.record.wanted = Wanted::Running;
-        self.record.boot_id.clone_from(&self.engine.boot_id);
-        let engine = Arc::clone(&self.engine);
-        let record = self.record.clone();
-        if record.phase < Phase::Setup {
-            self.stage = Stage::Making;
-            self.record.phase = Phase::Workspace;
-            self.record.attempts += 1;
-            let record = self.record.clone();
-            self.set_by(actor, State::Creating, "the worktree is being made");
-            self.job = Some(tokio::spawn(async move {
-                Done::Made(make::make(&engine, &record).await)
-            }));
-        } else {
-            self.open(actor);
-        }
-    }
-
-    pub(super) fn open(&mut self, actor: &str) {
-        self.stage = Stage::Opening;
-        let made = self.record.phase == Phase::Made;
-        let state = if made {
-            State::Starting
-        } else {
-            State::Creating
-        };
-        self.set_by(actor, state, "the sandbox is being built");
-        let engine = Arc::clone(&self.engine);
-        let record = self.record.clone();
-        self.job = Some(tokio::spawn(async move {
-            Done::Opened(make::open(&engine, &record).await.map(Box::new))
-        }));
-    }
-
-    /// Takes the sandbox down, whatever is left of it.
-    pub(super) fn close(&mut self, next: Next) {
-        self.stage = Stage::Closing { next };
-        let forwards = std::mem::take(&mut self.forwards);
-        self.sockets = None;
-        self.supervisor = None;
-        self.events = None;
-        if let Some(job) = self.job.take() {
-            job.abort();
-        }
-        let import = self.work.abandon();
-        let engine = Arc::clone(&self.engine);
-        let record = self.record.clone();
-        self.job = Some(tokio::spawn(async move {
-            if let Some(import) = import {
-                drop(import.await);
-            }
-            for forward in forwards {
-                forward.close().await;
-            }
-            let (closed, imported) = make::close(&engine, &record).await;
-            Done::Closed(closed, imported.map(Box::new))
-        }));
-    }
-
-    async fn on_done(&mut self, done: Done) {
-        match done {
-            Done::Made(Ok(made)) => {
-                self.record.paths = Some(made.paths);
-                self.record.base = made.base.clone();
-                self.record.sync.head = made.base;
-                self.record.phase = Phase::Setup;
-                let message = format!("branch {} made", self.record.branch);
-                self.commit(row(
-                    WSM,
-                    "workspace.created",
-                    self.record.id.as_str(),
-                    message,
-                ));
-                match self.record.wanted {
-                    Wanted::Running => self.open(WSM),
-                    Wanted::Stopped => {
-                        self.rest(State::Stopped, "stopped before it was started");
-                    }
-                    Wanted::Erased => self.erase(),
-                }
-            }
-            Done::Opened(Ok(opened)) => self.on_opened(*opened).await,
-            Done::SetUp(Ok(())) => {
-                self.record.phase = Phase::Made;
-                self.start_services().await;
-            }
-            Done::Made(Err(problem)) => {
-                self.record.phase = Phase::Recorded;
-                self.rest(State::Failed, problem_text(&problem));
-                if self.record.wanted == Wanted::Erased {
-                    self.erase();
-                }
-            }
-            Done::Opened(Err(problem)) | Done::SetUp(Err(problem)) => {
-                self.close(Next::Rest(State::Failed, problem_text(&problem)));
-            }
-            Done::Closed(result, imported) => {
-                self.shim = None;
-                if let Some(imported) = imported {
-                    self.take_in(*imported).await;
-                }
-                self.on_closed(result);
-            }
-            Done::Erased(Ok(())) => {
-                let change = Change::new(row(
-                    WSM,
-                    "agent.erased",
-                    self.record.id.as_str(),
-                    format!("{} is gone for good", self.record.name),
-                ));
-                let change = change.erased(self.record.id.as_str());
-                match self.engine.store.commit(&change) {
-                    Ok(_) => self.publish_as(true),
-                    Err(e) => self.rest(State::Failed, format!("erase: {e}")),
-                }
-            }
-            Done::Erased(Err(problem)) => {
-                self.rest(State::Failed, problem_text(&problem));
-            }
-        }
-    }
-
-    fn on_closed(&mut self, result: Result<(), Problem>) {
-        self.shim = None;
-        self.terminals.clear();
-        self.main = super::run::Main::default();
-        self.services_rest();
-        let next = match std::mem::replace(&mut self.stage, Stage::Resting) {
-            Stage::Closing { next } => next,
-            _ => Next::Rest(State::Stopped, String::new()),
-        };
-        if let Err(problem) = result {
-            self.rest(
-                State::Failed,
-                format!("take the sandbox down: {}", problem_text(&problem)),
-            );
-            return;
-        }
-        match next {
-            Next::Rest(state, reason) => self.rest(state, reason),
-            Next::Restart => self.begin_start(WSM),
-            Next::Erase => self.erase(),
-        }
-        while let Some(message) = self.later.pop_front() {
-            if let Some(sender) = self.sender() {
-                drop(sender.try_send(message));
-            }
-        }
-    }
-
-    /// Rests in a state.
-    pub(super) fn rest(&mut self, state: State, reason: impl Into<String>) {
-        self.stage = Stage::Resting;
-        self.job = None;
-        self.set(state, reason);
-    }
-
-    pub(super) fn erase(&mut self) {
-        self.stage = Stage::Erasing;
-        let engine = Arc::clone(&self.engine);
-        let record = self.record.clone();
-        self.job = Some(tokio::spawn(async move {
-            Done::Erased(make::erase(&engine, &record).await)
-        }));
     }
 
     fn next_deadline(&self) -> Option<Instant> {

@@ -12,7 +12,7 @@ use wsm_sandbox::spec::{AgentId, GrantId, INSIDE_ID, LayerStatus, ProbeReport};
 use wsm_terminal::protocol::{Event, Io, Reply, Request};
 
 use super::assemble::{self, SETUP_LOG};
-use super::driver::Message;
+use super::handle::Message;
 use super::run::ended;
 use super::work::{self, odd, place};
 use crate::broker::{odd_reply, problem};

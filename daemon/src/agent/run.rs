@@ -7,17 +7,15 @@ use std::time::{Duration, Instant};
 use wsm_api::agent::State;
 use wsm_api::problem::{Code, Problem};
 use wsm_sandbox::launch::Exit;
-use wsm_sandbox::protocol::Request as BrokerRequest;
 use wsm_template::resolved::{Kind, Restart};
 use wsm_terminal::protocol::{Event, Io, Process, Reply, Request};
 
 use super::assemble;
-use super::driver::{Driver, Next, STOP_GRACE, Stage, stopped_by};
+use super::driver::{Driver, Next, Stage};
 use super::make::{self, Opened};
 use crate::engine::{WSM, row};
 use crate::record::{Phase, Wanted};
 use crate::service::{Input, RESTARTS_MAX, RESTARTS_WINDOW};
-use crate::store::now_ms;
 
 /// Terminal of the agent's command.
 pub(crate) const MAIN: &str = "main";
@@ -25,19 +23,15 @@ pub(crate) const MAIN: &str = "main";
 /// Pause before the command is started again, doubled each time.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
-/// Signals by number (signal(7)); the daemon makes no system calls of its own.
-const SIGHUP: i32 = 1;
-const SIGTERM: i32 = 15;
-
 /// The agent's command.
 #[derive(Debug, Default)]
 pub(super) struct Main {
     /// Runs now.
-    running: bool,
+    pub(super) running: bool,
     /// Starts within the window, for the bound on restarts.
     starts: VecDeque<Instant>,
     /// Due to be started again.
-    again: Option<Instant>,
+    pub(super) again: Option<Instant>,
     /// Shell terminals opened so far.
     shells: u32,
 }
@@ -264,84 +258,6 @@ impl Driver {
         }
     }
 
-    /// Asks everything to end.
-    pub(super) async fn begin_stop(&mut self, actor: &str, next: Next) {
-        if let Next::Rest(State::Stopped, _) = &next {
-            self.record.wanted = Wanted::Stopped;
-        }
-        self.main.again = None;
-        match &mut self.stage {
-            Stage::Resting => match next {
-                Next::Rest(state, reason) => self.set_by(actor, state, reason),
-                Next::Restart => self.begin_start(actor),
-                Next::Erase => self.erase(),
-            },
-            // The workspace is all or nothing: it is let finish, then rests.
-            Stage::Making | Stage::Erasing => {
-                let message = "it will be stopped".to_owned();
-                self.commit(row(actor, "agent.wanted", self.record.id.as_str(), message));
-            }
-            Stage::Opening | Stage::SettingUp => {
-                self.set_by(actor, State::Stopping, "it is being stopped");
-                self.close(next);
-            }
-            Stage::Stopping { next: later, .. } | Stage::Closing { next: later } => *later = next,
-            Stage::Running => self.stop_running(actor, next).await,
-        }
-    }
-
-    async fn stop_running(&mut self, actor: &str, next: Next) {
-        if self.record.state == State::Paused {
-            self.thaw().await;
-        }
-        let grace = STOP_GRACE.max(self.longest_grace());
-        self.stage = Stage::Stopping {
-            until: Instant::now() + grace,
-            next,
-        };
-        self.set_by(
-            actor,
-            State::Stopping,
-            "the command and its services are asked to end",
-        );
-        if self.main.running
-            && let Some(shim) = self.shim.clone()
-        {
-            for signal in [SIGHUP, SIGTERM] {
-                let process = self.main_process();
-                let request = Request::Signal {
-                    process,
-                    signal,
-                    group: true,
-                };
-                if let Err(error) = shim.request(request).await {
-                    tracing::debug!(agent = %self.record.name, %error, "signal the command");
-                }
-            }
-        }
-        Box::pin(self.feed(Input::StopAll)).await;
-        self.check_stopped();
-    }
-
-    fn longest_grace(&self) -> Duration {
-        let services = self.record.resolved.services.values();
-        let sum = services
-            .map(|s| s.stop.grace + Duration::from_secs(1))
-            .sum::<Duration>();
-        sum.min(Duration::from_secs(60))
-    }
-
-    /// Closes the sandbox as soon as everything ended.
-    pub(super) fn check_stopped(&mut self) {
-        if let Stage::Stopping { next, .. } = &self.stage
-            && !self.main.running
-            && self.services_stopped()
-        {
-            let next = next.clone();
-            self.close(next);
-        }
-    }
-
     pub(super) async fn on_deadline(&mut self) {
         let now = Instant::now();
         if let Stage::Stopping { until, next } = &self.stage
@@ -356,34 +272,6 @@ impl Driver {
         self.work_due(now);
         self.feed(Input::Tick).await;
         self.check_stopped();
-    }
-
-    /// Freezes or thaws.
-    pub(super) async fn freeze(&mut self, actor: &str, frozen: bool) -> Result<(), Problem> {
-        let agent = self.record.id.clone();
-        let request = BrokerRequest::Freeze { agent, frozen };
-        self.engine
-            .broker
-            .ask(request)
-            .await
-            .map_err(|e| crate::broker::problem(&e))?;
-        self.guess = false;
-        if frozen {
-            self.set_by(actor, State::Paused, format!("paused by {actor}"));
-        } else {
-            self.set_by(actor, State::Working, format!("resumed by {actor}"));
-        }
-        Ok(())
-    }
-
-    async fn thaw(&mut self) {
-        let request = BrokerRequest::Freeze {
-            agent: self.record.id.clone(),
-            frozen: false,
-        };
-        if let Err(error) = self.engine.broker.ask(request).await {
-            tracing::warn!(agent = %self.record.name, %error, "thaw before the stop");
-        }
     }
 
     /// The connection to the shim ended although nobody closed it.
@@ -505,53 +393,6 @@ impl Driver {
         if let Some(exit) = own.and_then(|p| p.exit) {
             self.on_main_exited(exit).await;
         }
-    }
-
-    /// To the trash, or gone for good.
-    pub(super) async fn on_remove(&mut self, actor: &str, purge: bool) -> Result<(), Problem> {
-        if purge {
-            self.record.wanted = Wanted::Erased;
-            let message = format!("{} is removed for good", self.record.name);
-            self.commit(row(actor, "agent.purged", self.record.id.as_str(), message));
-            self.begin_stop(actor, Next::Erase).await;
-            // `begin_stop` lets a making finish; wanted says what comes after.
-            return Ok(());
-        }
-        if self.record.trashed_ms.is_none() {
-            self.record.trashed_ms = Some(now_ms());
-            for port in &mut self.record.ports {
-                port.outside = None;
-            }
-            let message = format!(
-                "{} was put into the trash; its work is kept",
-                self.record.name
-            );
-            self.commit(row(
-                actor,
-                "agent.trashed",
-                self.record.id.as_str(),
-                message,
-            ));
-        }
-        if self.stage != Stage::Resting || self.record.state != State::Failed {
-            self.begin_stop(actor, Next::Rest(State::Stopped, stopped_by(actor)))
-                .await;
-        }
-        Ok(())
-    }
-
-    /// Out of the trash, with its ports leased again.
-    pub(super) async fn restore(&mut self, actor: &str) -> Result<(), Problem> {
-        make::lease_ports(&self.engine, &mut self.record).await?;
-        self.record.trashed_ms = None;
-        let message = format!("{} was taken out of the trash", self.record.name);
-        self.commit(row(
-            actor,
-            "agent.restored",
-            self.record.id.as_str(),
-            message,
-        ));
-        Ok(())
     }
 }
 

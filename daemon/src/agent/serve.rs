@@ -14,7 +14,8 @@ use wsm_template::{Vars, expand_all};
 use wsm_terminal::protocol::{Io, Process, Reply, Request};
 
 use super::assemble;
-use super::driver::{Driver, Message, Next, Stage};
+use super::driver::{Driver, Next, Stage};
+use super::handle::Message;
 use super::make;
 use crate::engine::{Engine, WSM, row};
 use crate::facade::ServiceVerb;

@@ -8,7 +8,8 @@ use wsm_api::problem::{Code, Problem};
 use wsm_terminal::protocol::Request;
 
 use super::assemble;
-use super::driver::{Answer, Driver, problem_text};
+use super::driver::{Driver, problem_text};
+use super::handle::Answer;
 use crate::engine::{Engine, WSM, row};
 use crate::record::{Phase, Record};
 use crate::shim::run_to_end;

@@ -5,7 +5,7 @@ use wsm_api::review::{Diff, FileStat, Merge, Merged};
 use wsm_sandbox::protocol::HelperRights;
 
 use super::{Actor, Daemon};
-use crate::agent::driver::Message;
+use crate::agent::handle::Message;
 use crate::agent::make::identity;
 use crate::agent::work::{git, odd, place};
 use crate::engine::{Engine, row, store_problem};

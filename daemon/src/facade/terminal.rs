@@ -12,7 +12,7 @@ use wsm_terminal::protocol::{Frame, Io, Process, Reply, Request};
 
 use super::{Actor, Daemon};
 use crate::agent::assemble::{self, SETUP_LOG};
-use crate::agent::driver::{Message, Published};
+use crate::agent::handle::{Message, Published};
 use crate::agent::run::MAIN;
 use crate::role::Right;
 use crate::service::service_of;
@@ -231,8 +231,16 @@ impl Daemon {
             Reply::Started { .. } => {}
             Reply::Failed { what, errno } => {
                 let error = std::io::Error::from_raw_os_error(errno);
+                // The edge tells a missing program from every other failure: exit code 127.
+                let missing =
+                    error.kind() == std::io::ErrorKind::NotFound && what.starts_with("exec");
+                let code = if missing {
+                    Code::NotFound
+                } else {
+                    Code::Failed
+                };
                 let message = format!("run {program}: {what}: {error}");
-                return Err(Problem::new(Code::Failed, message, ""));
+                return Err(Problem::new(code, message, ""));
             }
             other => return Err(odd(&other)),
         }

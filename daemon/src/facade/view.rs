@@ -9,7 +9,7 @@ use wsm_sandbox::protocol::HostCheck;
 use wsm_sandbox::spec::LayerReport;
 
 use crate::agent::assemble;
-use crate::agent::driver::Published;
+use crate::agent::handle::Published;
 use crate::record::Record;
 use crate::store::{Stored, rfc3339};
 

@@ -1,0 +1,138 @@
+//! How others reach a driver: a queue in, a published state out.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use wsm_api::problem::{Code, Problem};
+
+use super::request::Decision;
+use crate::facade::{ServiceVerb, Verb};
+use crate::record::Record;
+use crate::shim::Shim;
+
+/// Requests that wait for a driver.
+const INBOX_MAX: usize = 64;
+
+/// What others may know of an agent.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// The record.
+    pub record: Record,
+    /// Terminals, `main` first.
+    pub terminals: Vec<String>,
+    /// The shim, while there is one.
+    pub shim: Option<Shim>,
+    /// Whether the state is a guess from silence.
+    pub guess: bool,
+    /// Gone for good.
+    pub erased: bool,
+}
+
+/// What is sent to a driver.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// A verb; answered once it was accepted, refused or found to be so already.
+    Verb {
+        actor: String,
+        verb: Verb,
+        reply: Answer<Decision>,
+    },
+    /// To the trash, or gone for good.
+    Remove {
+        actor: String,
+        purge: bool,
+        reply: Answer<()>,
+    },
+    /// Take commits over now; answered when it is done.
+    Import { reply: Answer<()> },
+    /// Act on a service; answered when it was taken.
+    Service {
+        actor: String,
+        service: String,
+        verb: ServiceVerb,
+        reply: Answer<()>,
+    },
+    /// A new shell terminal.
+    Terminal {
+        size: (u16, u16),
+        reply: Answer<String>,
+    },
+    /// The answer of a probe.
+    Probed {
+        service: String,
+        id: u64,
+        ok: bool,
+        detail: String,
+    },
+    /// Setup came a step further.
+    Step { reason: String },
+}
+
+pub(crate) type Answer<T> = oneshot::Sender<Result<T, Problem>>;
+
+/// Reaches a driver; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    inbox: mpsc::Sender<Message>,
+    published: watch::Receiver<Arc<Published>>,
+}
+
+/// The driver's ends of a handle.
+#[derive(Debug)]
+pub(super) struct Own {
+    pub(super) inbox: mpsc::Receiver<Message>,
+    /// Does not keep the driver alive by itself.
+    pub(super) to_self: mpsc::WeakSender<Message>,
+    pub(super) publish: watch::Sender<Arc<Published>>,
+}
+
+impl Handle {
+    pub(super) fn new(first: Published) -> (Handle, Own) {
+        let (sender, inbox) = mpsc::channel(INBOX_MAX);
+        let (publish, published) = watch::channel(Arc::new(first));
+        let own = Own {
+            inbox,
+            to_self: sender.downgrade(),
+            publish,
+        };
+        let handle = Handle {
+            inbox: sender,
+            published,
+        };
+        (handle, own)
+    }
+
+    /// What is known now.
+    #[must_use]
+    pub fn now(&self) -> Arc<Published> {
+        Arc::clone(&self.published.borrow())
+    }
+
+    /// Follows it.
+    #[must_use]
+    pub fn follow(&self) -> watch::Receiver<Arc<Published>> {
+        self.published.clone()
+    }
+
+    /// Sends without an answer.
+    pub(crate) async fn tell(&self, message: Message) {
+        // A driver that is gone has erased its agent.
+        drop(self.inbox.send(message).await);
+    }
+
+    /// Sends and waits for the answer.
+    pub(crate) async fn ask<T>(
+        &self,
+        message: impl FnOnce(Answer<T>) -> Message,
+    ) -> Result<T, Problem> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(message(reply)).await;
+        answer.await.unwrap_or_else(|_| {
+            Err(Problem::new(
+                Code::NotFound,
+                "the agent is gone",
+                "see `wsm ls -a`",
+            ))
+        })
+    }
+}

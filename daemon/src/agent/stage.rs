@@ -1,0 +1,182 @@
+//! How one stage follows another: begin, make, open, close, rest, erase.
+
+use std::sync::Arc;
+
+use wsm_api::agent::State;
+use wsm_api::problem::Problem;
+
+use super::driver::{Done, Driver, Next, Stage, problem_text};
+use super::make;
+use crate::engine::{WSM, row};
+use crate::record::{Phase, Wanted};
+use crate::store::Change;
+
+impl Driver {
+    /// Begins what is missing until the command runs.
+    pub(super) fn begin_start(&mut self, actor: &str) {
+        self.record.wanted = Wanted::Running;
+        self.record.boot_id.clone_from(&self.engine.boot_id);
+        let engine = Arc::clone(&self.engine);
+        let record = self.record.clone();
+        if record.phase < Phase::Setup {
+            self.stage = Stage::Making;
+            self.record.phase = Phase::Workspace;
+            self.record.attempts += 1;
+            let record = self.record.clone();
+            self.set_by(actor, State::Creating, "the worktree is being made");
+            self.job = Some(tokio::spawn(async move {
+                Done::Made(make::make(&engine, &record).await)
+            }));
+        } else {
+            self.open(actor);
+        }
+    }
+
+    pub(super) fn open(&mut self, actor: &str) {
+        self.stage = Stage::Opening;
+        let made = self.record.phase == Phase::Made;
+        let state = if made {
+            State::Starting
+        } else {
+            State::Creating
+        };
+        self.set_by(actor, state, "the sandbox is being built");
+        let engine = Arc::clone(&self.engine);
+        let record = self.record.clone();
+        self.job = Some(tokio::spawn(async move {
+            Done::Opened(make::open(&engine, &record).await.map(Box::new))
+        }));
+    }
+
+    /// Takes the sandbox down, whatever is left of it.
+    pub(super) fn close(&mut self, next: Next) {
+        self.stage = Stage::Closing { next };
+        let forwards = std::mem::take(&mut self.forwards);
+        self.sockets = None;
+        self.supervisor = None;
+        self.events = None;
+        if let Some(job) = self.job.take() {
+            job.abort();
+        }
+        let import = self.work.abandon();
+        let engine = Arc::clone(&self.engine);
+        let record = self.record.clone();
+        self.job = Some(tokio::spawn(async move {
+            if let Some(import) = import {
+                drop(import.await);
+            }
+            for forward in forwards {
+                forward.close().await;
+            }
+            let (closed, imported) = make::close(&engine, &record).await;
+            Done::Closed(closed, imported.map(Box::new))
+        }));
+    }
+
+    pub(super) async fn on_done(&mut self, done: Done) {
+        match done {
+            Done::Made(Ok(made)) => {
+                self.record.paths = Some(made.paths);
+                self.record.base = made.base.clone();
+                self.record.sync.head = made.base;
+                self.record.phase = Phase::Setup;
+                let message = format!("branch {} made", self.record.branch);
+                self.commit(row(
+                    WSM,
+                    "workspace.created",
+                    self.record.id.as_str(),
+                    message,
+                ));
+                match self.record.wanted {
+                    Wanted::Running => self.open(WSM),
+                    Wanted::Stopped => {
+                        self.rest(State::Stopped, "stopped before it was started");
+                    }
+                    Wanted::Erased => self.erase(),
+                }
+            }
+            Done::Opened(Ok(opened)) => self.on_opened(*opened).await,
+            Done::SetUp(Ok(())) => {
+                self.record.phase = Phase::Made;
+                self.start_services().await;
+            }
+            Done::Made(Err(problem)) => {
+                self.record.phase = Phase::Recorded;
+                self.rest(State::Failed, problem_text(&problem));
+                if self.record.wanted == Wanted::Erased {
+                    self.erase();
+                }
+            }
+            Done::Opened(Err(problem)) | Done::SetUp(Err(problem)) => {
+                self.close(Next::Rest(State::Failed, problem_text(&problem)));
+            }
+            Done::Closed(result, imported) => {
+                self.shim = None;
+                if let Some(imported) = imported {
+                    self.take_in(*imported).await;
+                }
+                self.on_closed(result);
+            }
+            Done::Erased(Ok(())) => {
+                let change = Change::new(row(
+                    WSM,
+                    "agent.erased",
+                    self.record.id.as_str(),
+                    format!("{} is gone for good", self.record.name),
+                ));
+                let change = change.erased(self.record.id.as_str());
+                match self.engine.store.commit(&change) {
+                    Ok(_) => self.publish_as(true),
+                    Err(e) => self.rest(State::Failed, format!("erase: {e}")),
+                }
+            }
+            Done::Erased(Err(problem)) => {
+                self.rest(State::Failed, problem_text(&problem));
+            }
+        }
+    }
+
+    fn on_closed(&mut self, result: Result<(), Problem>) {
+        self.shim = None;
+        self.terminals.clear();
+        self.main = super::run::Main::default();
+        self.services_rest();
+        let next = match std::mem::replace(&mut self.stage, Stage::Resting) {
+            Stage::Closing { next } => next,
+            _ => Next::Rest(State::Stopped, String::new()),
+        };
+        if let Err(problem) = result {
+            self.rest(
+                State::Failed,
+                format!("take the sandbox down: {}", problem_text(&problem)),
+            );
+            return;
+        }
+        match next {
+            Next::Rest(state, reason) => self.rest(state, reason),
+            Next::Restart => self.begin_start(WSM),
+            Next::Erase => self.erase(),
+        }
+        while let Some(message) = self.later.pop_front() {
+            if let Some(sender) = self.sender() {
+                drop(sender.try_send(message));
+            }
+        }
+    }
+
+    /// Rests in a state.
+    pub(super) fn rest(&mut self, state: State, reason: impl Into<String>) {
+        self.stage = Stage::Resting;
+        self.job = None;
+        self.set(state, reason);
+    }
+
+    pub(super) fn erase(&mut self) {
+        self.stage = Stage::Erasing;
+        let engine = Arc::clone(&self.engine);
+        let record = self.record.clone();
+        self.job = Some(tokio::spawn(async move {
+            Done::Erased(make::erase(&engine, &record).await)
+        }));
+    }
+}

@@ -1,0 +1,174 @@
+//! Stopping, pausing, removing.
+
+use std::time::{Duration, Instant};
+
+use wsm_api::agent::State;
+use wsm_api::problem::Problem;
+use wsm_sandbox::protocol::Request as BrokerRequest;
+use wsm_terminal::protocol::Request;
+
+use super::driver::{Driver, Next, STOP_GRACE, Stage, stopped_by};
+use super::make;
+use crate::engine::row;
+use crate::record::Wanted;
+use crate::service::Input;
+use crate::store::now_ms;
+
+/// Signals by number (signal(7)); the daemon makes no system calls of its own.
+const SIGHUP: i32 = 1;
+const SIGTERM: i32 = 15;
+
+impl Driver {
+    /// Asks everything to end.
+    pub(super) async fn begin_stop(&mut self, actor: &str, next: Next) {
+        if let Next::Rest(State::Stopped, _) = &next {
+            self.record.wanted = Wanted::Stopped;
+        }
+        self.main.again = None;
+        match &mut self.stage {
+            Stage::Resting => match next {
+                Next::Rest(state, reason) => self.set_by(actor, state, reason),
+                Next::Restart => self.begin_start(actor),
+                Next::Erase => self.erase(),
+            },
+            // The workspace is all or nothing: it is let finish, then rests.
+            Stage::Making | Stage::Erasing => {
+                let message = "it will be stopped".to_owned();
+                self.commit(row(actor, "agent.wanted", self.record.id.as_str(), message));
+            }
+            Stage::Opening | Stage::SettingUp => {
+                self.set_by(actor, State::Stopping, "it is being stopped");
+                self.close(next);
+            }
+            Stage::Stopping { next: later, .. } | Stage::Closing { next: later } => *later = next,
+            Stage::Running => self.stop_running(actor, next).await,
+        }
+    }
+
+    async fn stop_running(&mut self, actor: &str, next: Next) {
+        if self.record.state == State::Paused {
+            self.thaw().await;
+        }
+        let grace = STOP_GRACE.max(self.longest_grace());
+        self.stage = Stage::Stopping {
+            until: Instant::now() + grace,
+            next,
+        };
+        self.set_by(
+            actor,
+            State::Stopping,
+            "the command and its services are asked to end",
+        );
+        if self.main.running
+            && let Some(shim) = self.shim.clone()
+        {
+            for signal in [SIGHUP, SIGTERM] {
+                let process = self.main_process();
+                let request = Request::Signal {
+                    process,
+                    signal,
+                    group: true,
+                };
+                if let Err(error) = shim.request(request).await {
+                    tracing::debug!(agent = %self.record.name, %error, "signal the command");
+                }
+            }
+        }
+        Box::pin(self.feed(Input::StopAll)).await;
+        self.check_stopped();
+    }
+
+    fn longest_grace(&self) -> Duration {
+        let services = self.record.resolved.services.values();
+        let sum = services
+            .map(|s| s.stop.grace + Duration::from_secs(1))
+            .sum::<Duration>();
+        sum.min(Duration::from_secs(60))
+    }
+
+    /// Closes the sandbox as soon as everything ended.
+    pub(super) fn check_stopped(&mut self) {
+        if let Stage::Stopping { next, .. } = &self.stage
+            && !self.main.running
+            && self.services_stopped()
+        {
+            let next = next.clone();
+            self.close(next);
+        }
+    }
+
+    /// Freezes or thaws.
+    pub(super) async fn freeze(&mut self, actor: &str, frozen: bool) -> Result<(), Problem> {
+        let agent = self.record.id.clone();
+        let request = BrokerRequest::Freeze { agent, frozen };
+        self.engine
+            .broker
+            .ask(request)
+            .await
+            .map_err(|e| crate::broker::problem(&e))?;
+        self.guess = false;
+        if frozen {
+            self.set_by(actor, State::Paused, format!("paused by {actor}"));
+        } else {
+            self.set_by(actor, State::Working, format!("resumed by {actor}"));
+        }
+        Ok(())
+    }
+
+    async fn thaw(&mut self) {
+        let request = BrokerRequest::Freeze {
+            agent: self.record.id.clone(),
+            frozen: false,
+        };
+        if let Err(error) = self.engine.broker.ask(request).await {
+            tracing::warn!(agent = %self.record.name, %error, "thaw before the stop");
+        }
+    }
+
+    /// To the trash, or gone for good.
+    pub(super) async fn on_remove(&mut self, actor: &str, purge: bool) -> Result<(), Problem> {
+        if purge {
+            self.record.wanted = Wanted::Erased;
+            let message = format!("{} is removed for good", self.record.name);
+            self.commit(row(actor, "agent.purged", self.record.id.as_str(), message));
+            self.begin_stop(actor, Next::Erase).await;
+            // `begin_stop` lets a making finish; wanted says what comes after.
+            return Ok(());
+        }
+        if self.record.trashed_ms.is_none() {
+            self.record.trashed_ms = Some(now_ms());
+            for port in &mut self.record.ports {
+                port.outside = None;
+            }
+            let message = format!(
+                "{} was put into the trash; its work is kept",
+                self.record.name
+            );
+            self.commit(row(
+                actor,
+                "agent.trashed",
+                self.record.id.as_str(),
+                message,
+            ));
+        }
+        if self.stage != Stage::Resting || self.record.state != State::Failed {
+            self.begin_stop(actor, Next::Rest(State::Stopped, stopped_by(actor)))
+                .await;
+        }
+        Ok(())
+    }
+
+    /// Out of the trash, with its ports leased again.
+    pub(super) async fn restore(&mut self, actor: &str) -> Result<(), Problem> {
+        make::lease_ports(&self.engine, &mut self.record).await?;
+        self.record.trashed_ms = None;
+        let message = format!("{} was taken out of the trash", self.record.name);
+        self.commit(row(
+            actor,
+            "agent.restored",
+            self.record.id.as_str(),
+            message,
+        ));
+        Ok(())
+    }
+}

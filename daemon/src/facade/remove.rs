@@ -1,0 +1,95 @@
+//! `rm` and `prune`: nothing that is not merged is lost without being asked for.
+
+use wsm_api::agent::{Removed, RemovedAgent};
+use wsm_api::problem::{Code, Problem};
+
+use super::{Actor, Daemon, WAIT_MAX, resting, review, until};
+use crate::agent::handle::{Handle, Message};
+use crate::role::{Right, allows};
+
+impl Daemon {
+    /// To the trash, or gone for good.
+    ///
+    /// # Errors
+    /// There is no such agent, or its files can't be removed.
+    pub async fn remove(
+        &self,
+        actor: &Actor,
+        agent: &str,
+        purge: bool,
+    ) -> Result<Removed, Problem> {
+        let handle = self.find(actor, agent, Right::Own)?;
+        Ok(Removed {
+            agents: vec![self.remove_one(actor, &handle, purge).await?],
+        })
+    }
+
+    /// Purges what lies in the trash and holds no work that is not merged.
+    ///
+    /// # Errors
+    /// An agent can't be removed.
+    pub async fn prune(&self, actor: &Actor, dry_run: bool) -> Result<Removed, Problem> {
+        let mut removed = Removed::default();
+        for handle in self.engine.handles() {
+            let record = &handle.now().record;
+            if record.trashed_ms.is_none() || !allows(actor, Right::Own, &record.owner) {
+                continue;
+            }
+            let unmerged = review::unmerged(&self.engine, record).await?;
+            if dry_run || !unmerged.is_empty() {
+                let (name, purged) = (record.name.clone(), unmerged.is_empty());
+                removed.agents.push(RemovedAgent {
+                    name,
+                    purged,
+                    unmerged,
+                });
+            } else {
+                removed
+                    .agents
+                    .push(self.remove_one(actor, &handle, true).await?);
+            }
+        }
+        removed.agents.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(removed)
+    }
+
+    async fn remove_one(
+        &self,
+        actor: &Actor,
+        handle: &Handle,
+        purge: bool,
+    ) -> Result<RemovedAgent, Problem> {
+        let record = handle.now().record.clone();
+        // A last look before it goes; a repository that is gone can't say.
+        drop(handle.ask(|reply| Message::Import { reply }).await);
+        let unmerged = review::unmerged(&self.engine, &record)
+            .await
+            .unwrap_or_default();
+        let user = actor.user.clone();
+        handle
+            .ask(|reply| Message::Remove {
+                actor: user,
+                purge,
+                reply,
+            })
+            .await?;
+        let gone = until(
+            handle,
+            |p| p.erased || (!purge && resting(p.record.state)),
+            WAIT_MAX,
+        );
+        let gone = gone.await?;
+        if purge && !gone.erased {
+            return Err(Problem::new(
+                Code::Failed,
+                gone.record.reason.clone(),
+                "try it again",
+            ));
+        }
+        Ok(RemovedAgent {
+            name: record.name,
+            purged: purge,
+            unmerged,
+        })
+    }
+}
