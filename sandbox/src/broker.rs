@@ -29,7 +29,7 @@ use nix::sys::signalfd::SignalFd;
 use nix::sys::socket::{SockFlag, accept4, getsockopt, sockopt};
 
 use crate::config::BrokerConfig;
-use crate::fail::failure;
+use crate::fail::{self, failure};
 use crate::packet::{self, Packet, Received};
 use crate::protocol::{Envelope, Failure, FailureKind, PACKET_BYTES_MAX, PROTOCOL_VERSION, Reply};
 use crate::sys;
@@ -344,10 +344,15 @@ impl Broker {
 
     /// A client that does not read its answer is dropped; the answer is in the kernel's state.
     fn send(&mut self, number: u64, packet: &Packet) {
+        let at_fault = fail::point("broker.reply");
         let Some(connection) = self.connections.get_mut(&number) else {
             return;
         };
         connection.busy = false;
+        if at_fault.is_err() {
+            self.connections.remove(&number);
+            return;
+        }
         let fds: Vec<_> = packet.fds.iter().map(AsFd::as_fd).collect();
         if packet::send_bytes(connection.socket.as_fd(), &packet.bytes, &fds).is_err() {
             self.connections.remove(&number);

@@ -1,7 +1,14 @@
 //! Failures as the broker answers them, and named fail points for tests.
 
-use std::io;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::OnceLock;
 
+use nix::fcntl::OFlag;
+use nix::unistd::{Pid, UnlinkatFlags, unlinkat};
+
+use crate::files;
 use crate::protocol::{Failure, FailureKind};
 
 /// Adds what was being done to an error of the operating system.
@@ -53,12 +60,49 @@ pub(crate) fn failure(
     }
 }
 
+const fn compiled() -> bool {
+    cfg!(any(debug_assertions, feature = "faults"))
+}
+
+/// A test writes the name of a point into this file of the run directory. Whoever of the broker's
+/// processes comes there removes the file and kills the broker: once, not again the next one.
+const FILE: &str = "fault";
+
+static ARMED: OnceLock<(OwnedFd, Pid)> = OnceLock::new();
+
+/// Looks for the broker's fail points in this directory from now on.
+pub(crate) fn watch(run_dir: &OwnedFd) {
+    if compiled()
+        && let Ok(dir) = run_dir.try_clone()
+    {
+        ARMED.get_or_init(|| (dir, nix::unistd::getpid()));
+    }
+}
+
+fn kill_broker_at(name: &str) {
+    let Some((dir, broker)) = ARMED.get() else {
+        return;
+    };
+    let file = files::open_below(dir.as_fd(), Path::new(FILE), OFlag::O_RDONLY);
+    let mut wanted = String::new();
+    let read = file.and_then(|file| std::fs::File::from(file).read_to_string(&mut wanted));
+    if read.is_ok()
+        && wanted.trim() == name
+        && unlinkat(dir.as_fd(), FILE, UnlinkatFlags::NoRemoveDir).is_ok()
+    {
+        // Inside a pid namespace or without the right this fails: then only this process ends.
+        crate::sys::kill(*broker, libc::SIGKILL).unwrap_or(());
+        crate::sys::exit_now(137);
+    }
+}
+
 /// Fails, or kills this process, if the environment names this point:
 /// `WSM_FAULT=point` or `WSM_FAULT=point:kill`. Compiled out of release builds.
 pub(crate) fn point(name: &str) -> Result<(), Failure> {
-    if !cfg!(any(debug_assertions, feature = "faults")) {
+    if !compiled() {
         return Ok(());
     }
+    kill_broker_at(name);
     let Ok(wanted) = std::env::var("WSM_FAULT") else {
         return Ok(());
     };

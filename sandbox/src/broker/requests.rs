@@ -111,6 +111,7 @@ impl Broker {
             fail::point("prepare.start")?;
             // The record first: what is made after it can be found and erased.
             host.write_record(&agent, &record)?;
+            fail::point("prepare.recorded")?;
             host.prepare(&agent, &record.account, &services)?;
             let paths = dirs::paths(&host.state_path, &record.git_dir, &agent, &record.account);
             Ok((
@@ -143,6 +144,9 @@ impl Broker {
             fail::point("erase.start")?;
             if let Some(account) = account {
                 host.erase(&agent, &account)?;
+                fail::point("erase.files")?;
+                record::remove(host.agents.as_fd(), &record::made_file(&agent))
+                    .what(|| format!("forget {agent}"))?;
                 // The record last: until then an interrupted removal can be done again.
                 record::remove(host.agents.as_fd(), &record::agent_file(&agent))
                     .what(|| format!("forget {agent}"))?;
@@ -180,7 +184,9 @@ impl Broker {
             None => None,
         };
         work::answer(host, connection, None, || {
+            fail::point("helper.start")?;
             let socket = super::helper::start(host, &grant, paths.as_ref(), rights)?;
+            fail::point("helper.started")?;
             Ok((Reply::Helper, vec![socket]))
         })
     }

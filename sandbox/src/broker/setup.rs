@@ -82,6 +82,7 @@ impl Host {
         let (run_path, run) = directory(&config.run_dir)?;
         let (_, etc) = directory(&config.etc_dir)?;
         let lock = lock(&run, &run_path)?;
+        crate::fail::watch(&run);
         let make = |dir: &OwnedFd, name: &str, mode| {
             files::make_dirs(dir.as_fd(), Path::new(name), mode, (0, 0))
                 .what(|| format!("make {name}"))
