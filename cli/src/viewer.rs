@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_tungstenite::tungstenite::Message;
+use wsm_api::agent::State;
 use wsm_api::client::{Client, ClientError, Socket};
 use wsm_api::problem::{Code, Problem};
 use wsm_sandbox::launch::Exit;
@@ -166,7 +167,7 @@ impl<'a> Viewer<'a> {
             pause = (pause * 2).min(RETRY_LONGEST);
             next = match self.client.attach(&self.wish.agent).await {
                 Ok(socket) => Some(socket),
-                Err(ClientError::Problem(problem)) if is_final(&problem) => {
+                Err(ClientError::Problem(problem)) if self.is_final(&problem).await => {
                     return Err(problem.into());
                 }
                 Err(_) => None,
@@ -193,6 +194,23 @@ impl<'a> Viewer<'a> {
                 () = quit(&mut self.quit) => return Ok(Some(self.detached())),
                 () = tokio::time::sleep_until(until) => return Ok(None),
             }
+        }
+    }
+
+    /// Whether asking again can't help. A daemon that has just started says "conflict" about an
+    /// agent that it has not found again yet; what the agent's state was tells the difference.
+    async fn is_final(&self, problem: &Problem) -> bool {
+        match problem.code {
+            Code::Invalid
+            | Code::Refused
+            | Code::Untrusted
+            | Code::NotFound
+            | Code::NotAvailable => true,
+            Code::TimedOut | Code::Failed => false,
+            Code::Conflict => match self.client.agent(&self.wish.agent).await {
+                Ok(agent) => !is_alive(agent.state),
+                Err(_) => false,
+            },
         }
     }
 
@@ -358,16 +376,17 @@ impl<'a> Viewer<'a> {
     }
 }
 
-/// Whether asking again can't help.
-fn is_final(problem: &Problem) -> bool {
-    match problem.code {
-        Code::Invalid
-        | Code::Refused
-        | Code::Untrusted
-        | Code::NotFound
-        | Code::Conflict
-        | Code::NotAvailable => true,
-        Code::TimedOut | Code::Failed => false,
+/// Whether there are, or will be, terminals in this state.
+fn is_alive(state: State) -> bool {
+    match state {
+        State::Creating
+        | State::SettingUp
+        | State::Starting
+        | State::Working
+        | State::Blocked
+        | State::Idle
+        | State::Paused => true,
+        State::Stopping | State::Stopped | State::Failed | State::Lost => false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What `wsm up` and the broker start: the daemon, and the git helper.
 
+use std::io::IsTerminal;
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
 
@@ -37,6 +38,7 @@ pub(crate) async fn run(args: &Args) -> Outcome {
     let filter = EnvFilter::try_from_env("WSM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     let failed = |what: &str, error: std::io::Error| {

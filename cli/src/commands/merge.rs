@@ -47,7 +47,8 @@ pub(crate) async fn apply(context: &Context, args: &act::Args) -> Outcome {
 fn tell(context: &Context, agent: &str, merged: &Merged) -> Result<Exit, Failure> {
     let commit: String = merged.commit.chars().take(12).collect();
     let (agent, into, commit) = (clean(agent), clean(&merged.into), clean(&commit));
-    let (files, commits) = (merged.files, merged.commits);
+    let files = render::count(merged.files as usize, "file");
+    let commits = render::count(merged.commits as usize, "commit");
     let text = if context.output.json {
         render::json(merged)
     } else if context.output.quiet {
@@ -55,10 +56,10 @@ fn tell(context: &Context, agent: &str, merged: &Merged) -> Result<Exit, Failure
     } else {
         match merged.how.as_str() {
             "nothing" => format!("{agent} has nothing that {into} lacks\n"),
-            "staged" => format!("{files} files of {agent} are staged on {into}; commit them\n"),
+            "staged" => format!("{files} of {agent} staged on {into}; commit when you like\n"),
             how => {
                 let how = clean(how);
-                format!("{agent}: {commits} commits, {files} files into {into} ({how}, {commit})\n")
+                format!("{agent}: {commits}, {files} into {into} ({how}, {commit})\n")
             }
         }
     };

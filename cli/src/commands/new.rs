@@ -301,7 +301,10 @@ async fn outcome(context: &Context, args: &Args, agent: &Agent, attaches: bool) 
 
 fn dry_run(context: &Context, plan: &DryRun) -> String {
     if context.output.json {
-        return render::json(plan);
+        let part = |text: &str| serde_json::from_str(text).unwrap_or(serde_json::Value::Null);
+        let (resolved, spec) = (part(&plan.resolved), part(&plan.spec));
+        let document = serde_json::json!({ "resolved": resolved, "spec": spec, "plan": plan.plan });
+        return render::json(&document);
     }
     let mut text = String::new();
     for (title, part) in [("template", &plan.resolved), ("sandbox", &plan.spec)] {
