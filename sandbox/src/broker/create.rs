@@ -26,7 +26,6 @@ const GONE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A sandbox in the making.
 #[derive(Debug)]
 pub(super) struct Creating {
-    pub(super) record: AgentRecord,
     built: Option<(u32, Vec<LayerReport>)>,
     tested: Option<(Option<LandlockStatus>, Vec<ProbeReport>)>,
     failed: Option<Failure>,
@@ -83,7 +82,7 @@ impl Broker {
                 hint,
             ));
         }
-        let mut record = host.record(&agent)?;
+        let record = host.record(&agent)?;
         let facts = host.facts(&spec, &record)?;
         if facts.account.uid == 0 && !ceiling.allow_root_account {
             let why = "root's own files are not given to agents on this host";
@@ -96,9 +95,6 @@ impl Broker {
             ));
         }
         let plan = plan::plan(&spec, &facts)?;
-        record.incarnation += 1;
-        record.last = None;
-        host.write_record(&agent, &record)?;
         let netns = self.pool.pop();
         let job = Job {
             spec,
@@ -111,10 +107,9 @@ impl Broker {
             init_program: &host.init_program,
             shim_program: &host.shim_program,
             daemon: (host.config.daemon_uid, host.config.daemon_gid),
-            incarnation: record.incarnation,
+            incarnation: incarnation(),
         };
         let creating = Creating {
-            record,
             built: None,
             tested: None,
             failed: None,
@@ -139,7 +134,6 @@ impl Broker {
         connected: bool,
     ) -> Outcome {
         let Creating {
-            mut record,
             built,
             tested,
             failed,
@@ -148,24 +142,24 @@ impl Broker {
             (Some(failed), ..) => failed,
             (None, Some((range_base, limits)), Some((landlock, probes))) if !late => {
                 let shim_pid = worker.pid.as_raw();
-                record.last = Some(Made {
+                let made = Made {
                     shim_pid,
                     range_base,
                     landlock,
                     limits,
                     probes,
-                });
+                };
                 if !connected {
                     // Nobody will hear of it: the same request may come again.
                     failure(FailureKind::Failed, "answer", "the client is gone", "")
                 } else if let Err(failed) = self
                     .host
-                    .write_record(&agent, &record)
+                    .write_made(&agent, &made)
                     .and_then(|()| fail::point("broker.created"))
                 {
                     failed
                 } else {
-                    return Outcome::Reply(work::reply(&self.host.created(&agent, &record)));
+                    return Outcome::Reply(work::reply(&self.host.created(&agent, made)));
                 }
             }
             (None, ..) => ended_early(late),
@@ -268,8 +262,6 @@ impl Host {
                     .git_dir
                     .map(|identity| identity.path)
                     .unwrap_or_default(),
-                incarnation: 0,
-                last: None,
             }),
             Err(failed) => Err(failed),
         }
@@ -297,6 +289,7 @@ impl Host {
         self.tree.wait_empty(agent, Instant::now() + GONE_TIMEOUT)?;
         fail::point("delete.killed")?;
         self.tree.remove(agent)?;
+        fail::point("delete.removed")?;
         let name = spawn::socket_name(agent.as_str());
         match unlinkat(self.run.as_fd(), name.as_str(), UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(nix::Error::ENOENT) => Ok(()),
@@ -304,16 +297,25 @@ impl Host {
         }
     }
 
-    fn created(&self, agent: &AgentId, record: &AgentRecord) -> Reply {
-        let Some(made) = &record.last else {
-            return Reply::Failed(ended_early(false));
-        };
+    fn created(&self, agent: &AgentId, made: Made) -> Reply {
         Reply::Created {
             socket: self.socket_path(agent),
             shim_pid: made.shim_pid,
-            layers: layers_at_start(made),
-            probes: made.probes.clone(),
+            layers: layers_at_start(&made),
+            probes: made.probes,
         }
+    }
+
+    /// What is known of the sandbox that was made last, if it is.
+    pub(super) fn made(&self, agent: &AgentId) -> Option<Made> {
+        record::read(self.agents.as_fd(), &record::made_file(agent))
+            .ok()
+            .flatten()
+    }
+
+    fn write_made(&self, agent: &AgentId, made: &Made) -> Result<(), Failure> {
+        let name = record::made_file(agent);
+        record::write_passing(self.agents.as_fd(), &name, made).what(|| format!("write {name}"))
     }
 
     /// Path of a shim's socket.
@@ -344,6 +346,13 @@ impl Host {
         let name = record::agent_file(agent);
         record::write(self.agents.as_fd(), &name, document).what(|| format!("write {name}"))
     }
+}
+
+/// Number of a new life: milliseconds since 1970, so that it grows without being written down.
+fn incarnation() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let milliseconds = since.map_or(1, |passed| passed.as_millis().max(1));
+    u64::try_from(milliseconds).unwrap_or(u64::MAX)
 }
 
 /// Layers whose state the kernel does not tell later: what was taken when they were entered.

@@ -42,7 +42,7 @@ pub(super) fn inspect(host: &Host, agent: &AgentId) -> Result<(Reply, Vec<OwnedF
     layers.extend(status(launcher).what(what)?);
     layers.extend(mounts(launcher).what(what)?);
     layers.extend(host.tree.inspect(agent)?);
-    let last = host.record(agent)?.last;
+    let last = host.made(agent);
     let mut probes = Vec::new();
     if let Some(made) = last {
         // Limits were just read back; the rest the kernel tells nobody.

@@ -48,10 +48,6 @@ pub(super) struct AgentRecord {
     pub(super) account: Account,
     /// The common git directory.
     pub(super) git_dir: String,
-    /// How often its sandbox was made.
-    pub(super) incarnation: u64,
-    /// The sandbox that was made last.
-    pub(super) last: Option<Made>,
 }
 
 /// A sandbox as it was when it was made.
@@ -70,6 +66,11 @@ pub(super) fn agent_file(agent: &AgentId) -> String {
     format!("{agent}.json")
 }
 
+/// File name of what is known of an agent's sandbox. An id has no dot.
+pub(super) fn made_file(agent: &AgentId) -> String {
+    format!("{agent}.made.json")
+}
+
 /// Reads a document; `None` if there is none.
 pub(super) fn read<T: DeserializeOwned>(dir: BorrowedFd<'_>, name: &str) -> io::Result<Option<T>> {
     let fd = match files::open_below(dir, Path::new(name), OFlag::O_RDONLY) {
@@ -85,14 +86,37 @@ pub(super) fn read<T: DeserializeOwned>(dir: BorrowedFd<'_>, name: &str) -> io::
 
 /// Writes a document so that a reader, or a crash, sees the old one or the new one.
 pub(super) fn write(dir: BorrowedFd<'_>, name: &str, document: &impl Serialize) -> io::Result<()> {
+    let file = write_new(dir, name, document)?;
+    fsync(file.as_fd())?;
+    put_in_place(dir, name)
+}
+
+/// As [`write`], but a crash of the machine may lose it: for what such a crash makes untrue anyway.
+/// Waiting for the disk would be the longest part of a creation.
+pub(super) fn write_passing(
+    dir: BorrowedFd<'_>,
+    name: &str,
+    document: &impl Serialize,
+) -> io::Result<()> {
+    write_new(dir, name, document)?;
+    put_in_place(dir, name)
+}
+
+fn write_new(
+    dir: BorrowedFd<'_>,
+    name: &str,
+    document: &impl Serialize,
+) -> io::Result<std::fs::File> {
     let bytes = serde_json::to_vec_pretty(document)?;
-    let new = format!("{name}.new");
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC;
-    let fd = files::create_below(dir, Path::new(&new), flags, 0o600)?;
+    let fd = files::create_below(dir, Path::new(&format!("{name}.new")), flags, 0o600)?;
     let mut file = std::fs::File::from(fd);
     file.write_all(&bytes)?;
-    fsync(file.as_fd())?;
-    Ok(renameat(dir, new.as_str(), dir, name)?)
+    Ok(file)
+}
+
+fn put_in_place(dir: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    Ok(renameat(dir, format!("{name}.new").as_str(), dir, name)?)
 }
 
 /// Removes a document; one that is gone is fine.
