@@ -68,12 +68,13 @@ impl Ring {
             before.filter(|&cut| cut > from).unwrap_or(after)
         };
         let offset = |seq: u64| usize::try_from(seq - self.start()).expect("the ring fits memory");
-        Some(
-            self.bytes
-                .range(offset(from)..offset(to))
-                .copied()
-                .collect(),
-        )
+        let (from, to) = (offset(from), offset(to));
+        let (old, new) = self.bytes.as_slices();
+        let mut bytes = Vec::with_capacity(to - from);
+        bytes.extend_from_slice(&old[from.min(old.len())..to.min(old.len())]);
+        let (from, to) = (from.saturating_sub(old.len()), to.saturating_sub(old.len()));
+        bytes.extend_from_slice(&new[from..to]);
+        Some(bytes)
     }
 }
 
@@ -84,8 +85,8 @@ mod tests {
     #[test]
     fn reads_end_at_cuts_and_old_bytes_expire() {
         let mut ring = Ring::default();
-        for _ in 0..600 {
-            ring.push(&[b'x'; 3000]);
+        for byte in (0..=255).cycle().take(600) {
+            ring.push(&[byte; 3000]);
         }
         assert_eq!(ring.end(), 1_800_000);
         assert_eq!(ring.start(), 1_800_000 - RING_BYTES_MAX as u64);
@@ -97,6 +98,15 @@ mod tests {
         // A piece longer than asked for is better than half a sequence.
         assert_eq!(ring.read(1_500_000, 10).unwrap().len(), 3000);
         assert!(ring.bytes.len() <= RING_BYTES_MAX);
+        for from in (ring.start()..ring.end()).step_by(777) {
+            let offset = usize::try_from(from - ring.start()).unwrap();
+            let piece = ring.read(from, 5000).unwrap();
+            assert!(
+                ring.bytes
+                    .range(offset..offset + piece.len())
+                    .eq(piece.iter())
+            );
+        }
         assert!(ring.cuts.len() <= RING_BYTES_MAX / 2048 + 1);
     }
 }
