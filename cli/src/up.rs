@@ -53,7 +53,13 @@ pub(crate) async fn up(place: &Place, quiet: bool) -> Result<(), Problem> {
 
     let broker = Part::new("broker", broker_command(place, &programs, uid, gid)?);
     let daemon = Part::new("daemon", daemon_command(place, &programs, uid, gid)?);
-    supervise(place, [broker, daemon], stop, quiet).await
+    let result = supervise(place, [broker, daemon], stop, quiet).await;
+    // Agents live on, and their control groups with them; without any nothing stays.
+    let mut sweep = Command::new(&programs.sandbox);
+    if let Err(e) = sweep.arg("sweep").arg(place.instance()).status() {
+        say(&format!("sweep: {e}"));
+    }
+    result
 }
 
 struct Programs {

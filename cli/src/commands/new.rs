@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use wsm_api::agent::{Agent, DryRun, NewAgent, State};
@@ -19,11 +19,10 @@ use crate::viewer::Wish;
 use crate::{author, grant, screen};
 
 /// States in which the outcome of a start is known.
-const SETTLED: [State; 8] = [
+const SETTLED: [State; 7] = [
     State::Working,
     State::Blocked,
     State::Idle,
-    State::Stopping,
     State::Stopped,
     State::Failed,
     State::Paused,
@@ -32,9 +31,6 @@ const SETTLED: [State; 8] = [
 
 /// How often progress is looked at, on a terminal.
 const PROGRESS_EVERY: Duration = Duration::from_millis(150);
-
-/// How long a daemon that is being restarted is waited for.
-const DAEMON_AWAY_MAX: Duration = Duration::from_secs(15);
 
 /// Options of `new`.
 #[derive(Debug, clap::Args)]
@@ -197,21 +193,9 @@ async fn reach(
     until: &[State],
     progress: &Progress,
 ) -> Result<Agent, Failure> {
-    let mut away: Option<Instant> = None;
-    loop {
-        let answer = tokio::select! {
-            answer = context.client.wait(id, until, None) => answer,
-            never = progress.follow(context, id) => match never {},
-        };
-        match answer {
-            // The daemon is being restarted: the agent is made all the same.
-            Err(ClientError::Unreachable { .. } | ClientError::Broken(_))
-                if away.get_or_insert_with(Instant::now).elapsed() < DAEMON_AWAY_MAX =>
-            {
-                tokio::time::sleep(PROGRESS_EVERY).await;
-            }
-            answer => return Ok(answer?),
-        }
+    tokio::select! {
+        answer = super::wait::reach(context, id, until, None) => answer,
+        never = progress.follow(context, id) => match never {},
     }
 }
 

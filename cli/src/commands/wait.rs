@@ -1,12 +1,23 @@
 //! `wsm wait`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use wsm_api::agent::State;
+use wsm_api::agent::{Agent, State};
+use wsm_api::client::ClientError;
+use wsm_api::problem::Code;
 
 use crate::commands::Context;
-use crate::failure::{Exit, Outcome};
+use crate::failure::{Exit, Failure, Outcome};
 use crate::render;
+
+/// One request waits so long, and the next goes on.
+const ROUND: Duration = Duration::from_secs(60);
+
+/// How long a daemon that is being restarted is waited for.
+const AWAY_MAX: Duration = Duration::from_secs(15);
+
+/// Pause between two attempts to reach it.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Options of `wait`.
 #[derive(Debug, clap::Args)]
@@ -22,12 +33,50 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(context: &Context, args: &Args) -> Outcome {
-    let agent = context
-        .client
-        .wait(&args.agent, &args.until, args.timeout)
-        .await?;
+    // A wrong name or a daemon that is not there is an error at once.
+    let id = context.client.agent(&args.agent).await?.id;
+    let agent = reach(context, &id, &args.until, args.timeout).await?;
     render::print(&super::act::outcome(context, &agent))?;
     Ok(Exit::DONE)
+}
+
+/// Waits until the agent is in one of the states, over restarts of the daemon.
+pub(crate) async fn reach(
+    context: &Context,
+    agent: &str,
+    until: &[State],
+    timeout: Option<Duration>,
+) -> Result<Agent, Failure> {
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    let mut away: Option<Instant> = None;
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let round = left.map_or(ROUND, |left| left.min(ROUND));
+        match context.client.wait(agent, until, Some(round)).await {
+            Ok(agent) => return Ok(agent),
+            Err(ClientError::Problem(problem))
+                if problem.code == Code::TimedOut && left.is_none_or(|left| left > ROUND) =>
+            {
+                away = None;
+            }
+            Err(ClientError::Problem(mut problem)) => {
+                if let Some(timeout) = timeout.filter(|_| problem.code == Code::TimedOut) {
+                    let states: Vec<_> = until.iter().map(|state| state.as_str()).collect();
+                    problem.message =
+                        format!("still not {} after {timeout:?}", states.join(" or "));
+                }
+                return Err(problem.into());
+            }
+            // The daemon may be being restarted; the agent is not.
+            Err(error) if away.get_or_insert_with(Instant::now).elapsed() > AWAY_MAX => {
+                return Err(error.into());
+            }
+            Err(error) if left == Some(Duration::ZERO) => {
+                return Err(Failure::new(Code::TimedOut, error.to_string(), ""));
+            }
+            Err(_) => tokio::time::sleep(AGAIN).await,
+        }
+    }
 }
 
 /// `500ms`, `30s`, `10m`, `2h`; a bare number counts seconds.
