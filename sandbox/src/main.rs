@@ -3,11 +3,13 @@
 use std::process::ExitCode;
 
 use serde::de::DeserializeOwned;
+use wsm_sandbox::cgroup::Tree;
 use wsm_sandbox::config::{BrokerConfig, EnterConfig};
 use wsm_sandbox::{broker, enter, init};
 
 const USAGE: &str = "usage: wsm-sandbox broker [--die-with-parent] --config FILE|-
        wsm-sandbox enter --config FILE|-
+       wsm-sandbox sweep INSTANCE
        wsm-sandbox version";
 
 fn main() -> ExitCode {
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         ["broker", "--config", file] => run_broker(file, false),
         ["broker", "--die-with-parent", "--config", file] => run_broker(file, true),
         ["enter", "--config", file] => run_enter(file),
+        ["sweep", instance] => sweep(instance),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -58,6 +61,12 @@ fn run_enter(file: &str) -> Result<(), String> {
         Err(error) => Err(error.to_string()),
         Ok(never) => match never {},
     }
+}
+
+/// Removes what an instance leaves when no agent of it is left; success where one is.
+fn sweep(instance: &str) -> Result<(), String> {
+    let swept = Tree::open(instance).and_then(Tree::close);
+    swept.map_err(|error| error.to_string())
 }
 
 fn read<T: DeserializeOwned>(file: &str) -> Result<T, String> {

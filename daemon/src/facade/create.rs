@@ -183,6 +183,13 @@ async fn resolve(
         prompt: new.prompt.clone(),
         base: new.base.clone(),
     };
+    let names = wsm_template::list(&sources);
+    if !names.iter().any(|template| template.name == new.template) {
+        let names: Vec<_> = names.into_iter().map(|template| template.name).collect();
+        let message = format!("there is no template {:?}", new.template);
+        let hint = format!("there are {}", names.join(", "));
+        return Err(Problem::new(Code::NotFound, message, hint));
+    }
     let resolution = wsm_template::resolve(&sources, &request).map_err(|problems| {
         let details = problems.0.iter().map(ToString::to_string).collect();
         let message = format!("template {}: it can't be used as it is", new.template);
@@ -342,10 +349,12 @@ fn trusted(
         "the repository {} brings what wsm would run",
         record.repository
     );
-    let hint = format!("read it, then agree with --trust {digest}");
+    // The last line is for the client, which sends the digest back as `trust`.
+    let mut details = what.to_vec();
+    details.push(format!("digest {digest}"));
     Err(Problem {
-        details: what.to_vec(),
-        ..Problem::new(Code::Untrusted, message, hint)
+        details,
+        ..Problem::new(Code::Untrusted, message, "")
     })
 }
 
