@@ -22,6 +22,9 @@ const READ_BYTES: usize = 64 * 1024;
 /// How often a quiet client is pinged, so that a half-dead connection is noticed.
 const PING_EVERY: Duration = Duration::from_secs(30);
 
+/// How long a client may take to answer the closing handshake.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
+
 /// What the client is to the shim; it may send no other frames than this role has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -52,9 +55,16 @@ impl Role {
 pub(crate) async fn run(socket: WebSocket, shim: UnixStream, role: Role) {
     let (sink, stream) = socket.split();
     let (read, write) = shim.into_split();
+    let mut down = std::pin::pin!(down(read, sink));
+    let mut up = std::pin::pin!(up(stream, write, role));
     let ended = tokio::select! {
-        ended = down(read, sink) => ended,
-        ended = up(stream, write, role) => ended,
+        ended = &mut down => {
+            // Closing while something of the client is unread would reset the connection, and
+            // take what it has not read yet with it.
+            drop(tokio::time::timeout(CLOSE_WAIT, up).await);
+            ended
+        }
+        ended = &mut up => ended,
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a viewer's connection broke");
@@ -133,7 +143,19 @@ async fn up(
         }
         out.clear();
         frame.encode(&mut out);
-        shim.write_all(&out).await?;
+        if shim.write_all(&out).await.is_err() {
+            // The shim has said its last word, which the client has yet to read.
+            return until_closed(client).await;
+        }
+    }
+    Ok(())
+}
+
+async fn until_closed(mut client: SplitStream<WebSocket>) -> io::Result<()> {
+    while let Some(message) = client.next().await {
+        if let Message::Close(_) = message.map_err(io::Error::other)? {
+            break;
+        }
     }
     Ok(())
 }

@@ -183,14 +183,19 @@ async fn resolve(
         prompt: new.prompt.clone(),
         base: new.base.clone(),
     };
-    let names = wsm_template::list(&sources);
+    Ok((resolve_with(&sources, new)?, facts))
+}
+
+/// The pure part, with its errors as the API tells them.
+fn resolve_with(sources: &Sources, new: &NewAgent) -> Result<Resolution, Problem> {
+    let names = wsm_template::list(sources);
     if !names.iter().any(|template| template.name == new.template) {
         let names: Vec<_> = names.into_iter().map(|template| template.name).collect();
         let message = format!("there is no template {:?}", new.template);
         let hint = format!("there are {}", names.join(", "));
         return Err(Problem::new(Code::NotFound, message, hint));
     }
-    let resolution = wsm_template::resolve(&sources, &request).map_err(|problems| {
+    let resolution = wsm_template::resolve(sources, &request).map_err(|problems| {
         let details = problems.0.iter().map(ToString::to_string).collect();
         let message = format!("template {}: it can't be used as it is", new.template);
         Problem {
@@ -206,7 +211,7 @@ async fn resolve(
             "use filesystem.read",
         ));
     }
-    Ok((resolution, facts))
+    Ok(resolution)
 }
 
 /// The host's own templates.
