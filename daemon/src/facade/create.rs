@@ -177,12 +177,6 @@ async fn resolve(
             text: text.clone(),
         })
         .collect();
-    let request = wsm_template::Request {
-        template: new.template.clone(),
-        set: new.set.clone(),
-        prompt: new.prompt.clone(),
-        base: new.base.clone(),
-    };
     Ok((resolve_with(&sources, new)?, facts))
 }
 
@@ -195,6 +189,12 @@ fn resolve_with(sources: &Sources, new: &NewAgent) -> Result<Resolution, Problem
         let hint = format!("there are {}", names.join(", "));
         return Err(Problem::new(Code::NotFound, message, hint));
     }
+    let request = wsm_template::Request {
+        template: new.template.clone(),
+        set: new.set.clone(),
+        prompt: new.prompt.clone(),
+        base: new.base.clone(),
+    };
     let resolution = wsm_template::resolve(sources, &request).map_err(|problems| {
         let details = problems.0.iter().map(ToString::to_string).collect();
         let message = format!("template {}: it can't be used as it is", new.template);
