@@ -80,6 +80,9 @@ pub struct Daemon {
     engine: Arc<Engine>,
 }
 
+/// How long one agent may hold up the start of the daemon: connecting takes milliseconds.
+const RECOVERY_MAX: Duration = Duration::from_secs(5);
+
 /// Rows that `explain` shows.
 const EVIDENCE_ROWS: u32 = 20;
 
@@ -116,6 +119,13 @@ impl Daemon {
                 .map_err(|e| store_problem(&e))?;
             let deleted = engine.broker.ask(BrokerRequest::Delete { agent }).await;
             deleted.map_err(|e| crate::broker::problem(&e))?;
+        }
+        // Requests are answered from what runs, not from what was written: it is looked up first.
+        for handle in engine.handles() {
+            let recovered = until(&handle, |published| published.recovered, RECOVERY_MAX).await;
+            if let Err(problem) = recovered {
+                tracing::warn!(%problem, "an agent is not taken up yet");
+            }
         }
         Ok(Daemon { engine })
     }

@@ -89,6 +89,7 @@ pub(crate) struct Driver {
     pub(super) main: super::run::Main,
     pub(super) terminals: Vec<String>,
     pub(super) guess: bool,
+    recovered: bool,
     /// How far each service's log was read.
     pub(super) log_offsets: HashMap<String, u64>,
     pub(super) to_self: mpsc::WeakSender<Message>,
@@ -107,6 +108,7 @@ impl Driver {
             terminals: Vec::new(),
             shim: None,
             guess: false,
+            recovered: false,
             erased: false,
         };
         let (handle, own) = Handle::new(first);
@@ -124,6 +126,7 @@ impl Driver {
             main: super::run::Main::default(),
             terminals: Vec::new(),
             guess: false,
+            recovered: false,
             log_offsets: HashMap::new(),
             to_self: own.to_self,
             inbox: own.inbox,
@@ -137,6 +140,8 @@ impl Driver {
 
     async fn run(mut self, listed: Option<Listed>) {
         self.recover(listed).await;
+        self.recovered = true;
+        self.publish();
         loop {
             let deadline = self.next_deadline();
             tokio::select! {
@@ -196,6 +201,7 @@ impl Driver {
             terminals: self.terminals.clone(),
             shim: self.shim.clone(),
             guess: self.guess,
+            recovered: self.recovered,
             erased,
         }));
     }

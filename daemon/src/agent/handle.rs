@@ -24,6 +24,8 @@ pub struct Published {
     pub shim: Option<Shim>,
     /// Whether the state is a guess from silence.
     pub guess: bool,
+    /// Whether what an earlier daemon left was taken up.
+    pub recovered: bool,
     /// Gone for good.
     pub erased: bool,
 }
