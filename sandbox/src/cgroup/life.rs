@@ -1,7 +1,9 @@
 //! Freeze, kill, wait, remove, list: the end of an agent, safe to repeat at any point.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -164,10 +166,10 @@ impl Tree {
             return Ok(Vec::new());
         };
         let what = || format!("read the processes of {}/{group}", hierarchy.agent_path(id));
-        match open_dir(dir.as_fd(), group) {
-            Ok(dir) => read(dir.as_fd()).map_err(io_error(what)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(io_error(what)(error)),
+        // It may be removed by a worker at any point of this.
+        match open_dir(dir.as_fd(), group).and_then(|dir| read(dir.as_fd())) {
+            Err(error) if is_gone(&error) => Ok(Vec::new()),
+            other => other.map_err(io_error(what)),
         }
     }
 
@@ -187,6 +189,11 @@ impl Tree {
         }
         Err(CgroupError::NoSuchAgent(id.clone()))
     }
+}
+
+/// A removed group's directory has no files, and those that were open have no device.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV)
 }
 
 fn set_frozen(version: Version, dir: BorrowedFd<'_>, frozen: bool) -> io::Result<()> {
@@ -241,20 +248,24 @@ fn has_line(dir: BorrowedFd<'_>, line: &str) -> io::Result<bool> {
 }
 
 /// The file whose change the kernel tells, where there is one.
-fn events_of(version: Version, dir: BorrowedFd<'_>) -> Option<OwnedFd> {
+fn events_of(version: Version, dir: BorrowedFd<'_>) -> Option<File> {
     match version {
-        Version::V2 => open_readable(dir, "cgroup.events").ok().map(OwnedFd::from),
+        Version::V2 => open_readable(dir, "cgroup.events").ok(),
         Version::V1 => None,
     }
 }
 
 /// Looks again at every event (or interval) until it is so, or the deadline passes.
 fn wait_until(
-    events: Option<OwnedFd>,
+    events: Option<File>,
     deadline: Instant,
     so: impl Fn() -> io::Result<bool>,
 ) -> io::Result<bool> {
     loop {
+        // A poll tells changes since this descriptor was last read; one never read is always ready.
+        if let Some(events) = &events {
+            drop(events.read_at(&mut [0; 64], 0));
+        }
         if so()? {
             return Ok(true);
         }
@@ -266,8 +277,6 @@ fn wait_until(
             std::thread::sleep(LOOK_INTERVAL.min(left));
             continue;
         };
-        // A change between the look and the poll is not told to a descriptor that was never
-        // read since, so the poll is short.
         let timeout =
             PollTimeout::try_from(left.min(LOOK_INTERVAL * 4)).unwrap_or(PollTimeout::ZERO);
         match poll(
