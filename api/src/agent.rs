@@ -153,6 +153,9 @@ pub struct Sync {
 pub struct NewAgent {
     /// Grant of the repository, from the broker: proof that the caller can use the directory.
     pub grant: String,
+    /// Grants of directories that the template may write to (`filesystem.write`).
+    #[serde(default)]
+    pub write_grants: Vec<String>,
     /// Template's name.
     pub template: String,
     /// Name; made from template and repository when absent.

@@ -31,6 +31,9 @@ pub enum Code {
     /// Commands from the repository want the owner's trust first (403, exit 3). The details are
     /// one line for each, and last `digest SHA256`: what [`crate::agent::NewAgent::trust`] wants.
     Untrusted,
+    /// The template writes below directories that were not granted; the details name them (403,
+    /// exit 3).
+    Ungranted,
     /// No such agent, template, service, terminal (404, exit 4).
     NotFound,
     /// The state does not allow it now, or it exists (409, exit 1).
@@ -62,7 +65,7 @@ impl Code {
     pub fn status(self) -> u16 {
         match self {
             Code::Invalid => 400,
-            Code::Refused | Code::Untrusted => 403,
+            Code::Refused | Code::Untrusted | Code::Ungranted => 403,
             Code::NotFound => 404,
             Code::Conflict => 409,
             Code::TimedOut => 504,
@@ -76,7 +79,7 @@ impl Code {
     pub fn exit_code(self) -> u8 {
         match self {
             Code::Invalid => 2,
-            Code::Refused | Code::Untrusted => 3,
+            Code::Refused | Code::Untrusted | Code::Ungranted => 3,
             Code::NotFound => 4,
             Code::TimedOut => 5,
             Code::Conflict | Code::NotAvailable | Code::Failed => 1,

@@ -53,6 +53,23 @@ pub(crate) fn grant_repository(run_dir: &Path, start: &Path) -> Result<Granted, 
     }
 }
 
+/// Grants a directory that a template writes to.
+pub(crate) fn grant_directory(run_dir: &Path, directory: &Path) -> Result<String, Problem> {
+    let fd = open(directory)?;
+    let run = File::open(run_dir).map_err(|e| unreachable(run_dir, &e.to_string()))?;
+    let broker = Broker::connect(&run).map_err(|e| unreachable(run_dir, &e.to_string()))?;
+    let purpose = Purpose::Directory;
+    match broker.call(Request::Grant { purpose }, &[fd.as_fd()]) {
+        Ok((Reply::Granted { grant, .. }, _)) => Ok(grant.0),
+        Ok((reply, _)) => {
+            let message = format!("the broker answered {reply:?}");
+            Err(Problem::new(Code::Failed, message, ""))
+        }
+        Err(BrokerError::Failed(failure)) => Err(refused(&failure)),
+        Err(other) => Err(unreachable(run_dir, &other.to_string())),
+    }
+}
+
 fn refused(failure: &Failure) -> Problem {
     let code = match failure.kind {
         FailureKind::Invalid => Code::Invalid,

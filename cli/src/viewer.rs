@@ -204,6 +204,7 @@ impl<'a> Viewer<'a> {
             Code::Invalid
             | Code::Refused
             | Code::Untrusted
+            | Code::Ungranted
             | Code::NotFound
             | Code::NotAvailable => true,
             Code::TimedOut | Code::Failed => false,

@@ -25,6 +25,9 @@ pub struct Record {
     pub account: String,
     /// The granted repository.
     pub grant: GrantId,
+    /// Granted directories that it may write to.
+    #[serde(default)]
+    pub write: Vec<GrantId>,
     /// Main working tree.
     pub repository: String,
     /// Common git directory.
@@ -153,6 +156,7 @@ pub(crate) mod tests {
             owner_uid: 1000,
             account: "ada".into(),
             grant: GrantId("g".into()),
+            write: Vec::new(),
             repository: "/home/ada/shop".into(),
             git_dir: "/home/ada/shop/.git".into(),
             branch: "wsm/a".into(),

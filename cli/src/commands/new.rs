@@ -59,6 +59,9 @@ pub(crate) struct Args {
     /// Return, or attach, only when it is in this state.
     #[arg(long, value_name = "STATE")]
     wait: Option<State>,
+    /// Let the agent write to this directory, where its template asks for that; may be repeated.
+    #[arg(long, value_name = "DIR")]
+    grant: Vec<PathBuf>,
     /// Print the resolved template, the sandbox and the plan, and make nothing.
     #[arg(long)]
     dry_run: bool,
@@ -94,6 +97,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Outcome {
     };
     let new = NewAgent {
         grant: granted.id,
+        write_grants: write_grants(context, &args.grant)?,
         template: args.template.clone(),
         name: args.name.clone(),
         set: args.set.iter().cloned().collect(),
@@ -113,6 +117,13 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Outcome {
         Created::Agent(agent) => settle(context, *agent, args.wait).await?,
     };
     outcome(context, args, &agent, attaches).await
+}
+
+/// Directories are granted by the user's own word, never because the daemon asks for them.
+fn write_grants(context: &Context, directories: &[PathBuf]) -> Result<Vec<String>, Failure> {
+    let run = context.place.run();
+    let grant = |directory: &PathBuf| Ok(grant::grant_directory(&run, directory)?);
+    directories.iter().map(grant).collect()
 }
 
 /// The user's own templates go along: the daemon can't read a home.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 pub use wsm_sandbox::launch::SETUP_LOG;
 use wsm_sandbox::launch::{Command, Leaf};
 use wsm_sandbox::spec::{
-    AgentId, GrantId, INSIDE_HOME, INSIDE_STATE, INSIDE_USER, Limits, Network, Requirement,
-    SPEC_VERSION, SandboxSpec,
+    AgentId, INSIDE_HOME, INSIDE_STATE, INSIDE_USER, Limits, Network, Requirement, SPEC_VERSION,
+    SandboxSpec,
 };
 use wsm_template::resolved;
 use wsm_template::{ExpandError, Quoting, Vars, expand, expand_all};
@@ -27,7 +27,7 @@ pub struct HostFacts {
 
 /// The spec for the broker.
 #[must_use]
-pub fn spec(record: &Record, writable: Vec<GrantId>) -> SandboxSpec {
+pub fn spec(record: &Record) -> SandboxSpec {
     let resolved = &record.resolved;
     let services = resolved
         .services
@@ -39,7 +39,7 @@ pub fn spec(record: &Record, writable: Vec<GrantId>) -> SandboxSpec {
         repository: record.grant.clone(),
         hostname: record.name.to_string(),
         read: resolved.filesystem.read.clone(),
-        write: writable,
+        write: record.write.clone(),
         services: services.collect(),
         limits: limits(&resolved.limits),
         network: Network::Loopback,

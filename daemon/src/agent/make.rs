@@ -156,7 +156,7 @@ pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Pro
         agent: record.id.clone(),
     };
     engine.broker.ask(delete).await.map_err(|e| problem(&e))?;
-    let spec = Box::new(assemble::spec(record, Vec::new()));
+    let spec = Box::new(assemble::spec(record));
     let asked = engine.broker.ask(BrokerRequest::Create { spec }).await;
     let (layers, probes) = match asked.map_err(|e| problem(&e))? {
         BrokerReply::Created { layers, probes, .. } => (layers, probes),

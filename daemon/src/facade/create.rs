@@ -41,6 +41,7 @@ impl Daemon {
         let granted = granted(engine, actor, &new.grant).await?;
         let (resolution, facts) = resolve(engine, &granted, &new).await?;
         let mut record = record(engine, actor, &granted, &new, resolution.resolved, &facts)?;
+        record.write = writable(engine, actor, &record.resolved, &new.write_grants).await?;
         if new.dry_run {
             return Ok(Created::DryRun(Box::new(dry_run(engine, &record).await?)));
         }
@@ -126,6 +127,51 @@ async fn granted(engine: &Engine, actor: &Actor, grant: &str) -> Result<Granted,
     })
 }
 
+/// The grants for `filesystem.write`: each directory must have been granted by the caller.
+async fn writable(
+    engine: &Engine,
+    actor: &Actor,
+    resolved: &Resolved,
+    grants: &[String],
+) -> Result<Vec<GrantId>, Problem> {
+    let mut granted = BTreeMap::new();
+    for grant in grants {
+        let id = GrantId(grant.clone());
+        let asked = engine
+            .broker
+            .ask(BrokerRequest::LookUp { grant: id.clone() })
+            .await;
+        match asked.map_err(|e| crate::broker::problem(&e))? {
+            BrokerReply::Granted { account, path, .. } if account.uid == actor.uid => {
+                granted.insert(path, id);
+            }
+            _ => {
+                let message = "a grant is another account's";
+                return Err(Problem::new(Code::Refused, message, "grant it yourself"));
+            }
+        }
+    }
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for path in &resolved.filesystem.write {
+        match granted.remove(path.trim_end_matches('/')) {
+            Some(id) => found.push(id),
+            None => missing.push(path.clone()),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(found);
+    }
+    let message = "the template writes to directories that were not granted";
+    Err(Problem {
+        details: missing,
+        ..Problem::new(
+            Code::Ungranted,
+            message,
+            "agree with --grant DIR for each of them",
+        )
+    })
+}
+
 /// Reads the repository's templates from its committed base, and resolves.
 async fn resolve(
     engine: &Engine,
@@ -203,14 +249,6 @@ fn resolve_with(sources: &Sources, new: &NewAgent) -> Result<Resolution, Problem
             ..Problem::new(Code::Invalid, message, "")
         }
     })?;
-    if !resolution.resolved.filesystem.write.is_empty() {
-        let message = "filesystem.write is not available yet";
-        return Err(Problem::new(
-            Code::NotAvailable,
-            message,
-            "use filesystem.read",
-        ));
-    }
     Ok(resolution)
 }
 
@@ -297,6 +335,7 @@ fn record(
         owner_uid: actor.uid,
         account: account_name(actor, &granted.account),
         grant: granted.id.clone(),
+        write: Vec::new(),
         repository: granted.path.clone(),
         git_dir: granted.git_dir.clone(),
         branch: resolved.workspace.branch.clone(),
@@ -364,7 +403,7 @@ fn trusted(
 }
 
 async fn dry_run(engine: &Engine, record: &Record) -> Result<DryRun, Problem> {
-    let spec = assemble::spec(record, Vec::new());
+    let spec = assemble::spec(record);
     let json = |e: serde_json::Error| Problem::new(Code::Failed, e.to_string(), "");
     let shown = serde_json::to_string_pretty(&spec).map_err(json)?;
     let asked = engine
