@@ -404,15 +404,30 @@ pub(super) fn ended(exit: Exit) -> String {
     }
 }
 
+/// How a program comes below /usr, the only place where a sandbox sees programs.
+fn where_from(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Shell | Kind::Command => "is it installed below /usr on this host?",
+        Kind::Claude => "on this host: npm install -g @anthropic-ai/claude-code",
+        Kind::Codex => "on this host: npm install -g @openai/codex",
+        Kind::Opencode => "on this host: npm install -g opencode-ai",
+        Kind::Gemini => "on this host: npm install -g @google/gemini-cli",
+        Kind::Aider => {
+            "on this host: python3 -m venv /usr/local/lib/aider && \
+             /usr/local/lib/aider/bin/pip install aider-chat && \
+             ln -s ../lib/aider/bin/aider /usr/local/bin/"
+        }
+    }
+}
+
 fn cannot_start(kind: &Kind, program: &str, what: &str, errno: i32) -> String {
     const ENOENT: i32 = 2;
     let error = std::io::Error::from_raw_os_error(errno);
     if errno == ENOENT && what.starts_with("exec") {
-        let from = match kind {
-            Kind::Shell | Kind::Command => "is it installed below /usr on this host?",
-            _ => "install it on this host, for instance with `npm install -g`",
-        };
-        return format!("start {program}: there is no such program in the sandbox ({from})");
+        return format!(
+            "start {program}: there is no such program in the sandbox ({})",
+            where_from(kind)
+        );
     }
     format!("start {program}: {what}: {error}")
 }
