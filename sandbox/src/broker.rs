@@ -46,7 +46,10 @@ const WORKERS_MAX: usize = 16;
 /// Longest wait of the loop without an event.
 const TICK: Duration = Duration::from_millis(500);
 /// Network namespaces kept ready: making one takes longer than all other namespaces together.
-const POOL_SIZE: usize = 4;
+const POOL_SIZE: usize = 16;
+/// With fewer than this the pool is filled. One worker makes many, so that few creations are
+/// followed by one.
+const POOL_LOW: usize = 8;
 
 /// One client.
 #[derive(Debug)]
@@ -362,7 +365,7 @@ impl Broker {
     /// Keeps network namespaces ready, while nothing else is to do.
     fn fill_pool(&mut self) {
         let idle = self.workers.is_empty() && self.waiting.is_empty();
-        if !idle || self.pool.len() >= POOL_SIZE || Instant::now() < self.pool_not_before {
+        if !idle || self.pool.len() >= POOL_LOW || Instant::now() < self.pool_not_before {
             return;
         }
         match self.begin_pool(POOL_SIZE - self.pool.len()) {

@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
 
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
@@ -160,8 +161,13 @@ fn parse(file: File) -> Result<Ceiling, Failure> {
     Ok(ceiling)
 }
 
-/// Memory of this host, where /proc says so.
+/// Memory of this host, where /proc says so. Read once: /proc/meminfo counts every page.
 fn host_memory_bytes() -> Option<u64> {
+    static BYTES: OnceLock<Option<u64>> = OnceLock::new();
+    *BYTES.get_or_init(read_host_memory)
+}
+
+fn read_host_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text
         .lines()

@@ -358,21 +358,31 @@ impl Hierarchy {
 }
 
 impl AgentCgroup {
-    /// `cgroup.procs` of a leaf in every hierarchy: write "0" to each to join. May be written after
-    /// the writer dropped all rights: the opener's count.
+    /// `cgroup.procs` of each group that a process of the agent's own leaf has to join for another
+    /// leaf: write "0" to each. May be written after the writer dropped all rights: the opener's
+    /// count. A join takes milliseconds, so none is listed where both leaves are one group.
     pub fn leaf_procs_fds(&self, leaf: &Leaf) -> Result<Vec<OwnedFd>, CgroupError> {
-        match leaf {
-            Leaf::Agent => self.procs_fds("payload/agent"),
-            Leaf::Service(name) => {
-                check_name(name)?;
-                self.procs_fds(&format!("payload/services/{name}"))
-            }
-        }
+        let Leaf::Service(name) = leaf else {
+            return Ok(Vec::new());
+        };
+        check_name(name)?;
+        let group = format!("payload/services/{name}");
+        let own = self.dirs.iter().map(|agent| agent.procs_fd(&group));
+        own.filter_map(Result::transpose).collect()
+    }
+
+    /// `cgroup.procs` of each group that the first process of the payload has to join. It was
+    /// cloned into the v2 one.
+    pub fn payload_procs_fds(&self) -> Result<Vec<OwnedFd>, CgroupError> {
+        let v1 = self.dirs.iter().filter(|agent| agent.version == Version::V1);
+        let own = v1.map(|agent| agent.procs_fd("payload"));
+        own.filter_map(Result::transpose).collect()
     }
 
     /// `cgroup.procs` of the shim's group in every hierarchy.
     pub fn shim_procs_fds(&self) -> Result<Vec<OwnedFd>, CgroupError> {
-        self.procs_fds("shim")
+        let own = self.dirs.iter().map(|agent| agent.procs_fd("shim"));
+        own.filter_map(Result::transpose).collect()
     }
 
     /// The v2 directory of `payload/agent`, for `CLONE_INTO_CGROUP`; `None` without a v2 tree.
@@ -387,31 +397,23 @@ impl AgentCgroup {
     pub fn reports(&self) -> &[LayerReport] {
         &self.reports
     }
-
-    fn procs_fds(&self, group: &str) -> Result<Vec<OwnedFd>, CgroupError> {
-        self.dirs
-            .iter()
-            .map(|agent| agent.procs_fd(group))
-            .collect()
-    }
 }
 
 impl AgentDir {
-    fn procs_fd(&self, group: &str) -> Result<OwnedFd, CgroupError> {
-        let open = |group: &str| open_writable(self.dir.as_fd(), &format!("{group}/cgroup.procs"));
-        let opened = match open(group) {
+    /// `None` for a leaf that this v1 tree does not tell from the payload.
+    fn procs_fd(&self, group: &str) -> Result<Option<OwnedFd>, CgroupError> {
+        match open_writable(self.dir.as_fd(), &format!("{group}/cgroup.procs")) {
             Err(error)
                 if self.version == Version::V1
                     && group.starts_with("payload/")
                     && error.kind() == std::io::ErrorKind::NotFound =>
             {
-                open("payload")
+                Ok(None)
             }
-            other => other,
-        };
-        opened.map_err(io_error(|| {
-            format!("open {}/{group}/cgroup.procs", self.path)
-        }))
+            opened => opened.map(Some).map_err(io_error(|| {
+                format!("open {}/{group}/cgroup.procs", self.path)
+            })),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::cmsg_space;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recv, recvmsg,
     sendmsg, socketpair,
 };
 use serde::Serialize;
@@ -77,7 +77,15 @@ pub(crate) fn send_bytes(
 
 /// Receives one packet of at most `max` bytes; a longer one is an error.
 pub(crate) fn receive(socket: BorrowedFd<'_>, max: usize) -> io::Result<Received> {
-    let mut bytes = vec![0; max];
+    // Packets are small and the bound is large: a look at the length saves clearing the bound.
+    let peek = MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC;
+    let length = match recv(socket.as_raw_fd(), &mut [], peek) {
+        Ok(length) => length,
+        Err(nix::Error::EAGAIN | nix::Error::EINTR) => return Ok(Received::Nothing),
+        Err(nix::Error::ECONNRESET) => return Ok(Received::End),
+        Err(errno) => return Err(errno.into()),
+    };
+    let mut bytes = vec![0; length.clamp(1, max)];
     let mut space = cmsg_space!([RawFd; FDS_MAX]);
     let (length, flags, fds) = {
         let mut iov = [IoSliceMut::new(&mut bytes)];

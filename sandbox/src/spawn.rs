@@ -119,6 +119,7 @@ fn spawn(
     fail::point("spawn.cgroup")?;
     let joining = Joining::begin(&group.shim_procs_fds()?)?;
     let leaves = leaves(&group, &job.spec)?;
+    let payload = group.payload_procs_fds()?;
     let listen = outside::listen(job)?;
     let logs = outside::logs(job)?;
     let stderr = outside::shim_log(job)?;
@@ -131,15 +132,17 @@ fn spawn(
         limits: group.reports().to_vec(),
     };
     packet::send(status, &built, &[]).what(|| "report to the broker".into())?;
-    joining.end()?;
     let flags = libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
     let child = sys::clone3(flags, group.v2_dir_fd()).what(|| "clone init".into())?;
     let pid = match child {
-        Fork::Child => inside::enter(job, &config, &leaves, &stage, status, lease.range),
+        Fork::Child => inside::enter(job, &config, &payload, &stage, status, lease.range),
         Fork::Parent(pid) => pid,
     };
-    drop((orders, leaves, group));
+    drop((orders, leaves, payload, group));
     fail::point("spawn.cloned")?;
+    // While init comes up: what was started and not waited for.
+    stage.holders.end()?;
+    joining.end()?;
     outside::become_shim(outside::Shim {
         job,
         range: lease.range,

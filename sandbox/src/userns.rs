@@ -6,7 +6,7 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 use nix::sys::wait::waitpid;
-use nix::unistd::pipe2;
+use nix::unistd::{Pid, pipe2};
 
 use crate::files;
 use crate::spec::INSIDE_ID;
@@ -60,8 +60,25 @@ impl Range {
     }
 }
 
-/// Makes a user namespace with these maps. A short-lived child holds it until it is open here.
-pub(crate) fn make(proc: BorrowedFd<'_>, uid_map: &str, gid_map: &str) -> io::Result<OwnedFd> {
+/// The child that held a new user namespace until it was open. It ends by itself.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Holder(Pid);
+
+impl Holder {
+    /// Reaps it.
+    pub(crate) fn end(&self) -> io::Result<()> {
+        Ok(waitpid(self.0, None).map(drop)?)
+    }
+}
+
+/// Makes a user namespace with these maps. A child holds it until it is open here; nothing waits
+/// for that child to run.
+pub(crate) fn make(
+    proc: BorrowedFd<'_>,
+    uid_map: &str,
+    gid_map: &str,
+) -> io::Result<(OwnedFd, Holder)> {
     let (wait, done) = pipe2(OFlag::O_CLOEXEC)?;
     let pid = match sys::clone3(libc::CLONE_NEWUSER, None)? {
         Fork::Child => {
@@ -85,8 +102,14 @@ pub(crate) fn make(proc: BorrowedFd<'_>, uid_map: &str, gid_map: &str) -> io::Re
         )?)
     })();
     drop(done);
-    waitpid(pid, None)?;
-    result
+    let holder = Holder(pid);
+    match result {
+        Ok(namespace) => Ok((namespace, holder)),
+        Err(error) => {
+            holder.end()?;
+            Err(error)
+        }
+    }
 }
 
 fn write(proc: BorrowedFd<'_>, path: &str, text: &str) -> io::Result<()> {

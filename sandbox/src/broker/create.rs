@@ -61,8 +61,8 @@ impl Broker {
         let spec = ceiling.admit(spec)?.spec().clone();
         dirs::check_services(spec.services.keys())?;
         let agent = spec.agent.clone();
-        let existing = host.tree.list()?;
-        if existing.iter().any(|(other, _)| *other == agent) {
+        let existing = host.tree.agents()?;
+        if existing.contains(&agent) {
             let hint = "delete it first";
             let why = "its sandbox, or what is left of one, exists";
             return Err(failure(
@@ -365,7 +365,7 @@ pub(super) fn layers_at_start(made: &Made) -> Vec<LayerReport> {
             } else {
                 LayerStatus::Reduced
             },
-            detail: format!("ABI {}: {}", status.abi, status.detail),
+            detail: status.detail.clone(),
         },
         None => LayerReport {
             layer: "landlock".into(),

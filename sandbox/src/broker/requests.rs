@@ -126,7 +126,7 @@ impl Broker {
 
     fn begin_erase(&self, connection: Option<u64>, agent: AgentId) -> Result<Worker, Failure> {
         let host = &self.host;
-        if host.tree.list()?.iter().any(|(other, _)| *other == agent) {
+        if host.tree.agents()?.contains(&agent) {
             let why = "its sandbox exists";
             return Err(failure(
                 FailureKind::Refused,

@@ -113,6 +113,12 @@ impl Tree {
 
     /// Every agent that has a control group in any hierarchy, with the pids in its `shim` group.
     pub fn list(&self) -> Result<Vec<(AgentId, Vec<i32>)>, CgroupError> {
+        let with_pids = |id| Ok((AgentId::clone(&id), self.group_pids(&id, "shim", pids)?));
+        self.agents()?.into_iter().map(with_pids).collect()
+    }
+
+    /// Every agent that has a control group in any hierarchy.
+    pub fn agents(&self) -> Result<Vec<AgentId>, CgroupError> {
         let mut agents: Vec<AgentId> = Vec::new();
         for hierarchy in &self.hierarchies {
             let what = || format!("list {}", hierarchy.path);
@@ -125,13 +131,7 @@ impl Tree {
         }
         agents.sort();
         agents.dedup();
-        agents
-            .into_iter()
-            .map(|id| {
-                let pids = self.group_pids(&id, "shim", pids)?;
-                Ok((id, pids))
-            })
-            .collect()
+        Ok(agents)
     }
 
     /// Pids in the payload, all leaves. None for an agent that is gone.

@@ -142,6 +142,15 @@ fn disk_limits_are_reported_as_not_enforced() {
     );
 }
 
+/// What the first process of a payload is put into, by `clone3` and by itself.
+fn payload_groups(agent: &AgentCgroup) -> Vec<OwnedFd> {
+    let v2 = agent
+        .v2_dir_fd()
+        .map(|dir| open_writable(dir, "cgroup.procs").unwrap());
+    let v1 = agent.payload_procs_fds().unwrap();
+    v2.into_iter().chain(v1).collect()
+}
+
 #[test]
 fn fork_bombs_and_memory_hogs_hit_the_limit() {
     let scene = Scene::new("hogs");
@@ -150,7 +159,7 @@ fn fork_bombs_and_memory_hogs_hit_the_limit() {
         payload,
         services: BTreeMap::new(),
     });
-    let groups = agent.leaf_procs_fds(&Leaf::Agent).unwrap();
+    let groups = payload_groups(&agent);
     let script = "for i in $(seq 40); do sleep 60 & done 2>/dev/null; wait";
     let mut bomb = start(&groups, script);
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -178,7 +187,7 @@ fn freezes_thaws_and_kills_frozen_ones() {
     let scene = Scene::new("freeze");
     let agent = scene.create(&AgentLimits::default());
     let mut spinner = start(
-        &agent.leaf_procs_fds(&Leaf::Agent).unwrap(),
+        &payload_groups(&agent),
         "while :; do :; done",
     );
     let ticks = || {
@@ -257,7 +266,7 @@ fn kills_one_by_one_where_the_kernel_can_not() {
         ..Default::default()
     });
     let script = "for i in $(seq 20); do (while :; do sleep 0.01; done) & done; wait";
-    let mut child = start(&agent.leaf_procs_fds(&Leaf::Agent).unwrap(), script);
+    let mut child = start(&payload_groups(&agent), script);
     let (hierarchy, dir) = scene
         .tree()
         .hierarchies
@@ -279,7 +288,7 @@ fn legacy_hosts_freeze_and_kill_by_the_freezer() {
     let agent = scene.create(&AgentLimits::default());
     assert!(agent.v2_dir_fd().is_none());
     let mut child = start(
-        &agent.leaf_procs_fds(&Leaf::Agent).unwrap(),
+        &payload_groups(&agent),
         "while :; do :; done",
     );
     let mut shim = start(&agent.shim_procs_fds().unwrap(), "sleep 60; :");

@@ -35,7 +35,9 @@ pub(super) fn make_user_namespace() -> io::Result<OwnedFd> {
     let root = files::root()?;
     let proc = files::open_plain(root.as_fd(), Path::new("/proc"), OFlag::O_PATH)?;
     let map = userns::Range::number(0).file_map(0);
-    userns::make(proc.as_fd(), &map, &map)
+    let (namespace, holder) = userns::make(proc.as_fd(), &map, &map)?;
+    holder.end()?;
+    Ok(namespace)
 }
 
 /// Maps a detached copy of the directory's mount; nothing is attached anywhere.

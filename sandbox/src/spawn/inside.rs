@@ -12,12 +12,11 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid, fexecve, setgroups, sethostname, setresgid, setresuid, setsid};
 
 use super::outside::{Stage, keep};
-use super::{Job, Leaves, Status, join};
+use super::{Job, Status, join};
 use crate::apply::new_mount;
 use crate::fail::{self, Context};
 use crate::files;
 use crate::init::InitConfig;
-use crate::launch::Leaf;
 use crate::packet;
 use crate::protocol::Failure;
 use crate::sys::{self, attr};
@@ -53,12 +52,12 @@ pub(crate) const CONFIG_FD: i32 = 3;
 pub(super) fn enter(
     job: &Job<'_>,
     config: &InitConfig,
-    leaves: &Leaves,
+    payload: &[OwnedFd],
     stage: &Stage,
     status: BorrowedFd<'_>,
     range: Range,
 ) -> ! {
-    let failed = match become_init(job, config, leaves, stage, range) {
+    let failed = match become_init(job, config, payload, stage, range) {
         Err(failed) => failed,
         Ok(never) => match never {},
     };
@@ -69,14 +68,12 @@ pub(super) fn enter(
 fn become_init(
     job: &Job<'_>,
     config: &InitConfig,
-    leaves: &Leaves,
+    payload: &[OwnedFd],
     stage: &Stage,
     range: Range,
 ) -> Result<std::convert::Infallible, Failure> {
     prctl::set_pdeathsig(Signal::SIGKILL).what(|| "tie init to the spawner".into())?;
-    for (_, fds) in leaves.iter().filter(|(leaf, _)| *leaf == Leaf::Agent) {
-        join(fds).what(|| "join the agent's control group".into())?;
-    }
+    join(payload).what(|| "join the agent's control group".into())?;
     unshare(CloneFlags::CLONE_NEWCGROUP).what(|| "unshare the cgroup namespace".into())?;
     setsid().what(|| "start a session".into())?;
     umask(Mode::from_bits_truncate(0o022));

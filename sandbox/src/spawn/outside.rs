@@ -23,7 +23,7 @@ use crate::files;
 use crate::launch::{SETUP_LOG, ShimConfig};
 use crate::protocol::{Failure, SHIM_SOCKET_PREFIX};
 use crate::sys::{self, attr};
-use crate::userns::{self, Range};
+use crate::userns::{self, Holder, Range};
 
 /// Viewers and daemon connections that may wait to be accepted.
 const BACKLOG: i32 = 128;
@@ -35,6 +35,23 @@ pub(super) struct Stage {
     pub(super) root: OwnedFd,
     /// The agent's user namespace.
     pub(super) userns: OwnedFd,
+    /// Children to be waited for when there is time.
+    pub(super) holders: Holders,
+}
+
+/// Those that held the user namespaces while they were made.
+#[derive(Debug)]
+pub(super) struct Holders([Holder; 2]);
+
+impl Holders {
+    pub(super) fn end(&self) -> Result<(), Failure> {
+        for holder in &self.0 {
+            holder
+                .end()
+                .what(|| "end the makers of user namespaces".into())?;
+        }
+        Ok(())
+    }
 }
 
 impl Stage {
@@ -46,11 +63,11 @@ impl Stage {
         let proc = files::open_plain(host.as_fd(), Path::new("/proc"), OFlag::O_PATH)
             .what(|| "open /proc".into())?;
         let own = range.own_map();
-        let userns = userns::make(proc.as_fd(), &own, &own)
+        let (userns, own_holder) = userns::make(proc.as_fd(), &own, &own)
             .what(|| "make the agent's user namespace".into())?;
         let account = &job.facts.account;
         let (uids, gids) = (range.file_map(account.uid), range.file_map(account.gid));
-        let file_map = userns::make(proc.as_fd(), &uids, &gids)
+        let (file_map, file_holder) = userns::make(proc.as_fd(), &uids, &gids)
             .what(|| "make the map of file owners".into())?;
         fail::point("spawn.userns")?;
         let stage = files::open_plain(host.as_fd(), &job.stage, OFlag::O_PATH)
@@ -66,7 +83,12 @@ impl Stage {
         fail::point("spawn.mounted")?;
         enter_root(&root)?;
         enter_network(job.netns)?;
-        Ok(Stage { root, userns })
+        let holders = Holders([own_holder, file_holder]);
+        Ok(Stage {
+            root,
+            userns,
+            holders,
+        })
     }
 }
 
@@ -105,7 +127,8 @@ pub(crate) fn new_network() -> std::io::Result<()> {
     sys::raise_loopback(any.as_fd())
 }
 
-/// The shim's listening socket, open to the daemon alone.
+/// The shim's listening socket, where everybody may knock: the shim looks at who comes, and lets
+/// others than the daemon in only with a ticket from it.
 pub(super) fn listen(job: &Job<'_>) -> Result<OwnedFd, Failure> {
     let name = socket_name(job.spec.agent.as_str());
     let what = || format!("listen at {name}");
@@ -118,7 +141,7 @@ pub(super) fn listen(job: &Job<'_>) -> Result<OwnedFd, Failure> {
     let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None).what(what)?;
     let path = format!("/proc/self/fd/{}/{name}", dir.as_raw_fd());
     let address = UnixAddr::new(path.as_str()).what(what)?;
-    let mask = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o177));
+    let mask = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o111));
     let bound = bind(socket.as_raw_fd(), &address);
     nix::sys::stat::umask(mask);
     bound.what(what)?;
