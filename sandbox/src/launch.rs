@@ -29,7 +29,7 @@ pub struct ShimConfig {
     pub init_pid: i32,
     /// Open, readable and writable log files by service name.
     pub logs: BTreeMap<String, i32>,
-    /// Only this uid and root may connect.
+    /// Only this uid and root may connect without a ticket.
     pub daemon_uid: u32,
     /// Descriptors that shall stay open as long as the shim lives: the lock of the uid range.
     #[serde(default)]

@@ -6,6 +6,7 @@
 //!
 //! A connection starts with [`Frame::Hello`] from both sides. After that it may carry requests,
 //! one viewer ([`Frame::Attach`]) or one stream ([`Frame::Open`]); a viewer has its own connection.
+//! Who is neither the daemon nor root shows a ticket in its hello, and may be a viewer only.
 
 mod codec;
 
@@ -121,7 +122,14 @@ pub struct Hello {
     /// The shim's incarnation: sequence numbers are comparable only within one. 0 from clients.
     #[serde(default)]
     pub incarnation: u64,
+    /// From a client: a ticket that the daemon got it by [`Request::Ticket`]. The shim says hello
+    /// only to a good one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
 }
+
+/// How long a [`Request::Ticket`] is good for, once.
+pub const TICKET_MS: u64 = 10_000;
 
 /// A viewer's wish.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -205,6 +213,13 @@ pub enum Request {
     },
     /// Say [`Event`]s on this connection from now on.
     Subscribe,
+    /// Let somebody in, once and within [`TICKET_MS`], to be a viewer of this terminal.
+    Ticket {
+        /// Terminal; it need not exist yet.
+        terminal: String,
+        /// They may only look.
+        read_only: bool,
+    },
 }
 
 /// How a process's streams are kept.
@@ -281,6 +296,11 @@ pub enum Reply {
         bytes: Vec<u8>,
         /// Offset after the last byte: ask from here next.
         next: u64,
+    },
+    /// Whoever says hello with this is let in.
+    Ticket {
+        /// 128 random bits in hexadecimal.
+        ticket: String,
     },
 }
 

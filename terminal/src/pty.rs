@@ -1,7 +1,7 @@
 //! The system calls for which neither std nor nix has a safe form.
 #![expect(
     unsafe_code,
-    reason = "descriptors that come as numbers, and two calls nix lacks"
+    reason = "descriptors that come as numbers, and three calls nix lacks"
 )]
 
 use std::io;
@@ -76,4 +76,20 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     let flags = OFlag::from_bits_truncate(fcntl(fd, FcntlArg::F_GETFL)?);
     fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
     Ok(())
+}
+
+/// Random bytes from the kernel, fit for secrets; needs no device.
+///
+/// # Errors
+/// The kernel lacks `getrandom`.
+pub fn random<const LENGTH: usize>() -> io::Result<[u8; LENGTH]> {
+    const { assert!(LENGTH <= 256, "so many come whole, whatever signals come") };
+    let mut bytes = [0; LENGTH];
+    // SAFETY: getrandom writes at most LENGTH bytes to the array, which lives through the call.
+    let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), LENGTH, 0) };
+    match usize::try_from(got) {
+        Ok(got) if got == LENGTH => Ok(bytes),
+        Ok(_) => Err(io::ErrorKind::Interrupted.into()),
+        Err(_) => Err(io::Error::last_os_error()),
+    }
 }

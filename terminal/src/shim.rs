@@ -10,6 +10,7 @@
 //! has a bound: nobody, neither the agent nor a viewer, can make it grow or keep it from the others.
 
 mod client;
+mod guest;
 mod launcher;
 mod log;
 mod poll;
@@ -36,6 +37,7 @@ use nix::unistd::Pid;
 use wsm_sandbox::launch::ShimConfig;
 
 use self::client::{Client, Role};
+use self::guest::{PATIENCE, Place, Tickets, Trust};
 use self::launcher::{Launcher, Received};
 use self::log::Log;
 use self::poll::Source;
@@ -64,6 +66,7 @@ pub(crate) struct Shim {
     signals: SignalFd,
     clients: BTreeMap<u64, Client>,
     next_client: u64,
+    tickets: Tickets,
     processes: BTreeMap<String, Process>,
     /// Names of running processes by the number the launcher knows them by.
     ids: BTreeMap<u64, String>,
@@ -111,6 +114,7 @@ impl Shim {
             signals,
             clients: BTreeMap::new(),
             next_client: 1,
+            tickets: Tickets::default(),
             processes: BTreeMap::new(),
             ids: BTreeMap::new(),
             next_id: 1,
@@ -142,7 +146,7 @@ impl Shim {
     fn ready(&mut self, (source, flags): (Source, PollFlags)) {
         let now = Instant::now();
         match source {
-            Source::Listener => self.accept(),
+            Source::Listener => self.accept(now),
             Source::Launcher => self.hear(now),
             Source::Signals => self.signalled(now),
             Source::Client(id) => self.client(id, flags, now),
@@ -202,16 +206,27 @@ impl Shim {
         }
     }
 
-    fn accept(&mut self) {
+    fn accept(&mut self, now: Instant) {
         let Ok((socket, _)) = self.listener.accept() else {
             return;
         };
         let known = getsockopt(&socket, PeerCredentials)
             .is_ok_and(|peer| peer.uid() == 0 || peer.uid() == self.daemon_uid);
-        if !known || self.clients.len() >= CLIENTS_MAX || socket.set_nonblocking(true).is_err() {
+        let mut trust = Trust::Full;
+        if !known {
+            trust = Trust::Stranger(now + PATIENCE);
+            let others = self.clients.iter();
+            match guest::place(others.map(|(id, client)| (*id, &client.trust))) {
+                Place::Free => {}
+                Place::Of(oldest) => self.drop_client(oldest),
+                Place::Nowhere => return,
+            }
+        }
+        if self.clients.len() >= CLIENTS_MAX || socket.set_nonblocking(true).is_err() {
             return;
         }
-        self.clients.insert(self.next_client, Client::new(socket));
+        let client = Client::new(socket, trust);
+        self.clients.insert(self.next_client, client);
         self.next_client += 1;
     }
 
@@ -291,19 +306,27 @@ impl Shim {
         }
         while let Some(client) = self.clients.get_mut(&id).filter(|client| !client.closing) {
             match client.next_frame() {
-                Ok(None) => break,
+                Ok(None) => {
+                    client.gone |= client.rambles();
+                    break;
+                }
                 Ok(Some(frame)) => {
                     if let Err(why) = self.frame(id, frame, now) {
-                        eprintln!("wsm-shim: client {id} closed: {why}");
-                        self.drop_client(id);
+                        self.expel(id, why);
                     }
                 }
-                Err(error) => {
-                    eprintln!("wsm-shim: client {id} closed: {error}");
-                    self.drop_client(id);
-                }
+                Err(error) => self.expel(id, &error.to_string()),
             }
         }
+    }
+
+    /// Drops a client that breaks the protocol; the log is not for others than the daemon to fill.
+    fn expel(&mut self, id: u64, why: &str) {
+        let client = self.clients.get(&id);
+        if client.is_some_and(|client| matches!(client.trust, Trust::Full)) {
+            eprintln!("wsm-shim: client {id} closed: {why}");
+        }
+        self.drop_client(id);
     }
 
     fn drop_client(&mut self, id: u64) {
@@ -384,7 +407,8 @@ impl Shim {
         let gone: Vec<u64> = self
             .clients
             .iter()
-            .filter_map(|(id, client)| client.gone.then_some(*id))
+            .filter(|(_, client)| client.gone || client.due().is_some_and(|at| at <= now))
+            .map(|(id, _)| *id)
             .collect();
         gone.into_iter().for_each(|id| self.drop_client(id));
     }

@@ -53,12 +53,14 @@ impl Fake {
         let hello = Hello {
             version: PROTOCOL_VERSION,
             incarnation: 0,
+            ticket: None,
         };
         assert_eq!(peer.next().await, Some(Frame::Hello(hello)));
         let incarnation = 42;
         peer.say(&Frame::Hello(Hello {
             version,
             incarnation,
+            ticket: None,
         }))
         .await;
         peer

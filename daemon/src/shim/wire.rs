@@ -71,6 +71,7 @@ pub(super) async fn greet(directory: &File, name: &str) -> Result<(UnixStream, H
     let hello = Hello {
         version: PROTOCOL_VERSION,
         incarnation: 0,
+        ticket: None,
     };
     Frame::Hello(hello).encode(&mut bytes);
     stream.write_all(&bytes).await?;

@@ -110,7 +110,8 @@ pub(crate) fn enter_root(root: &OwnedFd) -> Result<(), Failure> {
         .what(|| "make the root read-only".into())
 }
 
-fn enter_network(pooled: Option<&OwnedFd>) -> Result<(), Failure> {
+/// Enters a network namespace from the pool, or a new one.
+pub(crate) fn enter_network(pooled: Option<&OwnedFd>) -> Result<(), Failure> {
     match pooled {
         Some(netns) => {
             setns(netns, CloneFlags::CLONE_NEWNET).what(|| "enter the network namespace".into())

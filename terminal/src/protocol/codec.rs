@@ -235,6 +235,12 @@ impl Decoder {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Bytes that were added and not taken out.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.buffer.len() - self.start
+    }
+
     /// The next whole frame, if there is one; unknown types are skipped.
     ///
     /// # Errors

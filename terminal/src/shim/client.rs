@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 
+use super::guest::Trust;
 use super::viewer::{OUT_HIGH, Viewer};
 use crate::protocol::{Decoder, Event, Frame, FrameError};
 
@@ -17,6 +18,7 @@ pub(super) struct Client {
     out: Vec<u8>,
     written: usize,
     pub(super) greeted: bool,
+    pub(super) trust: Trust,
     pub(super) role: Role,
     pub(super) subscribed: bool,
     missed: bool,
@@ -35,13 +37,14 @@ pub(super) enum Role {
 }
 
 impl Client {
-    pub(super) fn new(socket: UnixStream) -> Client {
+    pub(super) fn new(socket: UnixStream, trust: Trust) -> Client {
         Client {
             socket,
             decoder: Decoder::default(),
             out: Vec::new(),
             written: 0,
             greeted: false,
+            trust,
             role: Role::Plain,
             subscribed: false,
             missed: false,
@@ -56,6 +59,11 @@ impl Client {
 
     pub(super) fn pending(&self) -> usize {
         self.out.len() - self.written
+    }
+
+    /// Bytes that came and are no whole frame yet.
+    pub(super) fn unread(&self) -> usize {
+        self.decoder.pending()
     }
 
     pub(super) fn reads(&self) -> bool {

@@ -128,9 +128,11 @@ impl Shim {
     fn deadline(&self, now: Instant) -> Option<Instant> {
         let terminals = self.terminals.values().filter_map(Terminal::due);
         let logs = self.logs.values().filter_map(|log| log.due(now));
+        let guests = self.clients.values().filter_map(Client::due);
         let linger = self.init_exit.map(|at| at + LINGER);
         terminals
             .chain(logs)
+            .chain(guests)
             .chain(linger)
             .chain(self.stop_by)
             .min()

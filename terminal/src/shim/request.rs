@@ -21,7 +21,7 @@ impl Shim {
     pub(super) fn frame(
         &mut self,
         id: u64,
-        frame: Frame,
+        mut frame: Frame,
         now: Instant,
     ) -> Result<(), &'static str> {
         let Some(client) = self.clients.get_mut(&id) else {
@@ -31,17 +31,20 @@ impl Shim {
             let Frame::Hello(hello) = frame else {
                 return Err("it did not say hello");
             };
+            client.admit(hello.ticket.as_deref(), &mut self.tickets, now)?;
             client.greeted = true;
             let version = PROTOCOL_VERSION;
             let incarnation = self.incarnation;
             client.send(&Frame::Hello(Hello {
                 version,
                 incarnation,
+                ticket: None,
             }));
             // Both know now; one that speaks another version has been told ours.
             client.closing = hello.version != version;
             return Ok(());
         }
+        client.restrict(&mut frame)?;
         match (frame, &mut client.role) {
             (Frame::Ping, _) => client.send(&Frame::Pong),
             (Frame::Request(number, request), Role::Plain) => {
@@ -135,6 +138,10 @@ impl Shim {
                 }
                 Some(Reply::Done)
             }
+            Request::Ticket {
+                terminal,
+                read_only,
+            } => Some(self.tickets.issue(terminal, read_only, now)),
         }
     }
 

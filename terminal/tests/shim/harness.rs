@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
@@ -40,6 +41,13 @@ impl Shim {
     pub(crate) fn start() -> Shim {
         let dir = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(dir.path().join("sock")).unwrap();
+        // As the spawner makes it: everybody may connect.
+        for (path, mode) in [
+            (dir.path().to_owned(), 0o755),
+            (dir.path().join("sock"), 0o666),
+        ] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
         let (ours, theirs) = socketpair(
             AddressFamily::Unix,
             SockType::SeqPacket,
@@ -93,7 +101,13 @@ impl Shim {
     }
 
     pub(crate) fn connect(&self) -> Client {
-        Client::new(UnixStream::connect(self.dir.path().join("sock")).unwrap())
+        self.connect_with(None).expect("a hello")
+    }
+
+    /// With a ticket; `None`: the shim closed the connection without a hello.
+    pub(crate) fn connect_with(&self, ticket: Option<&str>) -> Option<Client> {
+        let socket = UnixStream::connect(self.dir.path().join("sock")).unwrap();
+        Client::greet(socket, ticket)
     }
 
     pub(crate) fn kill_init(&self) {
@@ -291,7 +305,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    fn new(socket: UnixStream) -> Client {
+    fn greet(socket: UnixStream, ticket: Option<&str>) -> Option<Client> {
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
         let mut client = Client {
             socket,
@@ -303,12 +317,24 @@ impl Client {
         client.send(&Frame::Hello(Hello {
             version: PROTOCOL_VERSION,
             incarnation: 0,
+            ticket: ticket.map(str::to_owned),
         }));
-        let Some(Frame::Hello(hello)) = client.receive() else {
-            panic!("no hello");
-        };
-        assert_eq!(hello.incarnation, INCARNATION);
-        client
+        match client.receive()? {
+            Frame::Hello(hello) => assert_eq!(hello.incarnation, INCARNATION),
+            other => panic!("not a hello: {other:?}"),
+        }
+        Some(client)
+    }
+
+    pub(crate) fn ticket(&mut self, terminal: &str, read_only: bool) -> String {
+        let terminal = terminal.to_owned();
+        match self.request(Request::Ticket {
+            terminal,
+            read_only,
+        }) {
+            Reply::Ticket { ticket } => ticket,
+            other => panic!("not a ticket: {other:?}"),
+        }
     }
 
     pub(crate) fn send(&mut self, frame: &Frame) {

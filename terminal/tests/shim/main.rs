@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail its test")]
 
 mod costs;
+mod guests;
 mod harness;
 mod streams;
 mod terminals;

@@ -22,7 +22,10 @@ pub(crate) struct Viewer {
 
 impl Viewer {
     pub(crate) fn attach(shim: &Shim, attach: Attach) -> Viewer {
-        let mut client = shim.connect();
+        Viewer::attach_by(shim.connect(), attach)
+    }
+
+    pub(crate) fn attach_by(mut client: Client, attach: Attach) -> Viewer {
         client.send(&Frame::Attach(attach));
         Viewer {
             client,
