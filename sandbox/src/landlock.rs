@@ -20,14 +20,61 @@ use serde::{Deserialize, Serialize};
 
 use crate::sys;
 
-/// Below this ABI (Linux 6.2) files outside could be truncated: a sandbox that requires Landlock
-/// does not start.
-pub const ABI_REQUIRED: u32 = 3;
+/// The oldest ABI (Linux 5.13) that is worth being required. What an older one lacks is held by
+/// another layer, as [`describe`] tells, and the layer is reported as reduced.
+pub const ABI_REQUIRED: u32 = 1;
 /// From this ABI on (Linux 6.12) everything that wsm relies on is enforced: files, truncation,
 /// device ioctls, abstract sockets, signals.
 pub const ABI_FULL: u32 = 6;
 /// Newest rights that are asked for; the kernel may have fewer.
 const ABI_NEWEST: ABI = ABI::V9;
+
+/// Something that Landlock can hold.
+struct Part {
+    /// From this ABI on.
+    since: u32,
+    name: &'static str,
+    /// What holds it where Landlock can't.
+    instead: &'static str,
+}
+
+const PARTS: &[Part] = &[
+    Part {
+        since: 1,
+        name: "files",
+        instead: "",
+    },
+    Part {
+        since: 2,
+        name: "renames across directories",
+        instead: "all are refused",
+    },
+    Part {
+        since: 3,
+        name: "truncation",
+        instead: "read-only mounts hold",
+    },
+    Part {
+        since: 5,
+        name: "device ioctls",
+        instead: "only harmless devices are there",
+    },
+    Part {
+        since: 6,
+        name: "abstract sockets",
+        instead: "the network namespace holds",
+    },
+    Part {
+        since: 6,
+        name: "signals",
+        instead: "pid namespace and uids hold",
+    },
+    Part {
+        since: 9,
+        name: "socket files",
+        instead: "only the agent's own are there",
+    },
+];
 
 /// What a domain may reach; each path gives its rights to everything below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,43 +178,25 @@ pub fn restrict_helper(
     restrict(ruleset, abi)
 }
 
-/// The same for every kernel of that ABI: what is enforced and what is not, for `show` and
-/// `doctor`.
+/// The same for every kernel of that ABI: what is enforced, what is not, and what holds instead,
+/// for `show` and `doctor`.
 #[must_use]
 pub fn describe(abi: u32) -> String {
     if abi == 0 {
         return "not available on this kernel".into();
     }
-    let parts = [
-        (1, "files"),
-        (2, "renames across directories"),
-        (3, "truncation"),
-        (5, "device ioctls"),
-        (6, "abstract sockets"),
-        (6, "signals"),
-        (9, "socket files"),
-    ];
-    let list = |enforced: bool| -> Vec<String> {
-        let chosen = parts
-            .iter()
-            .filter(|(since, _)| (*since <= abi) == enforced);
-        chosen
-            .map(|(since, name)| {
-                if enforced {
-                    (*name).into()
-                } else {
-                    format!("{name} (ABI {since})")
-                }
-            })
-            .collect()
-    };
-    let missing = list(false);
-    let enforced = format!("ABI {abi}: {}", list(true).join(", "));
+    let (enforced, missing): (Vec<&Part>, Vec<&Part>) =
+        PARTS.iter().partition(|part| part.since <= abi);
+    let names: Vec<&str> = enforced.iter().map(|part| part.name).collect();
+    let enforced = format!("ABI {abi}: {}", names.join(", "));
     if missing.is_empty() {
-        enforced
-    } else {
-        format!("{enforced}; not on this kernel: {}", missing.join(", "))
+        return enforced;
     }
+    let missing: Vec<String> = missing
+        .iter()
+        .map(|part| format!("{} (ABI {}; {})", part.name, part.since, part.instead))
+        .collect();
+    format!("{enforced}; not on this kernel: {}", missing.join(", "))
 }
 
 fn ruleset(required: bool) -> Result<RulesetCreated, LandlockError> {
@@ -175,7 +204,7 @@ fn ruleset(required: bool) -> Result<RulesetCreated, LandlockError> {
     if required {
         ruleset = ruleset
             .set_compatibility(CompatLevel::HardRequirement)
-            .handle_access(AccessFs::from_all(ABI::V3))?;
+            .handle_access(AccessFs::from_all(ABI::V1))?;
     }
     let ruleset = ruleset
         .set_compatibility(CompatLevel::BestEffort)

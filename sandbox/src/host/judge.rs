@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use crate::cgroup::{CgroupError, Setup, Support};
-use crate::landlock::{ABI_FULL, ABI_REQUIRED, describe};
+use crate::landlock::{ABI_FULL, describe};
 use crate::protocol::HostCheck;
 use crate::userns::{RANGE_BASE, RANGE_IDS, RANGES};
 
@@ -90,15 +90,11 @@ pub(super) fn landlock(abi: u32, errata: u32) -> HostCheck {
                    without it only templates with sandbox.landlock = \"best-effort\" start";
         return fatal(name, found, fix);
     }
-    if abi < ABI_REQUIRED {
-        let fix = "run Linux 6.2 or newer, or set sandbox.landlock = \"best-effort\"";
-        return fatal(name, found, fix);
-    }
     if abi < ABI_FULL {
         return poor(
             name,
             found,
-            "run Linux 6.12 or newer for abstract sockets and signals",
+            "run Linux 6.12 or newer for a second wall around all of these",
         );
     }
     if errata & ERRATA_WANTED == ERRATA_WANTED {
@@ -328,7 +324,7 @@ mod tests {
         assert_eq!(words(&kernel("5.13.0")), POOR);
         assert_eq!(words(&kernel("6.1.0-18-amd64")), POOR);
         assert_eq!(words(&kernel("6.2")), GOOD);
-        assert_eq!(words(&landlock(2, 0b111)), FATAL);
+        assert_eq!(words(&landlock(2, 0b111)), POOR);
         assert_eq!(words(&landlock(3, 0b111)), POOR);
         assert_eq!(words(&landlock(6, 0b111)), GOOD);
         assert_eq!(words(&free_space(Ok(FREE_BYTES_MIN))), POOR);
