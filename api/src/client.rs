@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::review::{Diff, Merge, Merged};
 use crate::service::{AgentPorts, LogPart, Service};
 use crate::template::TemplateInfo;
-use crate::terminal::{Capture, Exec, NewTerminal, Opened, Send};
+use crate::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send, Ticket};
 
 mod wire;
 
@@ -384,6 +384,21 @@ impl Client {
                 .query("styled", &styled),
         )
         .await
+    }
+
+    /// The run directory, where the sockets of shims lie as well.
+    #[must_use]
+    pub fn run_dir(&self) -> &Path {
+        &self.run
+    }
+
+    /// A ticket to watch a terminal without the daemon in between.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn ticket(&self, agent: &str, new: &NewTicket) -> Result<Ticket> {
+        self.post(Target::agent(agent).then("ticket"), Some(wire::encode(new)))
+            .await
     }
 
     /// A WebSocket to a terminal: the shim's hello comes first, then the caller sends its attach.

@@ -21,6 +21,28 @@ pub struct Opened {
     pub terminal: String,
 }
 
+/// A wish to watch a terminal by a connection of one's own to the agent's shim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewTicket {
+    /// Terminal.
+    pub terminal: String,
+    /// Only watch.
+    #[serde(default)]
+    pub read_only: bool,
+}
+
+/// What opens a connection to the agent's shim, once and within ten seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Ticket {
+    /// Name of the shim's socket in the run directory.
+    pub socket: String,
+    /// Goes into the hello.
+    pub ticket: String,
+}
+
 /// Text to type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -64,6 +64,7 @@ routes! {
     get    "/v1/agents/{agent}/log"                        services::log;
 
     post   "/v1/agents/{agent}/terminals"                  terminals::open;
+    post   "/v1/agents/{agent}/ticket"                     terminals::ticket;
     post   "/v1/agents/{agent}/send"                       terminals::send;
     get    "/v1/agents/{agent}/capture"                    terminals::capture;
     get    "/v1/agents/{agent}/attach"                     terminals::attach;

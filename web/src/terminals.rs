@@ -10,7 +10,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use tokio::net::UnixStream;
 use wsm_api::problem::{Code, Problem};
-use wsm_api::terminal::{Capture, Exec, NewTerminal, Opened, Send};
+use wsm_api::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send, Ticket};
 use wsm_daemon::facade::{Actor, Daemon};
 use wsm_terminal::protocol::FRAME_BYTES_MAX;
 
@@ -37,6 +37,19 @@ pub(crate) async fn open(
             .open_terminal(&caller.actor, &agent, new)
             .await?,
     ))
+}
+
+#[utoipa::path(post, path = "/v1/agents/{agent}/ticket", request_body = NewTicket,
+    params(("agent" = String, Path, description = "Name or id")),
+    responses((status = 200, body = Ticket), (status = "default", body = Problem)))]
+/// A ticket to watch a terminal without the daemon in between, on this machine.
+pub(crate) async fn ticket(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path(agent): Path<String>,
+    Body(new): Body<NewTicket>,
+) -> Answer<Ticket> {
+    Ok(Json(edge.daemon.ticket(&caller.actor, &agent, new).await?))
 }
 
 #[utoipa::path(post, path = "/v1/agents/{agent}/send", request_body = Send,

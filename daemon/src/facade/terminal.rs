@@ -6,13 +6,14 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use wsm_api::problem::{Code, Problem};
 use wsm_api::service::LogPart;
-use wsm_api::terminal::{Capture, Exec, NewTerminal, Opened, Send};
+use wsm_api::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send, Ticket};
 use wsm_sandbox::launch::Leaf;
 use wsm_terminal::protocol::{Frame, Io, Process, Reply, Request};
 
 use super::{Actor, Daemon};
 use crate::agent::assemble::{self, SETUP_LOG};
 use crate::agent::handle::{Message, Published};
+use crate::agent::make::socket_name;
 use crate::agent::run::MAIN;
 use crate::role::Right;
 use crate::service::service_of;
@@ -188,6 +189,37 @@ impl Daemon {
         let (shim, _) = self.running(actor, agent, Right::Drive)?;
         let (stream, hello) = shim.raw().await.map_err(|e| shim_problem(&e))?;
         Ok((stream, Frame::Hello(hello).encode_message()))
+    }
+
+    /// What a viewer on this machine reaches the shim with, without the daemon in between. Who may
+    /// drive gets one to drive with; it outlives the daemon.
+    ///
+    /// # Errors
+    /// The agent does not run, or the terminal can't exist.
+    pub async fn ticket(
+        &self,
+        actor: &Actor,
+        agent: &str,
+        new: NewTicket,
+    ) -> Result<Ticket, Problem> {
+        let right = if new.read_only {
+            Right::View
+        } else {
+            Right::Drive
+        };
+        let (shim, published) = self.running(actor, agent, right)?;
+        let request = Request::Ticket {
+            terminal: new.terminal.clone(),
+            read_only: new.read_only,
+        };
+        match shim.request(request).await.map_err(|e| shim_problem(&e))? {
+            Reply::Ticket { ticket } => Ok(Ticket {
+                socket: socket_name(&published.record.id),
+                ticket,
+            }),
+            Reply::NotFound => Err(no_terminal(agent, &new.terminal)),
+            other => Err(odd(&other)),
+        }
     }
 
     /// Starts the command and returns a shim connection on which `Frame::Open` was already sent.
