@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, makedev, mknodat};
-use nix::unistd::{Gid, Uid, setfsgid, setfsuid, symlinkat};
+use nix::unistd::symlinkat;
 
 use crate::fail::{Context, failure};
-use crate::files;
+use crate::files::{self, AccountRights};
 use crate::plan::{Access, HostLayout, Op, Owners, Plan};
 use crate::protocol::{Account, Failure, FailureKind};
 use crate::spec::INSIDE_ID;
@@ -193,12 +193,7 @@ impl Applier<'_> {
     /// has no rights over files of other groups, but the agent's user has its own.
     fn standing(&self, root: BorrowedFd<'_>, at: &Path) -> io::Result<OwnedFd> {
         let agent = self.root_id + INSIDE_ID;
-        let _rights = self.file_map.map(|_| {
-            AccountRights::take(&Account {
-                uid: agent,
-                gid: agent,
-            })
-        });
+        let _rights = self.file_map.map(|_| AccountRights::take((agent, agent)));
         files::open_plain(root, at, OFlag::O_PATH)
     }
 
@@ -207,7 +202,7 @@ impl Applier<'_> {
     fn source(&self, from: &Path, access: Access, owners: Owners) -> io::Result<OwnedFd> {
         match (access, owners) {
             (Access::Read, Owners::Account) => {
-                let _rights = AccountRights::take(self.account);
+                let _rights = AccountRights::take((self.account.uid, self.account.gid));
                 files::open_plain(self.host, from, OFlag::O_PATH)
             }
             _ => files::open_plain(self.host, from, OFlag::O_PATH),
@@ -300,26 +295,6 @@ pub(crate) fn new_mount(
     }
     sys::fsconfig_create(fs.as_fd())?;
     sys::fsmount(fs.as_fd(), attributes)
-}
-
-/// File system access with the rights of an account, until dropped. Capabilities that pass over
-/// modes leave with the uid.
-#[derive(Debug)]
-struct AccountRights;
-
-impl AccountRights {
-    fn take(account: &Account) -> AccountRights {
-        setfsgid(Gid::from_raw(account.gid));
-        setfsuid(Uid::from_raw(account.uid));
-        AccountRights
-    }
-}
-
-impl Drop for AccountRights {
-    fn drop(&mut self) {
-        setfsuid(Uid::from_raw(0));
-        setfsgid(Gid::from_raw(0));
-    }
 }
 
 /// Name of the file system that something lies on, for messages.

@@ -1,14 +1,14 @@
 //! Opening and making files by descriptor, never through a symlink.
 
 use std::ffi::CString;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path};
 
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::{FileStat, Mode, fstat, mkdirat};
-use nix::unistd::{Gid, Uid, fchownat};
+use nix::unistd::{Gid, Uid, fchownat, setfsgid, setfsuid};
 
 /// The root directory of the calling process's mount namespace.
 pub(crate) fn root() -> io::Result<OwnedFd> {
@@ -32,6 +32,15 @@ pub(crate) fn open_below(dir: BorrowedFd<'_>, path: &Path, flags: OFlag) -> io::
     create_below(dir, path, flags, 0)
 }
 
+/// As [`open_below`]; what is mounted there is an error (EXDEV).
+pub(crate) fn open_same_mount(
+    dir: BorrowedFd<'_>,
+    path: &Path,
+    flags: OFlag,
+) -> io::Result<OwnedFd> {
+    resolve(dir, path, flags, 0, ResolveFlag::RESOLVE_NO_XDEV)
+}
+
 /// As [`open_below`], with the mode of a file that `O_CREAT` makes.
 pub(crate) fn create_below(
     dir: BorrowedFd<'_>,
@@ -39,7 +48,17 @@ pub(crate) fn create_below(
     flags: OFlag,
     mode: u32,
 ) -> io::Result<OwnedFd> {
-    let resolve = ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_BENEATH;
+    resolve(dir, path, flags, mode, ResolveFlag::empty())
+}
+
+fn resolve(
+    dir: BorrowedFd<'_>,
+    path: &Path,
+    flags: OFlag,
+    mode: u32,
+    more: ResolveFlag,
+) -> io::Result<OwnedFd> {
+    let resolve = ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_BENEATH | more;
     let how = OpenHow::new()
         .flags(flags | OFlag::O_CLOEXEC)
         .mode(Mode::from_bits_truncate(mode))
@@ -83,20 +102,61 @@ pub(crate) fn make_dirs(
 }
 
 /// Makes one directory with exactly this mode and owner; one that exists is an error.
+///
+/// In a directory of `owner` it is made with that user's rights and never given away: an instant
+/// later another thing may stand at its name, a hard link to a file of root's for example.
 pub(crate) fn make_dir(
     dir: BorrowedFd<'_>,
     name: &Path,
     mode: u32,
     owner: (u32, u32),
 ) -> io::Result<()> {
-    mkdirat(dir, name, Mode::from_bits_truncate(mode))?;
-    chown_at(dir, name, owner)
+    let mode = Mode::from_bits_truncate(mode);
+    let parent = stat(dir)?.st_uid;
+    if parent == 0 {
+        mkdirat(dir, name, mode)?;
+        return chown_at(dir, name, owner);
+    }
+    if parent != owner.0 {
+        let why = format!("its parent belongs to uid {parent}, not to {}", owner.0);
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    let _rights = AccountRights::take(owner);
+    Ok(mkdirat(dir, name, mode)?)
+}
+
+/// File system access with the rights of a user, until dropped. Capabilities that pass over modes
+/// leave with the uid.
+#[derive(Debug)]
+pub(crate) struct AccountRights;
+
+impl AccountRights {
+    /// Of this uid and gid.
+    pub(crate) fn take((uid, gid): (u32, u32)) -> AccountRights {
+        setfsgid(Gid::from_raw(gid));
+        setfsuid(Uid::from_raw(uid));
+        AccountRights
+    }
+}
+
+impl Drop for AccountRights {
+    fn drop(&mut self) {
+        setfsuid(Uid::from_raw(0));
+        setfsgid(Gid::from_raw(0));
+    }
 }
 
 /// Gives a file to a user, without following a symlink.
 pub(crate) fn chown_at(dir: BorrowedFd<'_>, name: &Path, owner: (u32, u32)) -> io::Result<()> {
     let (uid, gid) = (Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1)));
     Ok(fchownat(dir, name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)?)
+}
+
+/// A random number.
+pub(crate) fn random() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
 }
 
 /// `fstat`.
@@ -123,4 +183,34 @@ pub(crate) fn sealed(name: &str, bytes: &[u8], executable: bool) -> io::Result<O
         | SealFlag::F_SEAL_WRITE;
     fcntl(file.as_fd(), FcntlArg::F_ADD_SEALS(seals))?;
     Ok(file.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+
+    use super::*;
+
+    #[test]
+    fn in_a_directory_of_a_user_only_that_users_rights_count() {
+        const USER: u32 = 4242;
+        let top = tempfile::tempdir().unwrap();
+        let own = top.path().join("own");
+        std::fs::create_dir(&own).unwrap();
+        chown(&own, Some(USER), Some(USER)).unwrap();
+        let dir = open(&own, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).unwrap();
+        let make = |name: &str, owner| make_dir(dir.as_fd(), Path::new(name), 0o750, owner);
+        make("made", (USER, USER)).unwrap();
+        let made = own.join("made").metadata().unwrap();
+        assert_eq!(
+            (made.uid(), made.gid(), made.mode() & 0o7777),
+            (USER, USER, 0o750)
+        );
+        assert!(make("of-another", (USER + 1, USER + 1)).is_err());
+        // Root may write here whatever the mode: that it fails shows whose rights were used.
+        std::fs::set_permissions(&own, PermissionsExt::from_mode(0o500)).unwrap();
+        let refused = make("closed", (USER, USER)).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+        make_dir(dir.as_fd(), Path::new("roots"), 0o700, (0, 0)).unwrap_err();
+    }
 }

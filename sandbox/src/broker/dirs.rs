@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::dir::{Dir, Type};
-use nix::fcntl::OFlag;
+use nix::fcntl::{OFlag, renameat};
 use nix::sys::stat::{Mode, fchmodat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
@@ -17,7 +17,7 @@ use crate::files;
 use crate::protocol::{Account, AgentPaths, Failure, FailureKind};
 use crate::spec::AgentId;
 
-/// Deepest tree that is removed: each level is an open descriptor.
+/// Levels that are removed at once: each is an open descriptor. What is deeper is moved up first.
 const DEPTH_MAX: usize = 512;
 /// Services of one agent.
 const SERVICES_MAX: usize = 64;
@@ -97,54 +97,83 @@ impl Host {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 result => result.what(what)?,
             };
-            remove_tree(dir.as_fd(), OsStr::new(agent.as_str()), DEPTH_MAX).what(what)?;
+            remove_tree(dir.as_fd(), OsStr::new(agent.as_str())).what(what)?;
         }
         Ok(())
     }
 }
 
-/// Removes what `name` is below `dir`: a symlink is removed, never followed. Gone is fine.
-fn remove_tree(dir: BorrowedFd<'_>, name: &OsStr, depth: usize) -> io::Result<()> {
-    match unlinkat(dir, name, UnlinkatFlags::NoRemoveDir) {
-        Ok(()) | Err(nix::Error::ENOENT) => return Ok(()),
-        Err(nix::Error::EISDIR | nix::Error::EPERM) => {}
-        Err(errno) => return Err(errno.into()),
+/// Removes what `name` is below `dir`: a symlink is removed, never followed, and a mount is not
+/// entered. Gone is fine.
+fn remove_tree(dir: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
+    let mut removal = Removal::default();
+    loop {
+        removal.moved = 0;
+        match removal.remove(dir, name, DEPTH_MAX) {
+            // Something deeper than was looked at stands at the top now.
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty && removal.moved > 0 => {
+            }
+            result => return result,
+        }
     }
-    if depth == 0 {
-        return Err(io::Error::other(format!(
-            "it is deeper than {DEPTH_MAX} directories"
-        )));
+}
+
+/// The removal of one tree.
+#[derive(Debug, Default)]
+struct Removal {
+    /// The tree's own directory, to which is moved what lies too deep.
+    top: Option<OwnedFd>,
+    /// How much was moved since the last look at the top.
+    moved: u32,
+}
+
+impl Removal {
+    fn remove(&mut self, dir: BorrowedFd<'_>, name: &OsStr, depth: usize) -> io::Result<()> {
+        match unlinkat(dir, name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(nix::Error::ENOENT) => return Ok(()),
+            Err(nix::Error::EISDIR | nix::Error::EPERM) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        if let (0, Some(top)) = (depth, &self.top) {
+            self.moved += 1;
+            let place = format!("wsm-{:016x}", files::random()?);
+            return Ok(renameat(dir, name, top, place.as_str())?);
+        }
+        let inner = open_inner(dir, name)?;
+        if self.top.is_none() {
+            self.top = Some(inner.try_clone()?);
+        }
+        for (entry, kind) in entries(&inner)? {
+            let entry = OsStr::from_bytes(&entry);
+            match kind {
+                Some(Type::File | Type::Symlink) => {
+                    match unlinkat(inner.as_fd(), entry, UnlinkatFlags::NoRemoveDir) {
+                        Ok(()) | Err(nix::Error::ENOENT) => {}
+                        Err(errno) => return Err(errno.into()),
+                    }
+                }
+                _ => self.remove(inner.as_fd(), entry, depth - 1)?,
+            }
+        }
+        match unlinkat(dir, name, UnlinkatFlags::RemoveDir) {
+            Ok(()) | Err(nix::Error::ENOENT) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
     }
+}
+
+/// Opens a directory to be emptied.
+fn open_inner(dir: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
-    let open = || files::open_below(dir, Path::new(name), flags);
-    let inner: OwnedFd = match open() {
+    let open = || files::open_same_mount(dir, Path::new(name), flags);
+    match open() {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             // Root without CAP_DAC_OVERRIDE on this file system: the modes count.
-            fchmodat(
-                dir,
-                name,
-                Mode::S_IRWXU,
-                nix::sys::stat::FchmodatFlags::NoFollowSymlink,
-            )?;
-            open()?
+            let follow = nix::sys::stat::FchmodatFlags::NoFollowSymlink;
+            fchmodat(dir, name, Mode::S_IRWXU, follow)?;
+            open()
         }
-        result => result?,
-    };
-    for (entry, kind) in entries(&inner)? {
-        let entry = OsStr::from_bytes(&entry);
-        match kind {
-            Some(Type::File | Type::Symlink) => {
-                match unlinkat(inner.as_fd(), entry, UnlinkatFlags::NoRemoveDir) {
-                    Ok(()) | Err(nix::Error::ENOENT) => {}
-                    Err(errno) => return Err(errno.into()),
-                }
-            }
-            _ => remove_tree(inner.as_fd(), entry, depth - 1)?,
-        }
-    }
-    match unlinkat(dir, name, UnlinkatFlags::RemoveDir) {
-        Ok(()) | Err(nix::Error::ENOENT) => Ok(()),
-        Err(errno) => Err(errno.into()),
+        result => result,
     }
 }
 
@@ -182,10 +211,24 @@ mod tests {
             OFlag::O_RDONLY | OFlag::O_DIRECTORY,
         )
         .unwrap();
-        remove_tree(dir.as_fd(), OsStr::new("tree"), DEPTH_MAX).unwrap();
+        remove_tree(dir.as_fd(), OsStr::new("tree")).unwrap();
         assert!(!tree.exists());
         assert!(outside.join("kept").exists());
-        remove_tree(dir.as_fd(), OsStr::new("tree"), DEPTH_MAX).unwrap();
+        remove_tree(dir.as_fd(), OsStr::new("tree")).unwrap();
+    }
+
+    #[test]
+    fn a_tree_of_any_depth_is_removed() {
+        let top = tempfile::tempdir().unwrap();
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+        let dir = nix::fcntl::open(top.path(), flags, Mode::empty()).unwrap();
+        let mut at = dir.try_clone().unwrap();
+        for name in std::iter::once("tree").chain(std::iter::repeat_n("d", 3 * DEPTH_MAX)) {
+            nix::sys::stat::mkdirat(&at, name, Mode::S_IRWXU).unwrap();
+            at = nix::fcntl::openat(&at, name, flags, Mode::empty()).unwrap();
+        }
+        remove_tree(dir.as_fd(), OsStr::new("tree")).unwrap();
+        assert!(!top.path().join("tree").exists());
     }
 
     #[test]
