@@ -41,8 +41,17 @@ use work::{Outcome, Worker};
 const CONNECTIONS_MAX: usize = 512;
 /// Connections of one user other than the daemon: a grant takes one, for a moment.
 const CONNECTIONS_PER_USER_MAX: usize = 16;
+/// Connections of all users other than the daemon: the rest stays free for it.
+const CONNECTIONS_OF_USERS_MAX: usize = 256;
+/// Descriptors beside one request: a repository's working tree and git directory.
+const REQUEST_FDS_MAX: usize = 2;
 /// Workers at once: each is a process, and two cores gain nothing from more.
 const WORKERS_MAX: usize = 16;
+/// Workers for one user other than the daemon. What such a user passes may lie on a file system
+/// that answers when that user likes, so that a worker is held until it is killed.
+const WORKERS_PER_USER_MAX: usize = 2;
+/// Workers for all users other than the daemon.
+const WORKERS_OF_USERS_MAX: usize = 8;
 /// Longest wait of the loop without an event.
 const TICK: Duration = Duration::from_millis(500);
 /// Network namespaces kept ready: making one takes longer than all other namespaces together.
@@ -175,13 +184,7 @@ impl Broker {
             uid: credentials.uid(),
             gid: credentials.gid(),
         };
-        let same = self
-            .connections
-            .values()
-            .filter(|other| other.peer == peer)
-            .count();
-        let own = self.host.is_daemon(peer);
-        if self.connections.len() >= CONNECTIONS_MAX || (!own && same >= CONNECTIONS_PER_USER_MAX) {
+        if self.is_full_for(peer) {
             return;
         }
         let number = self.next_connection;
@@ -196,6 +199,31 @@ impl Broker {
         );
     }
 
+    /// Whether a user holds as many connections as it may. Counted by uid: a group is chosen.
+    fn is_full_for(&self, peer: Peer) -> bool {
+        let count = |of: &dyn Fn(Peer) -> bool| {
+            let held = self.connections.values();
+            held.filter(|other| of(other.peer)).count()
+        };
+        if self.host.is_daemon(peer) {
+            return self.connections.len() >= CONNECTIONS_MAX;
+        }
+        count(&|other| other.uid == peer.uid) >= CONNECTIONS_PER_USER_MAX
+            || count(&|other| !self.host.is_daemon(other)) >= CONNECTIONS_OF_USERS_MAX
+    }
+
+    /// Whether as many workers as may be are at work for a user other than the daemon.
+    fn is_busy_for(&self, peer: Peer) -> bool {
+        if self.host.is_daemon(peer) {
+            return false;
+        }
+        let users = self.workers.iter().filter_map(|worker| worker.user);
+        let (own, all) = users.fold((0, 0), |(own, all), uid| {
+            (own + usize::from(uid == peer.uid), all + 1)
+        });
+        own >= WORKERS_PER_USER_MAX || all >= WORKERS_OF_USERS_MAX
+    }
+
     fn receive(&mut self, number: u64) {
         let Some(connection) = self.connections.get_mut(&number) else {
             return;
@@ -206,6 +234,9 @@ impl Broker {
             return;
         }
         match packet::receive(connection.socket.as_fd(), PACKET_BYTES_MAX) {
+            Ok(Received::Packet(packet)) if packet.fds.len() > REQUEST_FDS_MAX => {
+                self.connections.remove(&number);
+            }
             Ok(Received::Packet(packet)) => {
                 connection.busy = true;
                 let peer = connection.peer;
@@ -267,7 +298,8 @@ impl Broker {
                     .any(|other: &Waiting| requests::changes(&other.request) == Some(agent));
                 working || before
             });
-            if taken || self.workers.len() >= WORKERS_MAX {
+            let full = self.workers.len() >= WORKERS_MAX || self.is_busy_for(waiting.peer);
+            if taken || full {
                 later.push_back(waiting);
             } else {
                 self.start(waiting);
@@ -278,8 +310,12 @@ impl Broker {
 
     fn start(&mut self, waiting: Waiting) {
         let connection = waiting.connection;
+        let user = Some(waiting.peer).filter(|peer| !self.host.is_daemon(*peer));
         match self.begin(waiting) {
-            Ok(worker) => self.workers.push(worker),
+            Ok(mut worker) => {
+                worker.user = user.map(|peer| peer.uid);
+                self.workers.push(worker);
+            }
             Err(failed) => self.reply(connection, &Reply::Failed(failed)),
         }
     }

@@ -12,8 +12,9 @@ use serde::Serialize;
 
 use crate::sys;
 
-/// Most descriptors in one packet; the kernel takes 253.
-const FDS_MAX: usize = 64;
+/// Most descriptors in one packet: what the kernel lets anybody send (`SCM_MAX_FD`). With room for
+/// fewer, those that fit would arrive beside an error, and stay open for ever.
+const FDS_MAX: usize = 253;
 
 /// One packet as it came.
 #[derive(Debug)]

@@ -6,6 +6,8 @@
 mod crash;
 #[path = "broker/harness.rs"]
 mod harness;
+#[path = "broker/hostile.rs"]
+mod hostile;
 #[path = "broker/life.rs"]
 mod life;
 #[path = "broker/refuse.rs"]

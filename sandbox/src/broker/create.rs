@@ -1,7 +1,7 @@
 //! Creating a sandbox: what is checked before, what is kept after, what is undone on failure.
 
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::unistd::{UnlinkatFlags, unlinkat};
@@ -212,6 +212,9 @@ impl Host {
             return Err(failure(FailureKind::Refused, what, why, ""));
         }
         let grant = self.grant(&spec.repository, Purpose::Repository)?;
+        for path in &spec.read {
+            self.check_apart(Path::new(path))?;
+        }
         let mut write = Vec::new();
         for id in &spec.write {
             let directory = self.grant(id, Purpose::Directory)?;
@@ -220,6 +223,7 @@ impl Host {
                 let why = "another account granted it";
                 return Err(failure(FailureKind::Refused, what, why, ""));
             }
+            self.check_apart(Path::new(&directory.directory.path))?;
             write.push(PathBuf::from(directory.directory.path));
         }
         let paths = dirs::paths(

@@ -1,7 +1,5 @@
 //! Grants: a local user passes open descriptors, and that is what wsm may use from then on.
 
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
@@ -77,6 +75,9 @@ fn try_check(
             ));
         }
     };
+    for identity in std::iter::once(&directory).chain(&git_dir) {
+        host.check_apart(Path::new(&identity.path))?;
+    }
     Ok(Checked::Good {
         account,
         directory,
@@ -260,7 +261,5 @@ fn granted(grant: Grant) -> Reply {
 
 /// 16 random hexadecimal digits.
 fn new_id() -> std::io::Result<String> {
-    let mut bytes = [0; 8];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(format!("g{:016x}", u64::from_le_bytes(bytes)))
+    Ok(format!("g{:016x}", files::random()?))
 }

@@ -38,6 +38,8 @@ pub(super) struct Host {
     pub(super) state: OwnedFd,
     /// `run`, its real path.
     pub(super) run_path: PathBuf,
+    /// `etc`, its real path.
+    pub(super) etc_path: PathBuf,
     pub(super) etc: OwnedFd,
     /// `run`: the shims' sockets.
     pub(super) run: OwnedFd,
@@ -80,7 +82,7 @@ impl Host {
         harden()?;
         let (state_path, state) = directory(&config.state_dir)?;
         let (run_path, run) = directory(&config.run_dir)?;
-        let (_, etc) = directory(&config.etc_dir)?;
+        let (etc_path, etc) = directory(&config.etc_dir)?;
         let lock = lock(&run, &run_path)?;
         crate::fail::watch(&run);
         let make = |dir: &OwnedFd, name: &str, mode| {
@@ -105,6 +107,7 @@ impl Host {
             state_path,
             state,
             run_path,
+            etc_path,
             etc,
             run,
             records,
@@ -122,6 +125,24 @@ impl Host {
 }
 
 impl Host {
+    /// Refuses a directory that holds this instance's own, or lies in it: grants, the ceiling,
+    /// sockets and the workspaces of other agents are there.
+    pub(super) fn check_apart(&self, path: &Path) -> Result<(), Failure> {
+        let own = [&self.state_path, &self.run_path, &self.etc_path];
+        match own
+            .iter()
+            .find(|own| path.starts_with(own) || own.starts_with(path))
+        {
+            None => Ok(()),
+            Some(own) => Err(failure(
+                FailureKind::Refused,
+                format!("use {}", path.display()),
+                format!("{} is wsm's own", own.display()),
+                "name a directory apart from it, or give wsm another --dir",
+            )),
+        }
+    }
+
     /// In a fork: gives up the socket and the lock, which are the broker's alone. Otherwise clients
     /// would connect to a broker that is dead as long as a fork of it lives.
     pub(super) fn let_go(&self) {

@@ -26,6 +26,8 @@ pub(super) struct Worker {
     pub(super) socket: OwnedFd,
     /// Who waits for it.
     pub(super) connection: Option<u64>,
+    /// Uid of the user other than the daemon that asked for it.
+    pub(super) user: Option<u32>,
     /// Whom it changes.
     pub(super) agent: Option<AgentId>,
     pub(super) deadline: Instant,
@@ -97,6 +99,7 @@ pub(super) fn fork(
             pid,
             socket: here,
             connection,
+            user: None,
             agent,
             deadline: Instant::now() + WORK_TIMEOUT,
             task,

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use nix::cmsg_space;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, connect, recvmsg,
-    sendmsg, setsockopt, socket, sockopt,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
+    connect, recvmsg, sendmsg, setsockopt, socket, sockopt,
 };
 use serde_json::{Value, json};
 use wsm_sandbox::config::BrokerConfig;
@@ -55,6 +55,11 @@ impl World {
     }
 
     pub(crate) fn with_fault(fault: &str) -> World {
+        World::new_in(&std::env::temp_dir(), fault)
+    }
+
+    /// A world below this directory: a sandbox shows nothing of the host's `/tmp`.
+    pub(crate) fn new_in(parent: &Path, fault: &str) -> World {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         assert!(
             nix::unistd::geteuid().is_root(),
@@ -62,7 +67,7 @@ impl World {
         );
         let dir = tempfile::Builder::new()
             .prefix("wsm-broker-")
-            .tempdir()
+            .tempdir_in(parent)
             .unwrap();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let instance = format!("t{}x{number}", std::process::id());
@@ -120,6 +125,10 @@ impl World {
                 client.receive().is_some()
             })
         });
+    }
+
+    pub(crate) fn broker_pid(&self) -> u32 {
+        self.broker.as_ref().unwrap().id()
     }
 
     /// Kills the broker, as `kill -9` does.
@@ -324,13 +333,26 @@ impl Client {
 
     /// Asks without waiting for the answer.
     pub(crate) fn send(&self, request: Request) {
+        self.send_with(request, &[]);
+    }
+
+    /// Asks with descriptors.
+    pub(crate) fn send_with(&self, request: Request, fds: &[RawFd]) {
         let envelope = Envelope {
             version: PROTOCOL_VERSION,
             request,
         };
         let bytes = serde_json::to_vec(&envelope).unwrap();
         let iov = [IoSlice::new(&bytes)];
-        sendmsg::<()>(self.socket.as_raw_fd(), &iov, &[], MsgFlags::empty(), None).unwrap();
+        let rights = [ControlMessage::ScmRights(fds)];
+        let rights = &rights[usize::from(fds.is_empty())..];
+        let flags = MsgFlags::empty();
+        sendmsg::<()>(self.socket.as_raw_fd(), &iov, rights, flags, None).unwrap();
+    }
+
+    /// Whether the broker hangs up instead of answering.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.receive().is_none()
     }
 
     pub(crate) fn ask_with(&self, request: Request) -> Result<(Reply, Vec<RawFd>), Failure> {
