@@ -374,7 +374,10 @@ impl AgentCgroup {
     /// `cgroup.procs` of each group that the first process of the payload has to join. It was
     /// cloned into the v2 one.
     pub fn payload_procs_fds(&self) -> Result<Vec<OwnedFd>, CgroupError> {
-        let v1 = self.dirs.iter().filter(|agent| agent.version == Version::V1);
+        let v1 = self
+            .dirs
+            .iter()
+            .filter(|agent| agent.version == Version::V1);
         let own = v1.map(|agent| agent.procs_fd("payload"));
         own.filter_map(Result::transpose).collect()
     }

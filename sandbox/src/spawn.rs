@@ -14,7 +14,7 @@ mod inside;
 mod outside;
 
 pub(crate) use inside::CONFIG_FD;
-pub(crate) use outside::{enter_root, new_network, private_mounts, socket_name};
+pub(crate) use outside::{enter_network, enter_root, new_network, private_mounts, socket_name};
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;

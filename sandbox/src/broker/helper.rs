@@ -24,7 +24,7 @@ use crate::files;
 use crate::landlock;
 use crate::plan::{self, Access};
 use crate::protocol::{Account, AgentPaths, Failure, FailureKind, HelperRights};
-use crate::spawn::{enter_root, new_network, private_mounts};
+use crate::spawn::{enter_network, enter_root, private_mounts};
 use crate::sys::{self, Fork};
 
 /// Open files of a helper: packs, indexes and a walk of directories.
@@ -38,6 +38,7 @@ pub(super) fn start(
     grant: &Grant,
     paths: Option<&AgentPaths>,
     rights: HelperRights,
+    netns: Option<&OwnedFd>,
 ) -> Result<OwnedFd, Failure> {
     let what = || "start the git helper".to_owned();
     let flags = SockFlag::SOCK_CLOEXEC;
@@ -46,7 +47,7 @@ pub(super) fn start(
     let (failed, report) = pipe2(OFlag::O_CLOEXEC).what(what)?;
     match sys::fork().what(what)? {
         Fork::Child => {
-            let failed = match become_helper(host, grant, paths, rights, &theirs) {
+            let failed = match become_helper(host, grant, paths, rights, netns, &theirs) {
                 Err(failed) => failed,
                 Ok(never) => match never {},
             };
@@ -72,6 +73,7 @@ fn become_helper(
     grant: &Grant,
     paths: Option<&AgentPaths>,
     rights: HelperRights,
+    netns: Option<&OwnedFd>,
     socket: &OwnedFd,
 ) -> Result<std::convert::Infallible, Failure> {
     let what = || "start the git helper".to_owned();
@@ -95,7 +97,7 @@ fn become_helper(
     let NewRoot { fd: new_root } =
         applier.apply(&plan::helper(&host.layout, &program, &reach, &home))?;
     enter_root(&new_root)?;
-    new_network().what(|| "make an empty network".into())?;
+    enter_network(netns)?;
     limit()?;
     setsid().what(what)?;
     umask(Mode::from_bits_truncate(0o022));

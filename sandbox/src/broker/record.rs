@@ -84,6 +84,15 @@ pub(super) fn read<T: DeserializeOwned>(dir: BorrowedFd<'_>, name: &str) -> io::
     })?))
 }
 
+/// Waits until a document that was written with [`write_passing`] is on the disk; one that was
+/// removed meanwhile is fine.
+pub(super) fn sync(dir: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    match files::open_below(dir, Path::new(name), OFlag::O_RDONLY) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        opened => Ok(fsync(opened?.as_fd())?),
+    }
+}
+
 /// Writes a document so that a reader, or a crash, sees the old one or the new one.
 pub(super) fn write(dir: BorrowedFd<'_>, name: &str, document: &impl Serialize) -> io::Result<()> {
     let file = write_new(dir, name, document)?;

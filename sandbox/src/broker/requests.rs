@@ -1,10 +1,10 @@
 //! From a request to the worker that does it, and from a worker's end to the reply.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use nix::sys::socket::{AddressFamily, Shutdown, SockFlag, SockType, shutdown, socket};
 
 use super::grants::{self, Checked};
 use super::record;
@@ -107,20 +107,26 @@ impl Broker {
     ) -> Result<Worker, Failure> {
         let host = &self.host;
         let record = host.record_for(&agent, repository)?;
-        work::answer(host, connection, Some(agent.clone()), || {
+        let id = agent.clone();
+        let prepare = move || {
             fail::point("prepare.start")?;
             // The record first: what is made after it can be found and erased.
-            host.write_record(&agent, &record)?;
+            host.write_record(&id, &record)?;
             fail::point("prepare.recorded")?;
-            host.prepare(&agent, &record.account, &services)?;
-            let paths = dirs::paths(&host.state_path, &record.git_dir, &agent, &record.account);
-            Ok((
-                Reply::Prepared {
-                    paths,
-                    account: record.account,
-                },
-                Vec::new(),
-            ))
+            host.prepare(&id, &record.account, &services)?;
+            let paths = dirs::paths(&host.state_path, &record.git_dir, &id, &record.account);
+            Ok(Reply::Prepared {
+                paths,
+                account: record.account,
+            })
+        };
+        let owner = Some(agent.clone());
+        work::fork(host, connection, owner, Task::Answer, move |socket, _| {
+            let told = work::tell(socket, &prepare().unwrap_or_else(Reply::Failed), &[]);
+            // The client goes on while the disk writes the record.
+            let hung_up = shutdown(socket.as_raw_fd(), Shutdown::Both);
+            let synced = record::sync(host.agents.as_fd(), &record::agent_file(&agent));
+            told | i32::from(hung_up.is_err() || synced.is_err())
         })
     }
 
@@ -157,12 +163,13 @@ impl Broker {
 
     /// Opens what a helper needs, then starts it.
     fn begin_helper(
-        &self,
+        &mut self,
         connection: Option<u64>,
         repository: &GrantId,
         agent: Option<AgentId>,
         rights: HelperRights,
     ) -> Result<Worker, Failure> {
+        let netns = self.pool.pop();
         let host = &self.host;
         let grant = host.grant(repository, Purpose::Repository)?;
         let paths = match &agent {
@@ -185,7 +192,8 @@ impl Broker {
         };
         work::answer(host, connection, None, || {
             fail::point("helper.start")?;
-            let socket = super::helper::start(host, &grant, paths.as_ref(), rights)?;
+            let netns = netns.as_ref();
+            let socket = super::helper::start(host, &grant, paths.as_ref(), rights, netns)?;
             fail::point("helper.started")?;
             Ok((Reply::Helper, vec![socket]))
         })

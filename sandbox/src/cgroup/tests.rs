@@ -186,10 +186,7 @@ fn fork_bombs_and_memory_hogs_hit_the_limit() {
 fn freezes_thaws_and_kills_frozen_ones() {
     let scene = Scene::new("freeze");
     let agent = scene.create(&AgentLimits::default());
-    let mut spinner = start(
-        &payload_groups(&agent),
-        "while :; do :; done",
-    );
+    let mut spinner = start(&payload_groups(&agent), "while :; do :; done");
     let ticks = || {
         let stat = fs::read_to_string(format!("/proc/{}/stat", spinner.id())).unwrap();
         let after = stat.rsplit_once(") ").unwrap().1.to_owned();
@@ -287,10 +284,7 @@ fn legacy_hosts_freeze_and_kill_by_the_freezer() {
     assert_eq!(scene.tree().setup(), Setup::Legacy);
     let agent = scene.create(&AgentLimits::default());
     assert!(agent.v2_dir_fd().is_none());
-    let mut child = start(
-        &payload_groups(&agent),
-        "while :; do :; done",
-    );
+    let mut child = start(&payload_groups(&agent), "while :; do :; done");
     let mut shim = start(&agent.shim_procs_fds().unwrap(), "sleep 60; :");
     scene.tree().freeze(&scene.agent, true).unwrap();
     assert_eq!(
