@@ -86,9 +86,17 @@ fn read_some(path: &str) -> io::Result<usize> {
 
 fn must_not_open(tried: &str, result: io::Result<File>) -> ProbeReport {
     match result {
+        // What stands before the file, so that nothing written arrives.
+        Ok(file) if is_null_device(&file) => report(PROC, tried, "the null device", true),
         Ok(_) => report(PROC, tried, "success", false),
         Err(error) => refused(PROC, tried, &error),
     }
+}
+
+fn is_null_device(file: &File) -> bool {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    file.metadata()
+        .is_ok_and(|found| found.file_type().is_char_device() && found.rdev() == makedev(1, 3))
 }
 
 /// Refused by mode, by mount or by not being there: all three hold.
@@ -161,4 +169,22 @@ fn landlock(context: &Context) -> Vec<ProbeReport> {
         reports.push(must_fail("landlock", tried, connected, &[Errno::EPERM]));
     }
     reports
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Only a kernel with `CONFIG_MAGIC_SYSRQ` has a file there to be hidden; hosts differ.
+    #[test]
+    fn a_file_behind_the_null_device_is_held() {
+        let writable = |path: &str| {
+            let opened = OpenOptions::new().write(true).open(path);
+            must_not_open("open it", opened).held
+        };
+        assert!(writable("/dev/null"));
+        assert!(!writable("/dev/zero"));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(!writable(file.path().to_str().unwrap()));
+    }
 }
