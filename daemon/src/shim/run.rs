@@ -155,7 +155,10 @@ async fn collect(shim: &Shim, process: &str, tail: &mut Tail) -> Result<Exit, Ru
     let mut stream = open(shim, process).await?;
     let mut bytes = Vec::new();
     Frame::StdinEnd.encode(&mut bytes);
-    stream.write_all(&bytes).await.map_err(ShimError::from)?;
+    // A command that ended already has its answer on the way, and the shim's end is closed.
+    if let Err(error) = stream.write_all(&bytes).await {
+        tracing::debug!(%error, process, "end its input");
+    }
     let mut frames = FrameReader::new(stream);
     while let Some(frame) = frames.next().await? {
         match frame {
