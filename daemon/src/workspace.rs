@@ -37,6 +37,7 @@ mod merge;
 mod private;
 pub mod protocol;
 mod remove;
+mod turn;
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use super::check::Limits;
 use super::checkout::Progress;
 use super::protocol::{Envelope, Failure, FailureKind, Line, REQUEST_BYTES_MAX, Reply, Request};
-use super::{compare, create, import, inspect, libgit, merge, remove};
+use super::{compare, create, import, inspect, libgit, merge, remove, turn};
 
 /// Heap of the helper: hostile deltas end here. Mapped packs do not count (getrlimit(2)).
 const HEAP_BYTES_MAX: u64 = 3 << 30;
@@ -37,6 +37,8 @@ pub fn helper_main() -> i32 {
         BufReader::new(std::io::stdin().lock()),
         std::io::stdout().lock(),
         &pulse,
+        // What is half made is removed before it is made again. Nothing else reports progress.
+        || std::process::abort(),
     ) {
         Ok(()) => 0,
         Err(error) => {
@@ -69,6 +71,7 @@ fn serve(
     mut input: impl BufRead,
     mut output: impl Write,
     pulse: &Sender<Pulse>,
+    abandoned: fn(),
 ) -> std::io::Result<()> {
     loop {
         let mut line = Vec::new();
@@ -91,6 +94,7 @@ fn serve(
             };
             if let Err(error) = tell(&mut output, &progress) {
                 tracing::debug!(%error, "nobody hears the progress");
+                abandoned();
             }
         });
         pulse.send(Pulse::Ended).map_err(std::io::Error::other)?;
@@ -102,7 +106,7 @@ fn serve(
 #[cfg(test)]
 pub(super) fn serve_socket(socket: &std::os::unix::net::UnixStream) -> std::io::Result<()> {
     let (pulse, _pulses) = channel();
-    serve(BufReader::new(socket), socket, &pulse)
+    serve(BufReader::new(socket), socket, &pulse, || {})
 }
 
 fn tell(output: &mut impl Write, line: &Line) -> std::io::Result<()> {
@@ -115,7 +119,23 @@ fn tell(output: &mut impl Write, line: &Line) -> std::io::Result<()> {
 /// Does what a request asks.
 pub(super) fn answer(request: &Request, progress: &mut Progress<'_>) -> Reply {
     libgit::settle();
-    let done: Result<Reply, Failure> = match request {
+    let done = turn::take(request, turn::PATIENCE).and_then(|turn| {
+        let done = carry_out(request, progress);
+        drop(turn);
+        done
+    });
+    done.unwrap_or_else(|failure| {
+        let hintless = failure.hint.is_empty() && failure.kind == FailureKind::Busy;
+        Reply::Failed(if hintless {
+            failure.hint("try again")
+        } else {
+            failure
+        })
+    })
+}
+
+fn carry_out(request: &Request, progress: &mut Progress<'_>) -> Result<Reply, Failure> {
+    match request {
         Request::Inspect { git_dir, work_tree } => {
             inspect::inspect(git_dir, work_tree.as_deref()).map(Reply::Inspected)
         }
@@ -146,13 +166,5 @@ pub(super) fn answer(request: &Request, progress: &mut Progress<'_>) -> Reply {
             commit: oid.map(Into::into),
         }),
         Request::RemoveWorkspace { place, branches } => remove::remove(place, *branches),
-    };
-    done.unwrap_or_else(|failure| {
-        let hintless = failure.hint.is_empty() && failure.kind == FailureKind::Busy;
-        Reply::Failed(if hintless {
-            failure.hint("try again")
-        } else {
-            failure
-        })
-    })
+    }
 }
