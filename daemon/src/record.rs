@@ -52,6 +52,9 @@ pub struct Record {
     pub phase: Phase,
     /// What its owner wants of it.
     pub wanted: Wanted,
+    /// While it is being stopped: the state that follows, and why. `None`: it starts again.
+    #[serde(default)]
+    pub ending: Option<(State, String)>,
     /// How often its command was started: numbers the shim's process names.
     pub run: u32,
     /// Boot of the machine in which it last ran: tells a reboot from a lost shim.
@@ -169,6 +172,7 @@ pub(crate) mod tests {
             since_ms: 0,
             phase: Phase::Recorded,
             wanted: Wanted::Running,
+            ending: None,
             run: 0,
             boot_id: String::new(),
             created_ms: 0,

@@ -38,6 +38,8 @@ pub(super) enum Done {
     SetUp(Result<(), Problem>),
     Closed(Result<(), Problem>, Option<Box<Imported>>),
     Erased(Result<(), Problem>),
+    /// It panicked.
+    BrokeOff(Problem),
 }
 
 /// What the driver is at.
@@ -344,7 +346,7 @@ async fn next_done(job: &mut Option<JoinHandle<Done>>) -> Done {
     *job = None;
     done.unwrap_or_else(|e| {
         let problem = Problem::new(Code::Failed, format!("wsm's own work broke off: {e}"), "");
-        Done::Closed(Err(problem), None)
+        Done::BrokeOff(problem)
     })
 }
 

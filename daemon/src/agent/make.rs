@@ -4,6 +4,7 @@
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use wsm_api::problem::{Code, Problem};
+use wsm_sandbox::client::BrokerError;
 use wsm_sandbox::launch::Exit;
 use wsm_sandbox::protocol::{
     AgentPaths, HelperRights, Reply as BrokerReply, Request as BrokerRequest,
@@ -14,19 +15,22 @@ use wsm_terminal::protocol::{Event, Io, Reply, Request};
 use super::assemble::{self, SETUP_LOG};
 use super::handle::Message;
 use super::run::ended;
-use super::work::{self, odd, place};
+use super::work::{self, ask_failed, odd, place};
 use crate::broker::{odd_reply, problem};
 use crate::engine::Engine;
 use crate::port::{LeaseError, Leased, RANGE_DEFAULT, Want, lease};
 use crate::record::{Phase, Record};
 use crate::shim::{Shim, run_to_end};
-use crate::workspace::Helper;
 use crate::workspace::protocol::{
     Branches, Create, Identity, Imported, Reply as GitReply, Request as GitRequest,
 };
+use crate::workspace::{Helper, HelperError};
 
 /// How long one `[files]` entry may take to be written.
 const FILE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// How often something is begun again because the broker or a helper died meanwhile.
+const TRIES_MAX: u32 = 3;
 
 /// A workspace that was made.
 #[derive(Debug)]
@@ -48,7 +52,18 @@ pub(super) struct Opened {
 /// Makes directories, branch and worktree; whatever an earlier try left is removed first.
 pub(super) async fn make(engine: &Engine, record: &Record) -> Result<Made, Problem> {
     let _place = engine.making.acquire().await;
-    let made = try_make(engine, record).await;
+    let mut made = try_make(engine, record, record.attempts > 1).await;
+    for _ in 1..TRIES_MAX {
+        let Err(Trouble::BrokeOff(error)) = &made else {
+            break;
+        };
+        tracing::warn!(agent = %record.name, %error, "the workspace is made again");
+        made = try_make(engine, record, true).await;
+    }
+    let made = made.map_err(|trouble| match trouble {
+        Trouble::BrokeOff(error) => ask_failed(&error),
+        Trouble::Final(problem) => problem,
+    });
     if made.is_err() {
         let erase = BrokerRequest::Erase {
             agent: record.id.clone(),
@@ -60,13 +75,27 @@ pub(super) async fn make(engine: &Engine, record: &Record) -> Result<Made, Probl
     made
 }
 
-async fn try_make(engine: &Engine, record: &Record) -> Result<Made, Problem> {
+/// Why a workspace was not made.
+enum Trouble {
+    /// The helper died: it may go better the next time.
+    BrokeOff(HelperError),
+    Final(Problem),
+}
+
+impl From<Problem> for Trouble {
+    fn from(problem: Problem) -> Trouble {
+        Trouble::Final(problem)
+    }
+}
+
+/// `again`: something may be left of an earlier try.
+async fn try_make(engine: &Engine, record: &Record, again: bool) -> Result<Made, Trouble> {
     let mut paths = prepare(engine, record).await?;
     let record = Record {
         paths: Some(paths.clone()),
         ..record.clone()
     };
-    if record.attempts > 1 {
+    if again {
         remove_worktree(engine, &record, Branches::DeleteMerged).await?;
         let erase = BrokerRequest::Erase {
             agent: record.id.clone(),
@@ -86,7 +115,13 @@ async fn try_make(engine: &Engine, record: &Record) -> Result<Made, Problem> {
         inside_gid: INSIDE_ID,
     };
     let create = GitRequest::CreateWorkspace(Box::new(create));
-    match work::ask(&mut helper, create).await? {
+    let answer = match helper.call(create).await {
+        Err(error @ (HelperError::Gone | HelperError::Io(_))) => {
+            return Err(Trouble::BrokeOff(error));
+        }
+        answer => work::told(answer)?,
+    };
+    match answer {
         GitReply::Workspace(created) => {
             for note in &created.notes {
                 tracing::info!(agent = %record.name, "copy: {note}");
@@ -96,7 +131,7 @@ async fn try_make(engine: &Engine, record: &Record) -> Result<Made, Problem> {
                 base: created.base.as_str().to_owned(),
             })
         }
-        other => Err(odd(&other)),
+        other => Err(odd(&other).into()),
     }
 }
 
@@ -151,13 +186,14 @@ pub(crate) async fn helper(
 /// Builds the sandbox and connects to its shim.
 pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Problem> {
     let _place = engine.making.acquire().await;
-    // Something of an earlier run may be left if the machine or the broker died.
-    let delete = BrokerRequest::Delete {
-        agent: record.id.clone(),
-    };
-    engine.broker.ask(delete).await.map_err(|e| problem(&e))?;
-    let spec = Box::new(assemble::spec(record));
-    let asked = engine.broker.ask(BrokerRequest::Create { spec }).await;
+    let mut asked = create(engine, record).await;
+    for _ in 1..TRIES_MAX {
+        let Err(BrokerError::Broken(error)) = &asked else {
+            break;
+        };
+        tracing::warn!(agent = %record.name, %error, "the broker died; the sandbox is built again");
+        asked = create(engine, record).await;
+    }
     let (layers, probes) = match asked.map_err(|e| problem(&e))? {
         BrokerReply::Created { layers, probes, .. } => (layers, probes),
         other => return Err(odd_reply(&other)),
@@ -178,6 +214,17 @@ pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Pro
         probes,
         reduced,
     })
+}
+
+/// Has the sandbox built, from nothing: something of an earlier run may be left if the machine, the
+/// daemon or the broker died.
+async fn create(engine: &Engine, record: &Record) -> Result<BrokerReply, BrokerError> {
+    let delete = BrokerRequest::Delete {
+        agent: record.id.clone(),
+    };
+    engine.broker.ask(delete).await?;
+    let spec = Box::new(assemble::spec(record));
+    engine.broker.ask(BrokerRequest::Create { spec }).await
 }
 
 /// Connects to a shim that lives; `None` if none does.
@@ -222,7 +269,9 @@ pub(super) async fn set_up(
         let leaf = wsm_sandbox::launch::Leaf::Agent;
         let command = assemble::command(record, &engine.host, argv, leaf);
         let command = command.map_err(|e| invalid(&e))?;
-        let ran = run_to_end(shim, &format!("file/{number}"), command, FILE_TIMEOUT).await;
+        // A name of its own each time: a daemon that died may have left one of this number.
+        let process = format!("file/{number}#{}", crate::store::now_ms());
+        let ran = run_to_end(shim, &process, command, FILE_TIMEOUT).await;
         let output =
             ran.map_err(|e| Problem::new(Code::Failed, format!("write {path}: {e}"), ""))?;
         if output.exit != Exit::Code(0) {
@@ -365,7 +414,18 @@ pub(super) async fn erase(engine: &Engine, record: &Record) -> Result<(), Proble
         agent: record.id.clone(),
     };
     engine.broker.ask(delete).await.map_err(|e| problem(&e))?;
-    if record.paths.is_some() {
+    // Half made, its paths are not written down yet; asking for them again gives the same.
+    let half_made = record.paths.is_none() && record.attempts > 0;
+    let paths = if half_made {
+        prepare(engine, record).await.ok()
+    } else {
+        record.paths.clone()
+    };
+    if paths.is_some() {
+        let record = &Record {
+            paths,
+            ..record.clone()
+        };
         let removed = remove_worktree(engine, record, Branches::DeleteAll).await;
         if let Err(problem) = removed {
             // The repository may be gone; its files here are removed all the same.

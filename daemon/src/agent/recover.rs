@@ -19,6 +19,8 @@ pub(super) enum Recovery {
     Adopt,
     /// Take down what is left, then rest.
     Close(State, String),
+    /// Take down what is left, then begin again.
+    Restart,
     /// It rests.
     Rest,
     /// Go on removing it.
@@ -42,6 +44,12 @@ pub(super) fn decide(record: &Record, boot_id: &str, shim: bool, left: bool) -> 
             Recovery::Close(state, reason)
         } else {
             Recovery::Rest
+        };
+    }
+    if state == Stopping && record.wanted == Wanted::Running {
+        return match &record.ending {
+            Some((state, reason)) => Recovery::Close(*state, reason.clone()),
+            None => Recovery::Restart,
         };
     }
     if state == Stopping || record.wanted == Wanted::Stopped {
@@ -75,6 +83,7 @@ impl Driver {
             }
             Recovery::Adopt => self.adopt_all().await,
             Recovery::Close(state, reason) => self.close(Next::Rest(state, reason)),
+            Recovery::Restart => self.close(Next::Restart),
             Recovery::Rest => {}
             Recovery::Erase => self.erase(),
         }
@@ -174,6 +183,26 @@ mod tests {
                 "{cleaned:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_stop_ends_as_it_was_meant() {
+        let mut record = record();
+        (record.state, record.phase) = (State::Stopping, Phase::Made);
+        record.ending = Some((State::Failed, "service db: it broke".into()));
+        let failed = decide(&record, BOOT, true, true);
+        assert_eq!(
+            failed,
+            Recovery::Close(State::Failed, "service db: it broke".into())
+        );
+        record.ending = None;
+        assert_eq!(decide(&record, BOOT, true, true), Recovery::Restart);
+        record.wanted = Wanted::Stopped;
+        let stopped = decide(&record, BOOT, true, true);
+        assert!(
+            matches!(stopped, Recovery::Close(State::Stopped, _)),
+            "{stopped:?}"
+        );
     }
 
     #[test]

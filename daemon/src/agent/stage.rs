@@ -50,18 +50,24 @@ impl Driver {
 
     /// Takes the sandbox down, whatever is left of it.
     pub(super) fn close(&mut self, next: Next) {
+        let opening = self.stage == Stage::Opening;
         self.stage = Stage::Closing { next };
         let forwards = std::mem::take(&mut self.forwards);
         self.sockets = None;
         self.supervisor = None;
         self.events = None;
-        if let Some(job) = self.job.take() {
+        let job = self.job.take();
+        if let (Some(job), false) = (&job, opening) {
             job.abort();
         }
         let import = self.work.abandon();
         let engine = Arc::clone(&self.engine);
         let record = self.record.clone();
         self.job = Some(tokio::spawn(async move {
+            if let (Some(job), true) = (job, opening) {
+                // A sandbox that the broker is building would stand after it was taken down.
+                drop(job.await);
+            }
             if let Some(import) = import {
                 drop(import.await);
             }
@@ -133,11 +139,24 @@ impl Driver {
             Done::Erased(Err(problem)) => {
                 self.rest(State::Failed, problem_text(&problem));
             }
+            Done::BrokeOff(problem) => self.on_broke_off(&problem),
+        }
+    }
+
+    /// A job panicked: nothing may be left running of which nobody knows.
+    fn on_broke_off(&mut self, problem: &Problem) {
+        let reason = problem_text(problem);
+        match self.stage {
+            Stage::Closing { .. } | Stage::Erasing | Stage::Making | Stage::Resting => {
+                self.rest(State::Failed, reason);
+            }
+            _ => self.close(Next::Rest(State::Failed, reason)),
         }
     }
 
     fn on_closed(&mut self, result: Result<(), Problem>) {
         self.shim = None;
+        self.answer_imports(&Ok(()));
         self.terminals.clear();
         self.main = super::run::Main::default();
         self.services_rest();

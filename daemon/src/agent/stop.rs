@@ -25,6 +25,10 @@ impl Driver {
             self.record.wanted = Wanted::Stopped;
         }
         self.main.again = None;
+        self.record.ending = match &next {
+            Next::Rest(state, reason) => Some((*state, reason.clone())),
+            Next::Restart | Next::Erase => None,
+        };
         match &mut self.stage {
             Stage::Resting => match next {
                 Next::Rest(state, reason) => self.set_by(actor, state, reason),

@@ -348,6 +348,7 @@ fn record(
         since_ms: now_ms(),
         phase: Phase::Recorded,
         wanted: Wanted::Running,
+        ending: None,
         run: 0,
         boot_id: engine.boot_id.clone(),
         created_ms: now_ms(),
