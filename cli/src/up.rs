@@ -21,7 +21,8 @@ const DAEMON_ID: u32 = 0x7fff_0001;
 
 /// A part that ends sooner than this after its start is started again only after a pause.
 const SHORT_LIFE: Duration = Duration::from_secs(5);
-const RESTART_PAUSE_MAX: Duration = Duration::from_secs(10);
+/// Far below the 10 s for which the daemon waits for a broker, and `attach` for a daemon.
+const RESTART_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// How long the daemon may take to answer first.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
