@@ -6,6 +6,8 @@ mod alone;
 mod attacks;
 #[path = "e2e/builtins.rs"]
 mod builtins;
+#[path = "e2e/chaos.rs"]
+mod chaos;
 #[path = "e2e/git.rs"]
 mod git;
 #[path = "e2e/lifecycle.rs"]
