@@ -60,7 +60,12 @@ impl Driver {
             restarts: s.restarts,
         });
         let known = known.collect();
+        let unfinished = !self.main_runs();
         self.feed(Input::Adopt { processes, known }).await;
+        if unfinished && !self.main_runs() {
+            // It died before all were told to start.
+            self.feed(Input::StartAll).await;
+        }
     }
 
     fn supervise(&mut self) -> Result<(), Problem> {
