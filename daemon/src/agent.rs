@@ -24,6 +24,7 @@ mod recover;
 pub mod request;
 pub(crate) mod run;
 mod serve;
+mod setup;
 mod stage;
 mod stop;
 pub(crate) mod work;

@@ -5,29 +5,23 @@ use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use wsm_api::problem::{Code, Problem};
 use wsm_sandbox::client::BrokerError;
-use wsm_sandbox::launch::Exit;
 use wsm_sandbox::protocol::{
     AgentPaths, HelperRights, Reply as BrokerReply, Request as BrokerRequest,
 };
 use wsm_sandbox::spec::{AgentId, GrantId, INSIDE_ID, LayerStatus, ProbeReport};
-use wsm_terminal::protocol::{Event, Io, Reply, Request};
+use wsm_terminal::protocol::Event;
 
-use super::assemble::{self, SETUP_LOG};
-use super::handle::Message;
-use super::run::ended;
-use super::work::{self, ask_failed, odd, place};
+use super::assemble;
+use super::work::{self, git_problem, odd, place};
 use crate::broker::{odd_reply, problem};
 use crate::engine::Engine;
 use crate::port::{LeaseError, Leased, RANGE_DEFAULT, Want, lease};
 use crate::record::{Phase, Record};
-use crate::shim::{Shim, run_to_end};
+use crate::shim::Shim;
 use crate::workspace::protocol::{
     Branches, Create, Identity, Imported, Reply as GitReply, Request as GitRequest,
 };
 use crate::workspace::{Helper, HelperError};
-
-/// How long one `[files]` entry may take to be written.
-const FILE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// How often something is begun again because the broker or a helper died meanwhile.
 const TRIES_MAX: u32 = 3;
@@ -61,7 +55,7 @@ pub(super) async fn make(engine: &Engine, record: &Record) -> Result<Made, Probl
         made = try_make(engine, record, true).await;
     }
     let made = made.map_err(|trouble| match trouble {
-        Trouble::BrokeOff(error) => ask_failed(&error),
+        Trouble::BrokeOff(error) => no_answer(&error),
         Trouble::Final(problem) => problem,
     });
     if made.is_err() {
@@ -86,6 +80,10 @@ impl From<Problem> for Trouble {
     fn from(problem: Problem) -> Trouble {
         Trouble::Final(problem)
     }
+}
+
+fn no_answer(error: &HelperError) -> Problem {
+    Problem::new(Code::Failed, format!("ask the git helper: {error}"), "")
 }
 
 /// `again`: something may be left of an earlier try.
@@ -115,12 +113,11 @@ async fn try_make(engine: &Engine, record: &Record, again: bool) -> Result<Made,
         inside_gid: INSIDE_ID,
     };
     let create = GitRequest::CreateWorkspace(Box::new(create));
-    let answer = match helper.call(create).await {
-        Err(error @ (HelperError::Gone | HelperError::Io(_))) => {
-            return Err(Trouble::BrokeOff(error));
-        }
-        answer => work::told(answer)?,
-    };
+    let answer = helper.call(create).await.map_err(|error| match error {
+        HelperError::Failed(failure) => Trouble::Final(git_problem(&failure)),
+        HelperError::Gone | HelperError::Io(_) => Trouble::BrokeOff(error),
+        late => Trouble::Final(no_answer(&late)),
+    })?;
     match answer {
         GitReply::Workspace(created) => {
             for note in &created.notes {
@@ -252,124 +249,6 @@ pub(crate) fn socket_name(agent: &AgentId) -> String {
     format!("{}{agent}.sock", wsm_sandbox::protocol::SHIM_SOCKET_PREFIX)
 }
 
-/// Writes `[files]` and runs `setup`, each line to its end.
-pub(super) async fn set_up(
-    engine: &Engine,
-    record: &Record,
-    shim: &Shim,
-    steps: Option<mpsc::Sender<Message>>,
-) -> Result<(), Problem> {
-    let invalid = |e: &dyn std::fmt::Display| Problem::new(Code::Invalid, e.to_string(), "");
-    let files = assemble::files(record, &engine.host).map_err(|e| invalid(&e))?;
-    for (number, (path, text)) in files.into_iter().enumerate() {
-        let line = "mkdir -p \"$(dirname \"$1\")\" && printf %s \"$2\" > \"$1\"";
-        let argv = ["/bin/sh", "-ec", line, "sh", &path, &text]
-            .map(str::to_owned)
-            .to_vec();
-        let leaf = wsm_sandbox::launch::Leaf::Agent;
-        let command = assemble::command(record, &engine.host, argv, leaf);
-        let command = command.map_err(|e| invalid(&e))?;
-        // A name of its own each time: a daemon that died may have left one of this number.
-        let process = format!("file/{number}#{}", crate::store::now_ms());
-        let ran = run_to_end(shim, &process, command, FILE_TIMEOUT).await;
-        let output =
-            ran.map_err(|e| Problem::new(Code::Failed, format!("write {path}: {e}"), ""))?;
-        if output.exit != Exit::Code(0) {
-            let said = String::from_utf8_lossy(&output.tail).trim().to_owned();
-            return Err(Problem::new(
-                Code::Failed,
-                format!("write {path}: {said}"),
-                "",
-            ));
-        }
-    }
-    let lines = &record.resolved.workspace.setup;
-    for (number, line) in lines.iter().enumerate() {
-        if let Some(steps) = &steps {
-            let reason = format!("setup {} of {}: {line}", number + 1, lines.len());
-            drop(steps.send(Message::Step { reason }).await);
-        }
-        run_line(engine, record, "setup", number, line).await?;
-    }
-    Ok(())
-}
-
-/// Runs one line of `setup` or `teardown`, logged as `setup`. A daemon that died in between finds
-/// the process by its name and waits for that one.
-async fn run_line(
-    engine: &Engine,
-    record: &Record,
-    what: &str,
-    number: usize,
-    line: &str,
-) -> Result<(), Problem> {
-    let failed = |why: String| {
-        let hint = format!("see `wsm logs {} {SETUP_LOG}`", record.name);
-        Problem::new(Code::Failed, format!("{what} `{line}` {why}"), hint)
-    };
-    let gone = || failed("broke off: the shim is gone".to_owned());
-    let (shim, mut events) = reconnect(engine, record).await.ok_or_else(gone)?;
-    let command = assemble::shell_command(record, &engine.host, line);
-    let command = command.map_err(|e| failed(e.to_string()))?;
-    let process = format!("{what}/{number}");
-    let io = Io::Log {
-        service: SETUP_LOG.to_owned(),
-    };
-    let start = Request::Start {
-        process: process.clone(),
-        command,
-        io,
-    };
-    match shim
-        .request(start)
-        .await
-        .map_err(|e| failed(e.to_string()))?
-    {
-        Reply::Started { .. } | Reply::Exists => {}
-        Reply::Failed { what, errno } => {
-            let error = std::io::Error::from_raw_os_error(errno);
-            return Err(failed(format!("could not be started: {what}: {error}")));
-        }
-        other => return Err(failed(format!("could not be started: {other:?}"))),
-    }
-    let exit = loop {
-        // Listed first and after every loss: an exit before the subscription is not missed.
-        if let Reply::Listed { processes } = shim
-            .request(Request::List)
-            .await
-            .map_err(|e| failed(e.to_string()))?
-            && let Some(found) = processes.iter().find(|p| p.process == process)
-            && let Some(exit) = found.exit
-        {
-            break exit;
-        }
-        match next_exit(&mut events, &process).await {
-            Some(Some(exit)) => break exit,
-            Some(None) => {}
-            None => return Err(gone()),
-        }
-    };
-    if exit == Exit::Code(0) {
-        Ok(())
-    } else {
-        Err(failed(ended(exit)))
-    }
-}
-
-/// The exit of `process`; `Some(None)`: events were missed; `None`: the shim is gone.
-async fn next_exit(events: &mut mpsc::Receiver<Event>, process: &str) -> Option<Option<Exit>> {
-    loop {
-        match events.recv().await? {
-            Event::Exited {
-                process: ended,
-                exit,
-            } if ended == process => return Some(Some(exit)),
-            Event::Missed => return Some(None),
-            _ => {}
-        }
-    }
-}
-
 /// Takes the commits over a last time, then the sandbox down.
 pub(super) async fn close(
     engine: &Engine,
@@ -404,7 +283,9 @@ pub(super) async fn erase(engine: &Engine, record: &Record) -> Result<(), Proble
         let opened = open(engine, record).await?;
         for (number, line) in record.resolved.workspace.teardown.iter().enumerate() {
             // The removal was asked for; a teardown that fails is told, and does not stop it.
-            if let Err(problem) = run_line(engine, record, "teardown", number, line).await {
+            if let Err(problem) =
+                super::setup::run_line(engine, record, "teardown", number, line).await
+            {
                 tracing::warn!(agent = %record.name, %problem, "teardown");
             }
         }

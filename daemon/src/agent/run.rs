@@ -13,6 +13,7 @@ use wsm_terminal::protocol::{Event, Io, Process, Reply, Request};
 use super::assemble;
 use super::driver::{Driver, Next, Stage};
 use super::make::{self, Opened};
+use super::setup;
 use crate::engine::{WSM, row};
 use crate::record::{Phase, Wanted};
 use crate::service::{Input, RESTARTS_MAX, RESTARTS_WINDOW};
@@ -89,7 +90,7 @@ impl Driver {
         let record = self.record.clone();
         let steps = self.sender();
         self.job = Some(tokio::spawn(async move {
-            super::driver::Done::SetUp(make::set_up(&engine, &record, &shim, steps).await)
+            super::driver::Done::SetUp(setup::set_up(&engine, &record, &shim, steps).await)
         }));
     }
 

@@ -13,7 +13,6 @@ use super::handle::Answer;
 use crate::engine::{Engine, WSM, row};
 use crate::record::{Phase, Record};
 use crate::shim::run_to_end;
-use crate::workspace::HelperError;
 use crate::workspace::protocol::{Failure, FailureKind, Request as GitRequest};
 use crate::workspace::protocol::{Import, Imported, IndexState, Oid, Outcome, Place, Reply};
 use wsm_sandbox::launch::{Exit, Leaf};
@@ -256,26 +255,19 @@ pub(crate) async fn ask(
     helper: &mut crate::workspace::Helper,
     request: GitRequest,
 ) -> Result<Reply, Problem> {
-    told(helper.call(request).await)
-}
-
-/// What a git helper said, as the API tells it.
-pub(crate) fn told(answer: Result<Reply, HelperError>) -> Result<Reply, Problem> {
-    match answer {
-        Err(HelperError::Failed(failure)) | Ok(Reply::Failed(failure)) => {
-            Err(git_problem(&failure))
-        }
+    match helper.call(request).await {
+        Ok(Reply::Failed(failure)) => Err(git_problem(&failure)),
         Ok(reply) => Ok(reply),
-        Err(error) => Err(ask_failed(&error)),
+        Err(e) => Err(Problem::new(
+            Code::Failed,
+            format!("ask the git helper: {e}"),
+            "",
+        )),
     }
 }
 
-/// A git helper that gave no answer.
-pub(crate) fn ask_failed(error: &HelperError) -> Problem {
-    Problem::new(Code::Failed, format!("ask the git helper: {error}"), "")
-}
-
-fn git_problem(failure: &Failure) -> Problem {
+/// As the API tells it.
+pub(crate) fn git_problem(failure: &Failure) -> Problem {
     let code = match failure.kind {
         FailureKind::Invalid
         | FailureKind::NotARepository

@@ -1,0 +1,135 @@
+//! `[files]`, `setup` and `teardown`: what is run inside before and after everything else.
+
+use tokio::sync::mpsc;
+use wsm_api::problem::{Code, Problem};
+use wsm_sandbox::launch::Exit;
+use wsm_terminal::protocol::{Event, Io, Reply, Request};
+
+use super::assemble::{self, SETUP_LOG};
+use super::handle::Message;
+use super::make::reconnect;
+use super::run::ended;
+use crate::engine::Engine;
+use crate::record::Record;
+use crate::shim::{Shim, run_to_end};
+
+/// How long one `[files]` entry may take to be written.
+const FILE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Writes `[files]` and runs `setup`, each line to its end.
+pub(super) async fn set_up(
+    engine: &Engine,
+    record: &Record,
+    shim: &Shim,
+    steps: Option<mpsc::Sender<Message>>,
+) -> Result<(), Problem> {
+    let invalid = |e: &dyn std::fmt::Display| Problem::new(Code::Invalid, e.to_string(), "");
+    let files = assemble::files(record, &engine.host).map_err(|e| invalid(&e))?;
+    for (number, (path, text)) in files.into_iter().enumerate() {
+        let line = "mkdir -p \"$(dirname \"$1\")\" && printf %s \"$2\" > \"$1\"";
+        let argv = ["/bin/sh", "-ec", line, "sh", &path, &text]
+            .map(str::to_owned)
+            .to_vec();
+        let leaf = wsm_sandbox::launch::Leaf::Agent;
+        let command = assemble::command(record, &engine.host, argv, leaf);
+        let command = command.map_err(|e| invalid(&e))?;
+        // A name of its own each time: a daemon that died may have left one of this number.
+        let process = format!("file/{number}#{}", crate::store::now_ms());
+        let ran = run_to_end(shim, &process, command, FILE_TIMEOUT).await;
+        let output =
+            ran.map_err(|e| Problem::new(Code::Failed, format!("write {path}: {e}"), ""))?;
+        if output.exit != Exit::Code(0) {
+            let said = String::from_utf8_lossy(&output.tail).trim().to_owned();
+            return Err(Problem::new(
+                Code::Failed,
+                format!("write {path}: {said}"),
+                "",
+            ));
+        }
+    }
+    let lines = &record.resolved.workspace.setup;
+    for (number, line) in lines.iter().enumerate() {
+        if let Some(steps) = &steps {
+            let reason = format!("setup {} of {}: {line}", number + 1, lines.len());
+            drop(steps.send(Message::Step { reason }).await);
+        }
+        run_line(engine, record, "setup", number, line).await?;
+    }
+    Ok(())
+}
+
+/// Runs one line of `setup` or `teardown`, logged as `setup`. A daemon that died in between finds
+/// the process by its name and waits for that one.
+pub(super) async fn run_line(
+    engine: &Engine,
+    record: &Record,
+    what: &str,
+    number: usize,
+    line: &str,
+) -> Result<(), Problem> {
+    let failed = |why: String| {
+        let hint = format!("see `wsm logs {} {SETUP_LOG}`", record.name);
+        Problem::new(Code::Failed, format!("{what} `{line}` {why}"), hint)
+    };
+    let gone = || failed("broke off: the shim is gone".to_owned());
+    let (shim, mut events) = reconnect(engine, record).await.ok_or_else(gone)?;
+    let command = assemble::shell_command(record, &engine.host, line);
+    let command = command.map_err(|e| failed(e.to_string()))?;
+    let process = format!("{what}/{number}");
+    let io = Io::Log {
+        service: SETUP_LOG.to_owned(),
+    };
+    let start = Request::Start {
+        process: process.clone(),
+        command,
+        io,
+    };
+    match shim
+        .request(start)
+        .await
+        .map_err(|e| failed(e.to_string()))?
+    {
+        Reply::Started { .. } | Reply::Exists => {}
+        Reply::Failed { what, errno } => {
+            let error = std::io::Error::from_raw_os_error(errno);
+            return Err(failed(format!("could not be started: {what}: {error}")));
+        }
+        other => return Err(failed(format!("could not be started: {other:?}"))),
+    }
+    let exit = loop {
+        // Listed first and after every loss: an exit before the subscription is not missed.
+        if let Reply::Listed { processes } = shim
+            .request(Request::List)
+            .await
+            .map_err(|e| failed(e.to_string()))?
+            && let Some(found) = processes.iter().find(|p| p.process == process)
+            && let Some(exit) = found.exit
+        {
+            break exit;
+        }
+        match next_exit(&mut events, &process).await {
+            Some(Some(exit)) => break exit,
+            Some(None) => {}
+            None => return Err(gone()),
+        }
+    };
+    if exit == Exit::Code(0) {
+        Ok(())
+    } else {
+        Err(failed(ended(exit)))
+    }
+}
+
+/// The exit of `process`; `Some(None)`: events were missed; `None`: the shim is gone.
+async fn next_exit(events: &mut mpsc::Receiver<Event>, process: &str) -> Option<Option<Exit>> {
+    loop {
+        match events.recv().await? {
+            Event::Exited {
+                process: ended,
+                exit,
+            } if ended == process => return Some(Some(exit)),
+            Event::Missed => return Some(None),
+            _ => {}
+        }
+    }
+}
