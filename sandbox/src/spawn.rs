@@ -32,7 +32,7 @@ use crate::landlock::LandlockStatus;
 use crate::launch::Leaf;
 use crate::packet;
 use crate::plan::{Facts, Plan};
-use crate::protocol::{Failure, FailureKind};
+use crate::protocol::{Failure, FailureKind, PACKET_BYTES_MAX};
 use crate::spec::{LayerReport, ProbeReport, Requirement, SandboxSpec};
 use crate::sys::{self, Fork};
 
@@ -111,25 +111,21 @@ fn spawn(
     }
     fail::point("spawn.start")?;
     let lease = crate::lease::take(job.spec.agent.as_str()).what(|| "lease a uid range".into())?;
-    let limits = AgentLimits {
-        payload: job.spec.limits.clone(),
-        services: job.spec.services.clone(),
-    };
-    let group = job.tree.create(&job.spec.agent, &limits)?;
-    fail::point("spawn.cgroup")?;
-    let joining = Joining::begin(&group.shim_procs_fds()?)?;
-    let leaves = leaves(&group, &job.spec)?;
-    let payload = group.payload_procs_fds()?;
+    let grouping = Grouping::begin(job)?;
     let listen = outside::listen(job)?;
     let logs = outside::logs(job)?;
     let stderr = outside::shim_log(job)?;
     let stage = outside::Stage::build(job, lease.range)?;
     fail::point("spawn.root")?;
+    let (group, limits) = grouping.made(job)?;
+    fail::point("spawn.cgroup")?;
+    let leaves = leaves(&group, &job.spec)?;
+    let payload = group.payload_procs_fds()?;
     let (orders, shim_orders) = packet::pair().what(|| "make the launcher's socket".into())?;
     let config = init_config(job, &leaves, &orders, status, &lease.lock);
     let built = Status::Built {
         range_base: lease.range.base,
-        limits: group.reports().to_vec(),
+        limits,
     };
     packet::send(status, &built, &[]).what(|| "report to the broker".into())?;
     let flags = libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
@@ -142,7 +138,7 @@ fn spawn(
     fail::point("spawn.cloned")?;
     // While init comes up: what was started and not waited for.
     stage.holders.end()?;
-    joining.end()?;
+    grouping.end()?;
     outside::become_shim(outside::Shim {
         job,
         range: lease.range,
@@ -168,39 +164,77 @@ fn leaves(group: &AgentCgroup, spec: &SandboxSpec) -> Result<Leaves, Failure> {
     Ok(leaves)
 }
 
-/// The spawner on its way into the shim's control groups. Moving a task waits for every processor
-/// (tens of milliseconds on an idle machine), so a child does it while the root is built.
-struct Joining {
+/// The child that makes the agent's control groups and moves the spawner into the shim's, while the
+/// root is built: making them is a tenth of a creation, and moving a task waits for every processor
+/// (tens of milliseconds on an idle machine).
+struct Grouping {
     child: Pid,
+    answer: OwnedFd,
 }
 
-impl Joining {
-    fn begin(procs: &[OwnedFd]) -> Result<Joining, Failure> {
-        let spawner = getpid().to_string();
-        match sys::fork().what(|| "join the shim's control group".into())? {
+impl Grouping {
+    fn begin(job: &Job<'_>) -> Result<Grouping, Failure> {
+        let what = || "make the control groups".to_owned();
+        let spawner = getpid();
+        let (answer, told) = packet::pair().what(what)?;
+        match sys::fork().what(what)? {
             Fork::Child => {
-                let moved = procs
-                    .iter()
-                    .try_for_each(|fd| nix::unistd::write(fd, spawner.as_bytes()).map(drop));
-                sys::exit_now(moved.map_or_else(|errno| errno as i32, |()| 0));
+                drop(answer);
+                let tied = prctl::set_pdeathsig(Signal::SIGKILL).is_ok() && getppid() == spawner;
+                sys::exit_now(if tied { group(job, spawner, &told) } else { 1 });
             }
-            Fork::Parent(child) => Ok(Joining { child }),
+            Fork::Parent(child) => Ok(Grouping { child, answer }),
         }
     }
 
-    fn end(self) -> Result<(), Failure> {
+    /// Waits until they are made. Opens them; tells the limits as they were set.
+    fn made(&self, job: &Job<'_>) -> Result<(AgentCgroup, Vec<LayerReport>), Failure> {
+        let what = || "make the control groups".to_owned();
+        match packet::receive(self.answer.as_fd(), PACKET_BYTES_MAX).what(what)? {
+            packet::Received::Packet(packet) => {
+                let made: Result<Vec<LayerReport>, Failure> = serde_json::from_slice(&packet.bytes)
+                    .map_err(std::io::Error::from)
+                    .what(what)?;
+                Ok((job.tree.open_agent(&job.spec.agent)?, made?))
+            }
+            _ => {
+                let why = "the child that makes them ended early";
+                Err(failure(FailureKind::Failed, what(), why, ""))
+            }
+        }
+    }
+
+    /// Waits until the spawner is in the shim's groups.
+    fn end(&self) -> Result<(), Failure> {
         let what = || "join the shim's control group".to_owned();
         match waitpid(self.child, None).what(what)? {
             WaitStatus::Exited(_, 0) => Ok(()),
-            WaitStatus::Exited(_, errno) => Err(nix::Error::from_raw(errno)).what(what),
-            other => Err(failure(
-                FailureKind::Failed,
-                what(),
-                format!("{other:?}"),
-                "",
-            )),
+            other => {
+                let why = format!("{other:?}");
+                Err(failure(FailureKind::Failed, what(), why, ""))
+            }
         }
     }
+}
+
+/// In the child: gives its exit code.
+fn group(job: &Job<'_>, spawner: Pid, told: &OwnedFd) -> i32 {
+    let limits = AgentLimits {
+        payload: job.spec.limits.clone(),
+        services: job.spec.services.clone(),
+    };
+    let (said, group) = match job.tree.create(&job.spec.agent, &limits) {
+        Ok(group) => (Ok(group.reports().to_vec()), Some(group)),
+        Err(error) => (Err(Failure::from(error)), None),
+    };
+    let told = packet::send(told.as_fd(), &said, &[]);
+    let procs = group.and_then(|group| group.shim_procs_fds().ok());
+    let (Ok(()), Some(procs)) = (told, procs) else {
+        return 1;
+    };
+    let spawner = spawner.to_string();
+    let join = |fd: &OwnedFd| nix::unistd::write(fd, spawner.as_bytes()).is_ok();
+    i32::from(!procs.iter().all(join))
 }
 
 /// Moves the calling process.
