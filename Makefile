@@ -9,7 +9,7 @@ BUILD_NEEDS := gcc git libc6-dev:/usr/include/stdio.h
 STORY_NEEDS := git curl tmux python3 nodejs:node npm util-linux:setpriv passwd:useradd \
 	postgresql:/usr/lib/postgresql/*/bin/postgres
 
-.PHONY: help build run test test-vm bench lint fmt clean lock need-rust need-nextest
+.PHONY: help build run test chaos test-vm bench lint fmt clean lock need-rust need-nextest
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -25,6 +25,11 @@ run: build ## a demo: two agents in their sandboxes, and what they can and can't
 test: need-rust need-nextest Cargo.lock ## everything that must pass (root, real kernel)
 	@tools/need $(BUILD_NEEDS) $(STORY_NEEDS)
 	tools/test
+
+KILLS ?= 200
+chaos: need-rust Cargo.lock ## KILLS=200 kill -9 of daemon, broker and shims at named points and by chance (root)
+	@tools/need $(BUILD_NEEDS) $(STORY_NEEDS) bsdutils:script
+	tools/chaos $(KILLS)
 
 test-vm: need-rust Cargo.lock ## on a stock Debian 12 under qemu: systemd, unified cgroups, kernel 6.1 (root)
 	@tools/need $(BUILD_NEEDS) qemu-system-x86:qemu-system-x86_64 mmdebstrap e2fsprogs:mke2fs binutils:strip

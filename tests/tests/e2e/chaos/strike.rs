@@ -302,7 +302,7 @@ fn named(
         }
         if !over && call.try_wait().expect("our child").is_some() {
             over = true;
-            last = Instant::now() + Duration::from_millis(1500);
+            last = Instant::now() + Duration::from_secs(3);
         }
         if Instant::now() > last {
             // Gone: somebody is dying this instant.
