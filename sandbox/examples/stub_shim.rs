@@ -1,15 +1,12 @@
 //! A shim for tests of the broker: runs commands for whoever connects, one JSON document per line.
 //! The real one is `wsm-shim`.
 
-#![expect(
-    unsafe_code,
-    reason = "descriptors come as numbers over exec; tests only"
-)]
-
 use std::fs::File;
 use std::io::{BufRead, BufReader, IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
+
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
 use nix::cmsg_space;
 use nix::fcntl::OFlag;
@@ -85,9 +82,11 @@ fn main() {
     }
 }
 
+/// A copy of a descriptor that was handed over exec under a number (pidfd_getfd(2)): a bare number
+/// is nothing that safe code can own.
 fn take(fd: RawFd) -> OwnedFd {
-    // SAFETY: the spawner handed this number over exec, to this process alone.
-    unsafe { OwnedFd::from_raw_fd(fd) }
+    let me = pidfd_open(getpid(), PidfdFlags::empty()).expect("this process exists");
+    pidfd_getfd(me, fd, PidfdGetfdFlags::empty()).expect("the spawner handed it over")
 }
 
 impl Launcher {

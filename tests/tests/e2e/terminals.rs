@@ -88,7 +88,7 @@ fn exec_passes_everything_through() {
     assert_eq!(wsm.inside("tool", "kill -TERM $$").code, 143);
     let _ = wsm
         .wsm(&["exec", "tool", "--", "no-such-program"])
-        .fails(125)
+        .fails(127)
         .says("no-such-program");
     let split = wsm.inside("tool", "echo out; echo err >&2").ok();
     assert_eq!(
