@@ -89,7 +89,7 @@ fn run(cli: &Cli) -> Outcome {
     outcome.map_err(|failure| failure.at(&context.place))
 }
 
-/// One thread for a client: a key's way to the daemon and back has no other thread to wake.
+/// One thread for a client; only a viewer has another, which has the keys to itself.
 fn runtime(verb: &Verb) -> std::io::Result<tokio::runtime::Runtime> {
     let mut builder = match verb {
         Verb::Daemon(_) => tokio::runtime::Builder::new_multi_thread(),

@@ -5,33 +5,33 @@
 //!    ▲                 └─▶ lost ─▶ wait, doubled each time ─┐
 //!    └──────────────────────────────────────────────────────┘
 //! ```
-//! Output is numbered. A new connection says up to where everything was drawn and gets the rest,
-//! or a snapshot where that is gone or a notice was drawn over the screen.
+//! On the same machine the connection goes straight to the shim, by a ticket from the daemon, which
+//! may then end and start as it likes. Output is numbered. A new connection says up to where
+//! everything was drawn and gets the rest, or a snapshot where that is gone or a notice was drawn
+//! over the screen.
 
-use std::io;
+mod direct;
+mod picture;
+mod relayed;
+
+use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_tungstenite::tungstenite::Message;
 use wsm_api::agent::State;
 use wsm_api::client::{Client, ClientError, Socket};
 use wsm_api::problem::{Code, Problem};
+use wsm_api::terminal::NewTicket;
 use wsm_sandbox::launch::Exit;
-use wsm_terminal::protocol::{Attach, Frame};
 
+use self::picture::Picture;
 use crate::failure::Failure;
-use crate::keys::{DetachKey, Watch};
-use crate::screen::{self, Keyboard, Screen};
+use crate::keys::DetachKey;
+use crate::screen::Keyboard;
 
 /// Read from the keyboard at once: more than the kernel's line buffer holds (4 KiB).
 const READ_BYTES: usize = 16 * 1024;
-
-/// Typed while there is no connection, and kept for the next one.
-const HELD_BYTES_MAX: usize = 4 * 1024;
-
-/// Output drawn before it is acknowledged: a quarter of the 128 KiB that the shim sends unasked.
-const ACK_BYTES: u64 = 32 * 1024;
 
 /// Output collected before it is drawn, while more is there already.
 const DRAW_BYTES: usize = 64 * 1024;
@@ -45,9 +45,6 @@ const NOTICE_AFTER: Duration = Duration::from_secs(1);
 
 /// A daemon that is away longer is not being restarted.
 const RETRY_FOR: Duration = Duration::from_secs(300);
-
-/// A daemon that takes no input for so long is as good as gone.
-const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What to look at.
 #[derive(Debug, Clone)]
@@ -72,17 +69,43 @@ pub(crate) enum End {
 }
 
 /// Why one connection is over.
+#[derive(Debug)]
 enum Turn {
     Ended(End),
     Lost(String),
 }
 
+/// One connection.
+#[derive(Debug)]
+enum Link {
+    Direct(direct::Link),
+    Relayed(Box<Socket>),
+}
+
 /// Watches until the user leaves or the process ends.
 pub(crate) async fn view(client: &Client, wish: &Wish) -> Result<End, Failure> {
     // Before the terminal is touched, so that a wrong name is a plain error.
-    let socket = client.attach(&wish.agent).await?;
-    let mut viewer = Viewer::new(client, wish).map_err(|e| terminal_failed(&e))?;
-    viewer.run(socket).await
+    let link = connect(client, wish).await?;
+    let mut viewer = Viewer {
+        client,
+        wish,
+        signals: Signals::catch().map_err(|e| terminal_failed(&e))?,
+    };
+    let picture = Picture::enter(wish).map_err(|e| terminal_failed(&e))?;
+    viewer.run(link, picture).await
+}
+
+async fn connect(client: &Client, wish: &Wish) -> Result<Link, ClientError> {
+    let new = NewTicket {
+        terminal: wish.terminal.clone(),
+        read_only: wish.read_only,
+    };
+    let ticket = client.ticket(&wish.agent, &new).await?;
+    match direct::Link::connect(client.run_dir(), &ticket) {
+        Ok(link) => Ok(Link::Direct(link)),
+        // Out of reach or full: the daemon has a way in.
+        Err(_) => Ok(Link::Relayed(Box::new(client.attach(&wish.agent).await?))),
+    }
 }
 
 fn terminal_failed(error: &io::Error) -> Failure {
@@ -92,81 +115,43 @@ fn terminal_failed(error: &io::Error) -> Failure {
 struct Viewer<'a> {
     client: &'a Client,
     wish: &'a Wish,
-    screen: Screen,
-    keyboard: Keyboard,
-    resized: Signal,
-    quit: [Signal; 2],
-    watch: Watch,
-    /// Incarnation of the shim, and the number after the last byte that was drawn.
-    drawn: Option<(u64, u64)>,
-    incarnation: u64,
-    acked: u64,
-    /// Number of the last input.
-    input: u64,
-    held: Vec<u8>,
-    refused: Option<String>,
-    /// Whether the connection has shown anything.
-    shown: bool,
+    signals: Signals,
 }
 
-impl<'a> Viewer<'a> {
-    fn new(client: &'a Client, wish: &'a Wish) -> io::Result<Viewer<'a>> {
-        let keyboard = Keyboard::open()?;
-        let resized = signal(SignalKind::window_change())?;
-        let quit = [
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::hangup())?,
-        ];
-        let title = format!("{} · detach: {}", wish.agent, wish.detach);
-        let screen = Screen::enter(&title)?;
-        Ok(Viewer {
-            client,
-            wish,
-            screen,
-            keyboard,
-            resized,
-            quit,
-            watch: Watch::new(wish.detach),
-            drawn: None,
-            incarnation: 0,
-            acked: 0,
-            input: 0,
-            held: Vec::new(),
-            refused: None,
-            shown: false,
-        })
-    }
-
-    async fn run(&mut self, socket: Socket) -> Result<End, Failure> {
-        let mut next = Some(socket);
+impl Viewer<'_> {
+    async fn run(&mut self, first: Link, mut picture: Picture) -> Result<End, Failure> {
+        let mut next = Some(first);
         let mut lost_at = Instant::now();
         let mut pause = RETRY_FIRST;
         loop {
-            let why = match next.take() {
-                Some(socket) => match self.converse(socket).await {
-                    Ok(Turn::Ended(end)) => return Ok(end),
-                    Ok(Turn::Lost(why)) => why,
-                    Err(error) => return Err(terminal_failed(&error)),
-                },
-                None => "the daemon is away".to_owned(),
-            };
-            if std::mem::take(&mut self.shown) {
+            let mut why = "the daemon is away".to_owned();
+            if let Some(link) = next.take() {
+                let (back, turn) = self
+                    .converse(link, picture)
+                    .await
+                    .map_err(|e| terminal_failed(&e))?;
+                picture = back;
+                match turn {
+                    Turn::Ended(end) => return Ok(end),
+                    Turn::Lost(lost) => why = lost,
+                }
+            }
+            if picture.has_shown() {
                 (lost_at, pause) = (Instant::now(), RETRY_FIRST);
             }
             if lost_at.elapsed() > RETRY_FOR {
                 return Err(ClientError::Broken(why).into());
             }
             if lost_at.elapsed() > NOTICE_AFTER {
-                let text = format!("wsm: {why}; trying again ({} leaves)", self.wish.detach);
-                self.screen.notice(&text).map_err(|e| terminal_failed(&e))?;
-                self.drawn = None;
+                picture.notice(&why).map_err(|e| terminal_failed(&e))?;
             }
-            if let Some(end) = self.rest(pause).await.map_err(|e| terminal_failed(&e))? {
+            let rested = self.rest(&mut picture, pause).await;
+            if let Some(end) = rested.map_err(|e| terminal_failed(&e))? {
                 return Ok(end);
             }
             pause = (pause * 2).min(RETRY_LONGEST);
-            next = match self.client.attach(&self.wish.agent).await {
-                Ok(socket) => Some(socket),
+            next = match connect(self.client, self.wish).await {
+                Ok(link) => Some(link),
                 Err(ClientError::Problem(problem)) if self.is_final(&problem).await => {
                     return Err(problem.into());
                 }
@@ -175,23 +160,50 @@ impl<'a> Viewer<'a> {
         }
     }
 
+    /// Uses one connection until it or the attachment ends. An error is the terminal's.
+    async fn converse(&mut self, link: Link, mut picture: Picture) -> io::Result<(Picture, Turn)> {
+        let link = match link {
+            Link::Direct(link) => link,
+            Link::Relayed(socket) => {
+                let turn = relayed::converse(*socket, &mut picture, &mut self.signals).await?;
+                return Ok((picture, turn));
+            }
+        };
+        let (mut tell, told) = UnixStream::pair()?;
+        let mut conversation = tokio::task::spawn_blocking(move || {
+            let turn = link.converse(&mut picture, &told)?;
+            Ok((picture, turn))
+        });
+        loop {
+            let signal = tokio::select! {
+                ended = &mut conversation => {
+                    return ended.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
+                }
+                told = self.signals.next() => match told {
+                    Told::Quit => direct::QUIT,
+                    Told::Resized => direct::RESIZED,
+                },
+            };
+            // One that is just ending does not listen.
+            drop(tell.write(&[signal]));
+        }
+    }
+
     /// Waits, but hears the detach key; keeps what is typed.
-    async fn rest(&mut self, pause: Duration) -> io::Result<Option<End>> {
+    async fn rest(&mut self, picture: &mut Picture, pause: Duration) -> io::Result<Option<End>> {
         let until = tokio::time::Instant::now() + pause;
+        let mut keyboard = Keyboard::open()?;
         let mut buffer = [0; READ_BYTES];
         loop {
             tokio::select! {
-                read = self.keyboard.read(&mut buffer) => {
-                    let typed = &buffer[..read?];
-                    let end = self.watch.find(typed);
-                    if typed.is_empty() || end.is_some() {
-                        return Ok(Some(self.detached()));
-                    }
-                    if self.held.len() + typed.len() <= HELD_BYTES_MAX {
-                        self.held.extend_from_slice(typed);
+                read = keyboard.read(&mut buffer) => {
+                    if picture.hold(&buffer[..read?]) {
+                        return Ok(Some(picture.detached()));
                     }
                 }
-                () = quit(&mut self.quit) => return Ok(Some(self.detached())),
+                told = self.signals.next() => if told == Told::Quit {
+                    return Ok(Some(picture.detached()));
+                },
                 () = tokio::time::sleep_until(until) => return Ok(None),
             }
         }
@@ -214,167 +226,6 @@ impl<'a> Viewer<'a> {
             },
         }
     }
-
-    fn detached(&self) -> End {
-        End::Detached {
-            refused: self.refused.clone(),
-        }
-    }
-
-    /// Uses one connection until it or the attachment ends. An error is the terminal's.
-    async fn converse(&mut self, mut socket: Socket) -> io::Result<Turn> {
-        let (cols, rows) = screen::size();
-        let attach = Frame::Attach(Attach {
-            terminal: self.wish.terminal.clone(),
-            resume: self.drawn,
-            cols,
-            rows,
-            read_only: self.wish.read_only,
-            history_lines: self.wish.history_lines,
-        });
-        if let Err(why) = send(&mut socket, &attach).await {
-            return Ok(Turn::Lost(why));
-        }
-        let held = std::mem::take(&mut self.held);
-        if !held.is_empty()
-            && let Err(why) = self.typed(&mut socket, held).await
-        {
-            return Ok(Turn::Lost(why));
-        }
-        let mut buffer = [0; READ_BYTES];
-        loop {
-            let sent = tokio::select! {
-                biased;
-                read = self.keyboard.read(&mut buffer) => {
-                    let typed = &buffer[..read?];
-                    let end = self.watch.find(typed);
-                    let kept = typed[..end.unwrap_or(typed.len())].to_vec();
-                    let leaves = end.is_some() || typed.is_empty();
-                    let sent = self.typed(&mut socket, kept).await;
-                    if leaves {
-                        // The shim notices a closed connection as well.
-                        drop(send(&mut socket, &Frame::Detach).await);
-                        return Ok(Turn::Ended(self.detached()));
-                    }
-                    sent
-                }
-                () = quit(&mut self.quit) => return Ok(Turn::Ended(self.detached())),
-                _ = self.resized.recv() => {
-                    let (cols, rows) = screen::size();
-                    send(&mut socket, &Frame::Resize { cols, rows }).await
-                }
-                message = socket.next() => match self.show(&mut socket, message)? {
-                    Some(turn) => return Ok(turn),
-                    None => self.ack(&mut socket).await,
-                },
-            };
-            if let Err(why) = sent {
-                return Ok(Turn::Lost(why));
-            }
-        }
-    }
-
-    async fn typed(&mut self, socket: &mut Socket, bytes: Vec<u8>) -> Result<(), String> {
-        if bytes.is_empty() || self.wish.read_only {
-            return Ok(());
-        }
-        self.input += 1;
-        send(
-            socket,
-            &Frame::Input {
-                epoch: 0,
-                number: self.input,
-                bytes,
-            },
-        )
-        .await
-    }
-
-    async fn ack(&mut self, socket: &mut Socket) -> Result<(), String> {
-        match self.drawn {
-            Some((_, seq)) if seq.wrapping_sub(self.acked) >= ACK_BYTES => {
-                self.acked = seq;
-                send(socket, &Frame::Ack { seq }).await
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Draws a message and those that are there already; one write for as much as possible.
-    fn show(
-        &mut self,
-        socket: &mut Socket,
-        first: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>,
-    ) -> io::Result<Option<Turn>> {
-        let mut out = Vec::new();
-        let mut next = first;
-        let turn = loop {
-            let message = match next {
-                Some(Ok(message)) => message,
-                Some(Err(error)) => break Some(Turn::Lost(error.to_string())),
-                None => break Some(Turn::Lost("the connection was closed".to_owned())),
-            };
-            if let Some(turn) = self.take(&message, &mut out)? {
-                break Some(turn);
-            }
-            if out.len() >= DRAW_BYTES {
-                break None;
-            }
-            match socket.next().now_or_never() {
-                Some(message) => next = message,
-                None => break None,
-            }
-        };
-        self.screen.write(&out)?;
-        Ok(turn)
-    }
-
-    /// Handles one message; output is appended to `out`.
-    fn take(&mut self, message: &Message, out: &mut Vec<u8>) -> io::Result<Option<Turn>> {
-        let Message::Binary(message) = message else {
-            return Ok(None);
-        };
-        let frame = match Frame::decode_message(message) {
-            Ok(Some(frame)) => frame,
-            Ok(None) => return Ok(None),
-            Err(error) => return Ok(Some(Turn::Lost(error.to_string()))),
-        };
-        match frame {
-            Frame::Hello(hello) => {
-                self.incarnation = hello.incarnation;
-                // The number of an earlier incarnation says nothing in this one.
-                self.drawn = self.drawn.filter(|(old, _)| *old == hello.incarnation);
-            }
-            Frame::Snapshot { seq, bytes, .. } => {
-                out.clear();
-                self.screen.draw(&bytes)?;
-                self.seen(seq);
-                // A snapshot opens the whole credit again.
-                self.acked = seq.wrapping_sub(ACK_BYTES);
-            }
-            Frame::Output { seq, bytes } => {
-                // A resume may repeat what was drawn.
-                let done = self.drawn.map_or(0, |(_, drawn)| drawn.saturating_sub(seq));
-                let skip = usize::try_from(done).unwrap_or(usize::MAX).min(bytes.len());
-                out.extend_from_slice(&bytes[skip..]);
-                self.seen(seq + bytes.len() as u64);
-            }
-            Frame::Refused { reason } => {
-                out.push(0x07);
-                self.refused = Some(reason);
-            }
-            Frame::Exited(exit) => return Ok(Some(Turn::Ended(End::Exited(exit)))),
-            // The shim's size is drawn by what it sends; the rest is not for viewers.
-            _ => {}
-        }
-        Ok(None)
-    }
-
-    fn seen(&mut self, seq: u64) {
-        let seq = self.drawn.map_or(seq, |(_, drawn)| drawn.max(seq));
-        self.drawn = Some((self.incarnation, seq));
-        self.shown = true;
-    }
 }
 
 /// Whether there are, or will be, terminals in this state.
@@ -391,18 +242,37 @@ fn is_alive(state: State) -> bool {
     }
 }
 
-async fn quit([one, other]: &mut [Signal; 2]) {
-    tokio::select! {
-        _ = one.recv() => {}
-        _ = other.recv() => {}
-    }
+/// What the user's terminal and the system tell this process.
+#[derive(Debug)]
+struct Signals {
+    resized: Signal,
+    quit: [Signal; 2],
 }
 
-async fn send(socket: &mut Socket, frame: &Frame) -> Result<(), String> {
-    let message = Message::Binary(frame.encode_message().into());
-    match tokio::time::timeout(SEND_TIMEOUT, socket.send(message)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("the daemon takes no input".to_owned()),
+/// What they say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Resized,
+    Quit,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Signals> {
+        Ok(Signals {
+            resized: signal(SignalKind::window_change())?,
+            quit: [
+                signal(SignalKind::terminate())?,
+                signal(SignalKind::hangup())?,
+            ],
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        let [one, other] = &mut self.quit;
+        tokio::select! {
+            _ = self.resized.recv() => Told::Resized,
+            _ = one.recv() => Told::Quit,
+            _ = other.recv() => Told::Quit,
+        }
     }
 }

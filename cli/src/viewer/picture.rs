@@ -1,0 +1,183 @@
+//! What is drawn and what is typed, whichever way the frames come.
+
+use std::io;
+
+use wsm_terminal::protocol::{Attach, Frame};
+
+use super::{End, Turn, Wish};
+use crate::keys::Watch;
+use crate::screen::{self, Screen};
+
+/// Typed while there is no connection, and kept for the next one.
+const HELD_BYTES_MAX: usize = 4 * 1024;
+
+/// Output drawn before it is acknowledged: a quarter of the 128 KiB that the shim sends unasked.
+const ACK_BYTES: u64 = 32 * 1024;
+
+/// The user's terminal as an attachment has it. Dropping it gives it back.
+#[derive(Debug)]
+pub(super) struct Picture {
+    wish: Wish,
+    screen: Screen,
+    watch: Watch,
+    /// Incarnation of the shim, and the number after the last byte that was drawn.
+    drawn: Option<(u64, u64)>,
+    incarnation: u64,
+    acked: u64,
+    /// Number of the last input.
+    input: u64,
+    held: Vec<u8>,
+    refused: Option<String>,
+    /// Whether the connection has shown anything.
+    shown: bool,
+}
+
+/// What typed bytes mean.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Typed {
+    /// To send.
+    pub(super) frame: Option<Frame>,
+    /// The user leaves.
+    pub(super) leaves: bool,
+}
+
+impl Picture {
+    pub(super) fn enter(wish: &Wish) -> io::Result<Picture> {
+        let title = format!("{} · detach: {}", wish.agent, wish.detach);
+        Ok(Picture {
+            wish: wish.clone(),
+            screen: Screen::enter(&title)?,
+            watch: Watch::new(wish.detach),
+            drawn: None,
+            incarnation: 0,
+            acked: 0,
+            input: 0,
+            held: Vec::new(),
+            refused: None,
+            shown: false,
+        })
+    }
+
+    /// How a connection begins.
+    pub(super) fn begin(&mut self) -> Vec<Frame> {
+        let (cols, rows) = screen::size();
+        let attach = Frame::Attach(Attach {
+            terminal: self.wish.terminal.clone(),
+            resume: self.drawn,
+            cols,
+            rows,
+            read_only: self.wish.read_only,
+            history_lines: self.wish.history_lines,
+        });
+        let held = std::mem::take(&mut self.held);
+        [Some(attach), self.input(&held)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// Bytes from the keyboard; none: it is gone.
+    pub(super) fn typed(&mut self, bytes: &[u8]) -> Typed {
+        let end = self.watch.find(bytes);
+        Typed {
+            frame: self.input(&bytes[..end.unwrap_or(bytes.len())]),
+            leaves: end.is_some() || bytes.is_empty(),
+        }
+    }
+
+    /// Bytes from the keyboard while there is no connection. Returns whether the user leaves.
+    pub(super) fn hold(&mut self, bytes: &[u8]) -> bool {
+        if bytes.is_empty() || self.watch.find(bytes).is_some() {
+            return true;
+        }
+        if self.held.len() + bytes.len() <= HELD_BYTES_MAX {
+            self.held.extend_from_slice(bytes);
+        }
+        false
+    }
+
+    fn input(&mut self, bytes: &[u8]) -> Option<Frame> {
+        if bytes.is_empty() || self.wish.read_only {
+            return None;
+        }
+        self.input += 1;
+        Some(Frame::Input {
+            epoch: 0,
+            number: self.input,
+            bytes: bytes.to_vec(),
+        })
+    }
+
+    /// What is due after output was drawn.
+    pub(super) fn ack(&mut self) -> Option<Frame> {
+        let (_, seq) = self.drawn?;
+        if seq.wrapping_sub(self.acked) < ACK_BYTES {
+            return None;
+        }
+        self.acked = seq;
+        Some(Frame::Ack { seq })
+    }
+
+    /// Handles one frame; output is appended to `out`, for [`Picture::draw`].
+    pub(super) fn take(&mut self, frame: Frame, out: &mut Vec<u8>) -> io::Result<Option<Turn>> {
+        match frame {
+            Frame::Hello(hello) => {
+                self.incarnation = hello.incarnation;
+                // The number of an earlier incarnation says nothing in this one.
+                self.drawn = self.drawn.filter(|(old, _)| *old == hello.incarnation);
+            }
+            Frame::Snapshot { seq, bytes, .. } => {
+                out.clear();
+                self.screen.draw(&bytes)?;
+                self.seen(seq);
+                // A snapshot opens the whole credit again.
+                self.acked = seq.wrapping_sub(ACK_BYTES);
+            }
+            Frame::Output { seq, bytes } => {
+                // A resume may repeat what was drawn.
+                let done = self.drawn.map_or(0, |(_, drawn)| drawn.saturating_sub(seq));
+                let skip = usize::try_from(done).unwrap_or(usize::MAX).min(bytes.len());
+                out.extend_from_slice(&bytes[skip..]);
+                self.seen(seq + bytes.len() as u64);
+            }
+            Frame::Refused { reason } => {
+                out.push(0x07);
+                self.refused = Some(reason);
+            }
+            Frame::Exited(exit) => return Ok(Some(Turn::Ended(End::Exited(exit)))),
+            // The shim's size is drawn by what it sends; the rest is not for viewers.
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    fn seen(&mut self, seq: u64) {
+        let seq = self.drawn.map_or(seq, |(_, drawn)| drawn.max(seq));
+        self.drawn = Some((self.incarnation, seq));
+        self.shown = true;
+    }
+
+    /// Puts output on the screen.
+    pub(super) fn draw(&mut self, out: &[u8]) -> io::Result<()> {
+        self.screen.write(out)
+    }
+
+    /// Says over the picture why nothing moves; the next connection draws it anew.
+    pub(super) fn notice(&mut self, why: &str) -> io::Result<()> {
+        self.drawn = None;
+        let text = format!("wsm: {why}; trying again ({} leaves)", self.wish.detach);
+        self.screen.notice(&text)
+    }
+
+    /// Whether anything was drawn since the last call.
+    pub(super) fn has_shown(&mut self) -> bool {
+        std::mem::take(&mut self.shown)
+    }
+
+    /// The user left.
+    pub(super) fn detached(&self) -> End {
+        End::Detached {
+            refused: self.refused.clone(),
+        }
+    }
+}
