@@ -278,6 +278,8 @@ pub struct Removed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RemovedAgent {
+    /// Id.
+    pub id: String,
     /// Name.
     pub name: AgentName,
     /// Whether it is gone for good, or in the trash.

@@ -62,4 +62,6 @@ pub struct Merged {
     pub files: u32,
     /// How: `fast-forward`, `merge`, `squash`, `staged`, `nothing`.
     pub how: String,
+    /// Work of the agent that did not come along, in words; `""` if all of it did.
+    pub left: String,
 }

@@ -42,7 +42,7 @@ pub(crate) fn text(context: &Context, removed: &Removed) -> String {
     for agent in &removed.agents {
         let name = &agent.name;
         if context.output.quiet {
-            text.push_str(&format!("{name}\n"));
+            text.push_str(&format!("{}\n", clean(&agent.id)));
             continue;
         }
         let fate = if agent.purged {

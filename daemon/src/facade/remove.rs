@@ -39,6 +39,7 @@ impl Daemon {
             if dry_run || !unmerged.is_empty() {
                 let (name, purged) = (record.name.clone(), unmerged.is_empty());
                 removed.agents.push(RemovedAgent {
+                    id: record.id.to_string(),
                     name,
                     purged,
                     unmerged,
@@ -87,6 +88,7 @@ impl Daemon {
             ));
         }
         Ok(RemovedAgent {
+            id: record.id.to_string(),
             name: record.name,
             purged: purge,
             unmerged,

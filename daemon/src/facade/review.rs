@@ -145,8 +145,10 @@ fn merged(reply: MergeReply, record: &Record, commits: u64) -> Result<Merged, Pr
             to,
             how,
             files,
+            left_behind,
             ..
         } => Ok(Merged {
+            left: left(record, left_behind),
             into,
             commit: if how == MergeKind::Staged {
                 String::new()
@@ -163,7 +165,8 @@ fn merged(reply: MergeReply, record: &Record, commits: u64) -> Result<Merged, Pr
             }
             .to_owned(),
         }),
-        MergeReply::UpToDate { .. } => Ok(Merged {
+        MergeReply::UpToDate { left_behind } => Ok(Merged {
+            left: left(record, left_behind),
             into: String::new(),
             commit: String::new(),
             commits: 0,
@@ -192,6 +195,26 @@ fn merged(reply: MergeReply, record: &Record, commits: u64) -> Result<Merged, Pr
             paths,
         )),
     }
+}
+
+/// What a merge did not bring, in words.
+fn left(record: &Record, files: u64) -> String {
+    let mut parts = Vec::new();
+    if files > 0 {
+        parts.push(format!("{} not committed", counted(files, "file")));
+    }
+    if record.sync.diverged {
+        parts.push(format!(
+            "commits that went apart from the branch, at refs/wsm/{}/",
+            record.name
+        ));
+    }
+    parts.join(", ")
+}
+
+fn counted(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }
 
 fn author(actor: &Actor, record: &Record) -> Identity {
@@ -223,16 +246,13 @@ pub(super) async fn unmerged(engine: &Engine, record: &Record) -> Result<String,
     let state = state(engine, record).await?;
     let mut parts = Vec::new();
     if !state.merged {
-        parts.push(format!("{} commits that are not merged", state.ahead));
+        parts.push(counted(state.ahead, "unmerged commit"));
     }
     if state.uncommitted > 0 {
-        parts.push(format!(
-            "{} changed files that are not committed",
-            state.uncommitted
-        ));
+        parts.push(counted(state.uncommitted, "changed file"));
     }
     if state.untracked > 0 {
-        parts.push(format!("{} new files", state.untracked));
+        parts.push(counted(state.untracked, "new file"));
     }
     if record.sync.diverged {
         parts.push("commits that went apart from the branch".to_owned());
