@@ -62,6 +62,9 @@ pub(crate) struct Args {
     /// Let the agent write to this directory, where its template asks for that; may be repeated.
     #[arg(long, value_name = "DIR")]
     grant: Vec<PathBuf>,
+    /// Trust what the repository's template brings, as the refusal named it.
+    #[arg(long, value_name = "DIGEST")]
+    trust: Option<String>,
     /// Print the resolved template, the sandbox and the plan, and make nothing.
     #[arg(long)]
     dry_run: bool,
@@ -104,12 +107,13 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Outcome {
         base: args.base.clone(),
         prompt: args.prompt.clone(),
         user_templates: user_templates()?,
-        trust: None,
+        trust: args.trust.clone(),
         author: author.answer(),
         size: attaches.then(screen::size),
         dry_run: args.dry_run,
     };
-    let agent = match ask(context, new).await? {
+    let created = ask(context, new).await;
+    let agent = match created.map_err(|failure| not_committed(failure, args))? {
         Created::DryRun(plan) => {
             render::print(&dry_run(context, &plan))?;
             return Ok(Exit::DONE);
@@ -165,6 +169,20 @@ async fn ask(context: &Context, mut new: NewAgent) -> Result<Created, Failure> {
     Ok(context.client.new_agent(&new).await?)
 }
 
+/// A template of the repository that is written but not committed is not found: says so.
+fn not_committed(mut failure: Failure, args: &Args) -> Failure {
+    let file = format!(".wsm/{}.toml", args.template);
+    if let Some(problem) = &mut failure.problem
+        && problem.code == Code::NotFound
+        && problem.message.contains("no template")
+        && !args.template.contains('/')
+        && args.repo.join(&file).is_file()
+    {
+        problem.hint = format!("commit {file}: a repository's templates count once committed");
+    }
+    failure
+}
+
 /// Begins the last detail of an untrusted problem.
 const DIGEST: &str = "digest ";
 
@@ -178,7 +196,8 @@ fn digest(problem: &Problem) -> Option<&str> {
 
 fn untrusted(mut problem: Problem) -> Failure {
     if problem.hint.is_empty() {
-        problem.hint = "run it on a terminal, read what it brings, and agree to it".to_owned();
+        problem.hint =
+            "read what it brings; agree on a terminal, or with --trust DIGEST".to_owned();
     }
     problem.into()
 }
@@ -257,11 +276,7 @@ async fn outcome(context: &Context, args: &Args, agent: &Agent, attaches: bool) 
     match agent.state {
         State::Failed | State::Lost if args.wait != Some(agent.state) => {
             let message = format!("{name} could not be started: {}", agent.reason);
-            let logs = context.typed(&format!("logs {name} setup"));
-            let hint = format!(
-                "see {logs}, or {}",
-                context.typed(&format!("explain {name}"))
-            );
+            let hint = format!("see {}", context.typed(&format!("explain {name}")));
             return Err(Failure::new(Code::Failed, message, hint));
         }
         _ if !wanted => {

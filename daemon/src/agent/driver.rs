@@ -4,7 +4,7 @@
 //! channel. Long work (making, opening, closing …) runs as a task of its own and changes nothing:
 //! it comes back as a [`Done`], and the driver decides what that means.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -97,8 +97,6 @@ pub(crate) struct Driver {
     pub(super) to_self: mpsc::WeakSender<Message>,
     inbox: mpsc::Receiver<Message>,
     publish: watch::Sender<Arc<Published>>,
-    /// Asked for while it could not be done at once.
-    pub(super) later: VecDeque<Message>,
 }
 
 impl Driver {
@@ -133,7 +131,6 @@ impl Driver {
             to_self: own.to_self,
             inbox: own.inbox,
             publish: own.publish,
-            later: VecDeque::new(),
         };
         engine.add(id, handle.clone());
         tokio::spawn(driver.run(listed));

@@ -338,8 +338,11 @@ async fn remove_worktree(
 }
 
 /// Leases a host port for every published port that has none; writes them into the record, which
-/// the caller commits.
-pub(crate) async fn lease_ports(engine: &Engine, record: &mut Record) -> Result<(), Problem> {
+/// the caller commits while it still holds them.
+pub(crate) async fn lease_ports(
+    engine: &Engine,
+    record: &mut Record,
+) -> Result<Vec<Leased>, Problem> {
     let _turn = engine.leasing.lock().await;
     let taken = taken_by_others(engine, record)?;
     let missing = record.ports.iter().filter(|port| port.outside.is_none());
@@ -350,7 +353,7 @@ pub(crate) async fn lease_ports(engine: &Engine, record: &mut Record) -> Result<
         .collect();
     let leased = lease(&RANGE_DEFAULT, &taken, &wants).map_err(|e| lease_problem(&e))?;
     write_down(record, &leased);
-    Ok(())
+    Ok(leased)
 }
 
 /// Listens on the record's ports. One that a stranger took meanwhile is leased anew (`true`).

@@ -176,11 +176,6 @@ impl Driver {
             Next::Restart => self.begin_start(WSM),
             Next::Erase => self.erase(),
         }
-        while let Some(message) = self.later.pop_front() {
-            if let Some(sender) = self.sender() {
-                drop(sender.try_send(message));
-            }
-        }
     }
 
     /// Rests in a state.

@@ -164,7 +164,7 @@ impl Driver {
 
     /// Out of the trash, with its ports leased again.
     pub(super) async fn restore(&mut self, actor: &str) -> Result<(), Problem> {
-        make::lease_ports(&self.engine, &mut self.record).await?;
+        let held = make::lease_ports(&self.engine, &mut self.record).await?;
         self.record.trashed_ms = None;
         let message = format!("{} was taken out of the trash", self.record.name);
         self.commit(row(
@@ -173,6 +173,7 @@ impl Driver {
             self.record.id.as_str(),
             message,
         ));
+        drop(held);
         Ok(())
     }
 }

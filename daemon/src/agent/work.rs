@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
+use wsm_api::agent::State;
 use wsm_api::problem::{Code, Problem};
 use wsm_terminal::protocol::Request;
 
@@ -13,6 +14,7 @@ use super::handle::Answer;
 use crate::engine::{Engine, WSM, row};
 use crate::record::{Phase, Record};
 use crate::shim::run_to_end;
+use crate::workspace::HelperError;
 use crate::workspace::protocol::{Failure, FailureKind, Request as GitRequest};
 use crate::workspace::protocol::{Import, Imported, IndexState, Oid, Outcome, Place, Reply};
 use wsm_sandbox::launch::{Exit, Leaf};
@@ -168,7 +170,7 @@ impl Driver {
                 let said = if moved {
                     "follows"
                 } else {
-                    "does not follow (it has staged changes)"
+                    "does not follow (it has staged changes, or is paused)"
                 };
                 (
                     "work.forwarded",
@@ -198,6 +200,10 @@ impl Driver {
     /// Runs git inside: the agent's view is its own, nothing on the host writes it.
     async fn forward_agent(&self, oid: &Oid) -> bool {
         let Some(shim) = &self.shim else { return false };
+        if self.record.state == State::Paused {
+            // Frozen: it would only time out. The next look comes again.
+            return false;
+        }
         let line = "git diff --cached --quiet && git reset -q --mixed \"$1\"";
         let argv = ["/bin/sh", "-c", line, "sh", oid.as_str()]
             .map(str::to_owned)
@@ -256,8 +262,8 @@ pub(crate) async fn ask(
     request: GitRequest,
 ) -> Result<Reply, Problem> {
     match helper.call(request).await {
-        Ok(Reply::Failed(failure)) => Err(git_problem(&failure)),
         Ok(reply) => Ok(reply),
+        Err(HelperError::Failed(failure)) => Err(git_problem(&failure)),
         Err(e) => Err(Problem::new(
             Code::Failed,
             format!("ask the git helper: {e}"),

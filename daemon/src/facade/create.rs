@@ -10,7 +10,8 @@ use wsm_sandbox::protocol::{
 };
 use wsm_sandbox::spec::GrantId;
 use wsm_template::resolved::Resolved;
-use wsm_template::{Resolution, Source, Sources};
+
+use wsm_template::{Resolution, Source, Sources, TrustRequest};
 
 use super::view::shown_agent;
 use super::{Actor, Created, Daemon};
@@ -18,7 +19,8 @@ use crate::agent::driver::Driver;
 use crate::agent::{assemble, make, work};
 use crate::engine::{Engine, row, store_problem};
 use crate::record::{Phase, PortRecord, Record, SyncRecord, Wanted};
-use crate::store::{Change, now_ms};
+use crate::store::{Change, StoreError, now_ms};
+use crate::workspace::Helper;
 use crate::workspace::protocol::{Facts, Reply as GitReply, Request as GitRequest};
 
 /// Template files of one layer, and their size: far above what people write.
@@ -39,23 +41,20 @@ impl Daemon {
     pub async fn new_agent(&self, actor: &Actor, new: NewAgent) -> Result<Created, Problem> {
         let engine = &self.engine;
         let granted = granted(engine, actor, &new.grant).await?;
-        let (resolution, facts) = resolve(engine, &granted, &new).await?;
+        let mut helper = make::helper(engine, &granted.id, None, HelperRights::Read).await?;
+        let (resolution, facts) = resolve(engine, &mut helper, &granted, &new).await?;
         let mut record = record(engine, actor, &granted, &new, resolution.resolved, &facts)?;
+        branch_free(&mut helper, &record).await?;
         record.write = writable(engine, actor, &record.resolved, &new.write_grants).await?;
         if new.dry_run {
             return Ok(Created::DryRun(Box::new(dry_run(engine, &record).await?)));
         }
-        let trust = resolution.trust.as_ref();
-        if let Some(trust) = trust {
-            trusted(
-                engine,
-                &record,
-                &trust.digest,
-                &trust.what,
-                new.trust.as_deref(),
-            )?;
-        }
-        make::lease_ports(engine, &mut record).await?;
+        let trust = match &resolution.trust {
+            Some(trust) => newly_trusted(engine, &record, trust, new.trust.as_deref())?,
+            None => None,
+        };
+        // Held until they are written down, so that nobody else is given them meanwhile.
+        let held = make::lease_ports(engine, &mut record).await?;
         let ports: Vec<String> = record
             .ports
             .iter()
@@ -69,8 +68,8 @@ impl Daemon {
         if !ports.is_empty() {
             change = change.row(row(&actor.user, "port.leased", &id, ports.join(", ")));
         }
-        if let Some(trust) = trust {
-            change = change.trust(&record.owner, &record.repository, &trust.digest);
+        if let Some(digest) = trust {
+            change = change.trust(&record.owner, &record.repository, digest);
             let message = format!("trusts what {} brings", record.repository);
             change = change.row(row(&actor.user, "trust.given", &id, message));
         }
@@ -78,6 +77,7 @@ impl Daemon {
             .store
             .commit(&change)
             .map_err(|e| store_problem(&e))?;
+        drop(held);
         let handle = Driver::spawn(engine, record, None);
         Ok(Created::Agent(Box::new(shown_agent(&handle.now()))))
     }
@@ -159,7 +159,15 @@ async fn writable(
         }
     }
     if missing.is_empty() {
-        return Ok(found);
+        let Some(path) = granted.keys().next() else {
+            return Ok(found);
+        };
+        let message = format!(
+            "--grant {path}: template {} does not write there",
+            resolved.name
+        );
+        let hint = "leave it out, or name it in the template's filesystem.write";
+        return Err(Problem::new(Code::Invalid, message, hint));
     }
     let message = "the template writes to directories that were not granted";
     Err(Problem {
@@ -175,17 +183,17 @@ async fn writable(
 /// Reads the repository's templates from its committed base, and resolves.
 async fn resolve(
     engine: &Engine,
+    helper: &mut Helper,
     granted: &Granted,
     new: &NewAgent,
 ) -> Result<(Resolution, Facts), Problem> {
-    let mut helper = make::helper(engine, &granted.id, None, HelperRights::Read).await?;
     let git_dir = std::path::PathBuf::from(&granted.git_dir);
     let work_tree = Some(granted.path.clone().into());
     let inspect = GitRequest::Inspect {
         git_dir: git_dir.clone(),
         work_tree,
     };
-    let facts = match work::ask(&mut helper, inspect).await? {
+    let facts = match work::ask(helper, inspect).await? {
         GitReply::Inspected(facts) => facts,
         other => return Err(work::odd(&other)),
     };
@@ -203,7 +211,7 @@ async fn resolve(
         prefix,
         suffix,
     };
-    let files = match work::ask(&mut helper, read).await? {
+    let files = match work::ask(helper, read).await? {
         GitReply::Files { files, .. } => files,
         other => return Err(work::odd(&other)),
     };
@@ -312,6 +320,9 @@ fn record(
         Some(name) => name.clone(),
         None => assemble::free_name(&granted.path, &resolved.name, |name| taken.contains(name)),
     };
+    if taken.contains(&name) {
+        return Err(store_problem(&StoreError::NameTaken(name)));
+    }
     let name: AgentName = name.parse().map_err(|e: wsm_api::name::BadName| {
         Problem::new(Code::Invalid, e.to_string(), "choose another --name")
     })?;
@@ -377,30 +388,45 @@ fn account_name(actor: &Actor, account: &Account) -> String {
     }
 }
 
-fn trusted(
+/// The digest, if this request is the one that gives the trust; `None` if it was given before.
+fn newly_trusted<'a>(
     engine: &Engine,
     record: &Record,
-    digest: &str,
-    what: &[String],
+    trust: &'a TrustRequest,
     given: Option<&str>,
-) -> Result<(), Problem> {
+) -> Result<Option<&'a str>, Problem> {
     let known = engine
         .store
-        .trusts(&record.owner, &record.repository, digest);
-    if known.map_err(|e| store_problem(&e))? || given == Some(digest) {
-        return Ok(());
+        .trusts(&record.owner, &record.repository, &trust.digest);
+    if known.map_err(|e| store_problem(&e))? {
+        return Ok(None);
+    }
+    if given == Some(&trust.digest) {
+        return Ok(Some(&trust.digest));
     }
     let message = format!(
         "the repository {} brings what wsm would run",
         record.repository
     );
     // The last line is for the client, which sends the digest back as `trust`.
-    let mut details = what.to_vec();
-    details.push(format!("digest {digest}"));
+    let mut details = trust.what.clone();
+    details.push(format!("digest {}", trust.digest));
     Err(Problem {
         details,
         ..Problem::new(Code::Untrusted, message, "")
     })
+}
+
+/// A branch that can't be made is told before anything is.
+async fn branch_free(helper: &mut Helper, record: &Record) -> Result<(), Problem> {
+    let request = GitRequest::BranchFree {
+        git_dir: record.git_dir.clone().into(),
+        branch: record.branch.clone(),
+    };
+    match work::ask(helper, request).await? {
+        GitReply::Free => Ok(()),
+        other => Err(work::odd(&other)),
+    }
 }
 
 async fn dry_run(engine: &Engine, record: &Record) -> Result<DryRun, Problem> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
+use wsm_api::agent::State;
 use wsm_api::problem::{Code, Problem};
 use wsm_api::service::LogPart;
 use wsm_api::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send, Ticket};
@@ -15,6 +16,7 @@ use crate::agent::assemble::{self, SETUP_LOG};
 use crate::agent::handle::{Message, Published};
 use crate::agent::make::socket_name;
 use crate::agent::run::MAIN;
+use crate::record::Record;
 use crate::role::Right;
 use crate::service::service_of;
 use crate::shim::{Shim, ShimError};
@@ -96,7 +98,8 @@ impl Daemon {
     /// # Errors
     /// The agent does not run, or its program does not read.
     pub async fn send(&self, actor: &Actor, agent: &str, send: Send) -> Result<(), Problem> {
-        let (shim, _) = self.running(actor, agent, Right::Drive)?;
+        let (shim, published) = self.running(actor, agent, Right::Drive)?;
+        thawed(&published.record)?;
         let terminal = send.terminal.unwrap_or_else(|| MAIN.to_owned());
         let mut bytes = send.text.into_bytes();
         if send.enter {
@@ -169,6 +172,7 @@ impl Daemon {
         new: NewTerminal,
     ) -> Result<Opened, Problem> {
         let handle = self.find(actor, agent, Right::Drive)?;
+        thawed(&handle.now().record)?;
         let size = (new.cols, new.rows);
         let terminal = handle
             .ask(|reply| Message::Terminal { size, reply })
@@ -241,6 +245,7 @@ impl Daemon {
             ));
         }
         let (shim, published) = self.running(actor, agent, Right::Drive)?;
+        thawed(&published.record)?;
         let program = exec.argv[0].clone();
         let made = assemble::command(&published.record, &self.engine.host, exec.argv, Leaf::Agent);
         let mut command = made.map_err(|e| Problem::new(Code::Invalid, e.to_string(), ""))?;
@@ -302,6 +307,17 @@ impl Daemon {
         };
         Ok((shim, published))
     }
+}
+
+/// A frozen agent starts nothing and reads nothing: told at once rather than by silence.
+pub(crate) fn thawed(record: &Record) -> Result<(), Problem> {
+    if record.state != State::Paused {
+        return Ok(());
+    }
+    let name = &record.name;
+    let message = format!("{name} is paused: {}", record.reason);
+    let hint = format!("let it run on with `wsm resume {name}`");
+    Err(Problem::new(Code::Conflict, message, hint))
 }
 
 /// The newest process of a service, or of `setup`.

@@ -183,6 +183,19 @@ fn put_pointer(place: &Place, admin: &Path) -> Result<(), Failure> {
     fs::write(&path, text).doing(|| format!("write {}", path.display()))
 }
 
+/// Whether a branch of this name can be made, before anything is.
+pub(super) fn is_branch_free(git_dir: &Path, branch: &str) -> Result<(), Failure> {
+    if !branches::valid(branch) {
+        return Err(Failure::new(
+            FailureKind::Invalid,
+            format!("create the branch {branch}"),
+            "git does not take this name",
+        )
+        .hint("see `git check-ref-format`"));
+    }
+    branch_free(&libgit::open(git_dir, None)?, branch)
+}
+
 /// Refuses a name that is taken, or that is a directory of another branch or the reverse.
 fn branch_free(repository: &Repository, branch: &str) -> Result<(), Failure> {
     let taken = |name: &str, why: &str| {

@@ -145,6 +145,9 @@ fn carry_out(request: &Request, progress: &mut Progress<'_>) -> Result<Reply, Fa
             prefix,
             suffix,
         } => inspect::read_files(git_dir, rev, prefix, suffix),
+        Request::BranchFree { git_dir, branch } => {
+            create::is_branch_free(git_dir, branch).map(|()| Reply::Free)
+        }
         Request::CreateWorkspace(create) => create::create(create, progress).map(Reply::Workspace),
         Request::Import(import) => import::import(import, Limits::default()).map(Reply::Imported),
         Request::Diff {

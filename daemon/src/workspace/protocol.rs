@@ -162,6 +162,13 @@ pub enum Request {
         /// Only names that end so, e.g. `.toml`.
         suffix: String,
     },
+    /// May a branch of this name be made? Answer: [`Reply::Free`].
+    BranchFree {
+        /// The common git directory.
+        git_dir: PathBuf,
+        /// Without `refs/heads/`.
+        branch: String,
+    },
     /// Make a workspace, all or nothing. Answer: [`Reply::Workspace`].
     CreateWorkspace(Box<Create>),
     /// Take the agent's commits over. Answer: [`Reply::Imported`].

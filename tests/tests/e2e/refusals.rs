@@ -56,12 +56,13 @@ fn table_of_bad_requests() {
         (&*nothing, "shell", 2, "not in a git repository"),
         ("/no/such/place", "shell", 2, "/no/such/place"),
         (&bare, "shell", 2, "bare"),
-        (&unborn, "shell", 1, "no commit"),
+        (&unborn, "shell", 2, "no commit"),
         (&good, "no-such", 4, "no-such"),
         (&good, "../../etc/passwd", 2, "template"),
         (&good, "bad", 2, "colour"),
         (&good, "wide", 2, "not available yet"),
-        (&good, "shell --base no-such-ref", 2, "no-such-ref"),
+        (&good, "shell --base no-such-ref", 4, "no-such-ref"),
+        (&good, "shell --grant /tmp", 2, "does not write there"),
         (&good, "shell --set x=1", 2, "x"),
         (&good, "shell --set novalue", 2, "novalue"),
         (&good, "shell --colour mauve", 2, "--colour"),
@@ -117,6 +118,66 @@ fn bad_names() {
         );
     }
     assert!(wsm.list().is_empty(), "{:?}", wsm.list());
+}
+
+#[test]
+fn names_and_branches_that_are_taken() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "good");
+    let path = repo.path().to_string_lossy().into_owned();
+    repo.git(&["branch", "wsm/taken"]).ok();
+    wsm.new_agent(&repo, "shell", "first");
+    let new = |name: &str| wsm.wsm(&["new", &path, "--detach", "--no-input", "--name", name]);
+    let _ = new("first").fails(1).says("--name");
+    wsm.wsm(&["rm", "first"]).ok();
+    let before = files(&wsm);
+    let _ = new("first").fails(1).says("trash");
+    let _ = new("taken").fails(1).says("another name");
+
+    let other = Repo::small(wsm.root(), "other");
+    other.git(&["branch", "wsm"]).ok();
+    let below = other.path().to_string_lossy().into_owned();
+    let _ = wsm
+        .wsm(&["new", &below, "--detach", "--no-input", "--name", "below"])
+        .fails(1)
+        .says("below it");
+    assert!(wsm.list().is_empty(), "{:?}", wsm.list());
+    assert_eq!(files(&wsm), before, "something was left behind");
+}
+
+#[test]
+fn a_checkout_that_can_not_take_work_says_what_to_do() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    wsm.new_agent(&repo, "shell", "author");
+    wsm.inside("author", "echo 1 >new && git add new && git commit -qm new")
+        .ok();
+    repo.git(&["checkout", "-q", "--detach"]).ok();
+    for verb in ["merge", "apply"] {
+        let refused = wsm.wsm(&[verb, "author"]).fails(1).says("detached");
+        let _ = refused.says("git switch");
+    }
+}
+
+#[test]
+fn a_paused_agent_says_so_at_once() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    wsm.new_agent(&repo, "shell", "sleeper");
+    wsm.wsm(&["pause", "sleeper"]).ok();
+    let begun = std::time::Instant::now();
+    let _ = wsm
+        .wsm(&["exec", "sleeper", "--", "true"])
+        .fails(125)
+        .says("wsm resume sleeper");
+    let _ = wsm
+        .wsm(&["send", "sleeper", "x"])
+        .fails(1)
+        .says("wsm resume sleeper");
+    // A shim that waits for a frozen launcher gives up after ten seconds.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5));
+    wsm.wsm(&["resume", "sleeper"]).ok();
+    wsm.inside("sleeper", "true").ok();
 }
 
 #[test]

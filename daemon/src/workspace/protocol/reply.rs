@@ -21,6 +21,8 @@ pub enum Reply {
         /// The files.
         files: Vec<CommittedFile>,
     },
+    /// A branch of that name can be made.
+    Free,
     /// A workspace stands.
     Workspace(Created),
     /// Commits were looked at.

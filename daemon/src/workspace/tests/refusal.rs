@@ -73,6 +73,29 @@ fn nothing_left(world: &World) {
 }
 
 #[test]
+fn branches_are_known_to_be_free_before_anything_is_made() {
+    let world = World::new();
+    let free = |branch: &str| {
+        ask(Request::BranchFree {
+            git_dir: world.place().git_dir,
+            branch: branch.into(),
+        })
+    };
+    assert_eq!(free("wsm/new"), Reply::Free);
+    for (branch, kind) in [
+        ("main", FailureKind::Exists),
+        ("main/x", FailureKind::Exists),
+        ("-x", FailureKind::Invalid),
+        ("a..b", FailureKind::Invalid),
+    ] {
+        let failure = failed(free(branch));
+        assert_eq!(failure.kind, kind, "{branch}: {failure}");
+        assert!(!failure.hint.is_empty(), "{branch}: {failure}");
+    }
+    nothing_left(&world);
+}
+
+#[test]
 fn a_failed_creation_leaves_nothing() {
     let world = World::new();
     let expect = |change: &dyn Fn(&mut Create), kind: FailureKind, why: &str| {
