@@ -291,7 +291,10 @@ impl Instance {
         };
         let mut found = self.descendants();
         found.retain(|process| is_part(&process.command.split(' ').collect::<Vec<_>>()));
-        found.iter().map(|process| process.pid).min()
+        // Its forks have the same command line; pids wrap around.
+        let pids: Vec<_> = found.iter().map(|process| process.pid).collect();
+        let first = found.iter().find(|process| !pids.contains(&process.parent));
+        first.map(|process| process.pid)
     }
 
     /// Processes that `wsm up` started and that hang on it.

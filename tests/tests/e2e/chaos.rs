@@ -138,8 +138,7 @@ impl Chaos<'_> {
         let name = format!("made-{}", self.made);
         let path = self.repo.path().to_string_lossy().into_owned();
         let words = ["new", &path, "-t", "chaos", "--name", &name, "--detach"];
-        let call = self.begin(&words);
-        let told = self.strike(blow, call);
+        let told = self.strike(blow, &words);
         if self.wsm.find(&name).is_some() {
             self.adopt(&name, 1);
         } else {
@@ -155,8 +154,7 @@ impl Chaos<'_> {
                       touch ~/committed";
         let words = ["exec", &name, "--", "sh", "-c"];
         let line = format!("rm -f ~/committed; ({script}) >/dev/null 2>&1 </dev/null &");
-        let call = self.begin(&[&words[..], &[&line]].concat());
-        self.strike(blow, call);
+        self.strike(blow, &[&words[..], &[&line]].concat());
         wait::until_true("the commits inside", || {
             let ran = self
                 .wsm
@@ -171,8 +169,7 @@ impl Chaos<'_> {
 
     fn stop(&mut self, blow: Blow) {
         let name = self.any_running();
-        let call = self.begin(&["stop", &name]);
-        let told = self.strike(blow, call);
+        let told = self.strike(blow, &["stop", &name]);
         let state = self.wsm.wait_state(&name, "working,idle,stopped").state;
         let stopped = state == wsm_api::agent::State::Stopped;
         assert!(stopped || told.code != 0, "an acknowledged stop: {told}");
@@ -189,8 +186,7 @@ impl Chaos<'_> {
         let name = self.any_running();
         self.wsm.wsm(&["stop", &name]).ok();
         self.wsm.wait_state(&name, "stopped");
-        let call = self.begin(&["start", &name]);
-        let told = self.strike(blow, call);
+        let told = self.strike(blow, &["start", &name]);
         let settled = self.wsm.wait_state(&name, "working,idle,stopped");
         if settled.state == wsm_api::agent::State::Stopped {
             assert_ne!(told.code, 0, "an acknowledged start: {told}");
@@ -209,8 +205,7 @@ impl Chaos<'_> {
                 "echo x >gone && git add gone && git commit -q -m gone",
             )
             .ok();
-        let call = self.begin(&["rm", "--purge", &name]);
-        let told = self.strike(blow, call);
+        let told = self.strike(blow, &["rm", "--purge", &name]);
         let again = self.wsm.wsm(&["rm", "--purge", &name]);
         let gone = again.code == 0 || again.code == 4;
         assert!(gone, "after {told}\n{again}");
@@ -246,9 +241,9 @@ impl Chaos<'_> {
         call.spawn().expect("wsm starts")
     }
 
-    /// Strikes while `call` is in flight, and brings the instance back.
-    fn strike(&mut self, blow: Blow, call: Child) -> Output {
-        let (call, hit) = strike::strike(self.wsm, blow, call);
+    /// Strikes while a command line is in flight, and brings the instance back.
+    fn strike(&mut self, blow: Blow, words: &[&str]) -> Output {
+        let (call, hit) = strike::strike(self.wsm, blow, || self.begin(words));
         let told = strike::end(call, CALL_PATIENCE);
         if hit {
             self.kills += blow.kills();

@@ -215,6 +215,7 @@ pub(super) fn plan(rng: &mut Rng, kills: u64, only: &str) -> Vec<Strike> {
     for at in (1..named.len()).rev() {
         named.swap(at, rng.below(at + 1));
     }
+    named.retain(|strike| strike.to_string().contains(only));
     let mut plan = Vec::new();
     let mut named = named.into_iter();
     for turn in 0..kills * 2 {
@@ -244,11 +245,12 @@ fn by_chance(rng: &mut Rng) -> Strike {
     }
 }
 
-/// Strikes while `call` is in flight, and brings back what died. `false`: the point was not
-/// reached, or the call was over before.
-pub(super) fn strike(wsm: &Instance, blow: Blow, mut call: Child) -> (Child, bool) {
+/// Strikes while what `begin` began is in flight, and brings back what died. `false`: the point was
+/// not reached.
+pub(super) fn strike(wsm: &Instance, blow: Blow, begin: impl FnOnce() -> Child) -> (Child, bool) {
     match blow {
         Blow::After(parts, ms) => {
+            let call = begin();
             // The moment is the point of it.
             std::thread::sleep(Duration::from_millis(ms));
             wsm.kill_and_recover(parts);
@@ -257,13 +259,8 @@ pub(super) fn strike(wsm: &Instance, blow: Blow, mut call: Child) -> (Child, boo
         Blow::Daemon(when, point, both) => {
             let broker = wsm.pid_of(Part::Broker);
             let file = wsm.dir().join("state/daemon/fault");
-            let hit = named(
-                wsm,
-                Part::Daemon,
-                &file,
-                &format!("{when} {point}"),
-                &mut call,
-            );
+            let name = format!("{when} {point}");
+            let (call, hit) = named(wsm, Part::Daemon, &file, &name, begin);
             if hit && both {
                 host::signal(broker, "KILL");
                 wsm.recover(&[Part::Daemon, Part::Broker]);
@@ -274,7 +271,7 @@ pub(super) fn strike(wsm: &Instance, blow: Blow, mut call: Child) -> (Child, boo
         }
         Blow::Broker(point) => {
             let file = wsm.dir().join("run/fault");
-            let hit = named(wsm, Part::Broker, &file, point, &mut call);
+            let (call, hit) = named(wsm, Part::Broker, &file, point, begin);
             if hit {
                 wsm.recover(&[Part::Broker]);
             }
@@ -289,16 +286,17 @@ fn named(
     part: Part,
     file: &std::path::Path,
     point: &str,
-    call: &mut Child,
-) -> bool {
+    begin: impl FnOnce() -> Child,
+) -> (Child, bool) {
     let pid = wsm.pid_of(part);
     std::fs::write(file, point).expect("root writes");
+    let mut call = begin();
     // Some points are reached only after the answer.
     let mut last = Instant::now() + Duration::from_secs(60);
     let mut over = false;
     loop {
         if host::process(pid).is_none() {
-            return true;
+            return (call, true);
         }
         if !over && call.try_wait().expect("our child").is_some() {
             over = true;
@@ -307,7 +305,7 @@ fn named(
         if Instant::now() > last {
             // Gone: somebody is dying this instant.
             if std::fs::remove_file(file).is_ok() {
-                return false;
+                return (call, false);
             }
             last = Instant::now() + Duration::from_secs(5);
         }
