@@ -294,30 +294,39 @@ impl Daemon {
         wait: Duration,
     ) -> Result<Vec<Event>, Problem> {
         let mut newest = self.engine.store.newest();
-        // A timeout is an empty answer.
-        let waited = tokio::time::timeout(wait.min(WAIT_MAX), newest.wait_for(|seq| *seq > after));
-        if !matches!(waited.await, Ok(Ok(_))) {
-            return Ok(Vec::new());
+        let deadline = tokio::time::Instant::now() + wait.min(WAIT_MAX);
+        let mut after = after;
+        loop {
+            // A timeout is an empty answer.
+            let waited = tokio::time::timeout_at(deadline, newest.wait_for(|seq| *seq > after));
+            if !matches!(waited.await, Ok(Ok(_))) {
+                return Ok(Vec::new());
+            }
+            let rows = self.engine.store.journal(after, limit);
+            let rows = rows.map_err(|e| store_problem(&e))?;
+            let Some(last) = rows.last() else {
+                return Ok(Vec::new());
+            };
+            after = last.seq;
+            let own: Vec<String> = self
+                .engine
+                .handles()
+                .iter()
+                .map(Handle::now)
+                .filter(|p| allows(actor, Right::View, &p.record.owner))
+                .map(|p| p.record.id.to_string())
+                .collect();
+            let seen = |subject: &String| actor.admin || own.contains(subject);
+            let rows: Vec<Event> = rows
+                .into_iter()
+                .filter(|row| seen(&row.subject))
+                .map(shown_event)
+                .collect();
+            // Rows of others alone: those after them are looked at, or waited for.
+            if !rows.is_empty() {
+                return Ok(rows);
+            }
         }
-        let rows = self
-            .engine
-            .store
-            .journal(after, limit)
-            .map_err(|e| store_problem(&e))?;
-        let own: Vec<String> = self
-            .engine
-            .handles()
-            .iter()
-            .map(Handle::now)
-            .filter(|p| allows(actor, Right::View, &p.record.owner))
-            .map(|p| p.record.id.to_string())
-            .collect();
-        let seen = |subject: &String| actor.admin || own.contains(subject);
-        Ok(rows
-            .into_iter()
-            .filter(|row| seen(&row.subject))
-            .map(shown_event)
-            .collect())
     }
 
     /// Ports of one agent or of all.

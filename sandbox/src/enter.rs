@@ -16,6 +16,7 @@ use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, fexecve, setgroups, setresgid, setresuid};
@@ -57,6 +58,8 @@ pub fn enter(config: &EnterConfig) -> Result<std::convert::Infallible, EnterErro
     )?;
     bind_parts(config)?;
 
+    // Connections to published ports take two each, and others' connections are not ours to count.
+    step("raise the limit of open files", files_as_many_as_may_be())?;
     let gid = Gid::from_raw(config.gid);
     let uid = Uid::from_raw(config.uid);
     step("drop the groups", setgroups(&[]))?;
@@ -94,6 +97,12 @@ pub fn enter(config: &EnterConfig) -> Result<std::convert::Infallible, EnterErro
         .map(|(key, value)| text(format!("{key}={value}")));
     let env = env.collect::<Result<Vec<_>, _>>()?;
     step("start the program", fexecve(program, &argv, &env))
+}
+
+/// Raises the soft limit of open files to the hard one.
+pub(crate) fn files_as_many_as_may_be() -> nix::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
 }
 
 /// A listening socket that every local user may connect to; who they are is asked of the kernel.

@@ -26,6 +26,12 @@ const SETTLE: Duration = Duration::from_millis(80);
 /// How often it is looked although nothing was said: a watch can be lost, never the work.
 const POLL: Duration = Duration::from_secs(20);
 
+/// Each import is a process outside of the agent's limits and maybe a row in the journal, and the
+/// agent says when there is something to import: so many at once are taken over as they come …
+const BURST: u32 = 20;
+/// … and then one in this time.
+const PAUSE: Duration = Duration::from_secs(2);
+
 /// Another git holds the index: try again.
 const LOCKED_PAUSE: Duration = Duration::from_secs(1);
 
@@ -37,13 +43,39 @@ const FORWARD_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct Work {
     due: Option<Instant>,
     job: Option<JoinHandle<Result<Imported, Problem>>>,
+    /// Who waits for the next import, and who for the one that runs.
     waiting: Vec<Answer<()>>,
+    served: Vec<Answer<()>>,
     check_index: bool,
+    pace: Pace,
+}
+
+/// How often the agent may cause an import: [`BURST`] at once, one in [`PAUSE`] in the long run.
+#[derive(Debug, Default)]
+struct Pace {
+    /// When all that was used is given back.
+    full: Option<Instant>,
+}
+
+impl Pace {
+    /// When the next one may begin, if not at once.
+    fn earliest(&self) -> Option<Instant> {
+        self.full?.checked_sub(PAUSE * (BURST - 1))
+    }
+
+    fn used(&mut self, now: Instant) {
+        self.full = Some(self.full.map_or(now, |full| full.max(now)) + PAUSE);
+    }
 }
 
 impl Work {
     pub(super) fn due(&self) -> Option<Instant> {
-        if self.job.is_some() { None } else { self.due }
+        let due = self.due.filter(|_| self.job.is_none())?;
+        Some(
+            self.pace
+                .earliest()
+                .map_or(due, |earliest| due.max(earliest)),
+        )
     }
 
     /// Gives the running import to whoever closes the sandbox.
@@ -89,12 +121,15 @@ impl Driver {
 
     pub(super) fn work_due(&mut self, now: Instant) {
         if self.work.due().is_some_and(|due| due <= now) {
+            self.work.pace.used(now);
             self.begin_import();
         }
     }
 
     fn begin_import(&mut self) {
         self.work.due = None;
+        let waiting = std::mem::take(&mut self.work.waiting);
+        self.work.served.extend(waiting);
         if self.record.paths.is_none() || self.record.phase < Phase::Setup {
             return self.answer_imports(&Ok(()));
         }
@@ -109,16 +144,22 @@ impl Driver {
     /// Takes over now, for somebody who waits.
     pub(super) fn import_for(&mut self, reply: Answer<()>) {
         self.work.waiting.push(reply);
-        if self.work.job.is_some() {
-            // The running one may have looked already: another follows it.
-            self.work.due = Some(Instant::now());
-        } else {
+        // A running one may have looked already: another follows it.
+        if self.work.job.is_none() {
             self.begin_import();
         }
     }
 
+    /// Answers everybody who waits for an import: of the one that runs, if any, and the next.
     pub(super) fn answer_imports(&mut self, result: &Result<(), Problem>) {
+        self.answer_served(result);
         for reply in self.work.waiting.drain(..) {
+            drop(reply.send(result.clone()));
+        }
+    }
+
+    fn answer_served(&mut self, result: &Result<(), Problem>) {
+        for reply in self.work.served.drain(..) {
             drop(reply.send(result.clone()));
         }
     }
@@ -138,12 +179,11 @@ impl Driver {
                 Err(problem)
             }
         };
-        if self.work.due.is_some() {
-            // Asked for while it ran.
+        self.answer_served(&result);
+        if !self.work.waiting.is_empty() {
             return self.begin_import();
         }
-        self.answer_imports(&result);
-        if self.shim.is_some() {
+        if self.shim.is_some() && self.work.due.is_none() {
             self.work.due = Some(Instant::now() + POLL);
         }
     }
@@ -320,4 +360,31 @@ pub(crate) fn odd(reply: &Reply) -> Problem {
         format!("the git helper answered something else ({kind})"),
         "",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_that_never_rests_is_served_at_a_pace() {
+        let start = Instant::now();
+        let mut pace = Pace::default();
+        let mut now = start;
+        let mut served = 0;
+        // As if something were always due.
+        while now < start + PAUSE * 100 {
+            now = pace.earliest().map_or(now, |earliest| earliest.max(now));
+            pace.used(now);
+            served += 1;
+        }
+        assert!((BURST + 99..=BURST + 101).contains(&served), "{served}");
+        // After a rest the next ones are served at once again.
+        let rested = now + PAUSE * BURST;
+        for _ in 0..BURST {
+            assert!(pace.earliest().is_none_or(|earliest| earliest <= rested));
+            pace.used(rested);
+        }
+        assert!(pace.earliest().is_some_and(|earliest| earliest > rested));
+    }
 }

@@ -159,6 +159,7 @@ impl Host {
 fn harden() -> Result<(), Failure> {
     let what = || "prepare the broker".to_owned();
     sys::cloexec_from(3).what(what)?;
+    crate::enter::files_as_many_as_may_be().what(what)?;
     // Number 3 stays taken for ever: it is where init finds its configuration.
     loop {
         let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).what(what)?;
