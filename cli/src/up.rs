@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -118,8 +118,20 @@ fn prepare(place: &Place, uid: u32, gid: u32) -> Result<(), (PathBuf, io::Error)
         (place.state(), 0o711),
         (place.state().join("daemon"), 0o700),
     ];
+    let make = |dir: &Path| {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(dir)
+    };
+    if place.is_own() {
+        let root = place.root();
+        let made = make(root).and_then(|()| check_roots(root, &[0]));
+        made.map_err(|e| (root.to_owned(), e))?;
+    }
     for (dir, mode) in dirs {
-        let made = fs::create_dir_all(&dir)
+        let made = make(&dir)
+            .and_then(|()| check_roots(&dir, &[0, uid]))
             .and_then(|()| fs::set_permissions(&dir, fs::Permissions::from_mode(mode)));
         made.map_err(|e| (dir, e))?;
     }
@@ -131,6 +143,20 @@ fn prepare(place: &Place, uid: u32, gid: u32) -> Result<(), (PathBuf, io::Error)
         fs::write(&ceiling, "{ \"allow_root_account\": true }\n").map_err(|e| (ceiling, e))?;
     }
     Ok(())
+}
+
+/// Refuses a directory that somebody else may change: what root makes and gives away in it would
+/// be led elsewhere by a symlink.
+fn check_roots(dir: &Path, owners: &[u32]) -> io::Result<()> {
+    let found = fs::symlink_metadata(dir)?;
+    let (owner, mode) = (found.uid(), found.mode());
+    // In a sticky one others may make things, but not put them in the place of ours.
+    let closed = mode & 0o022 == 0 || mode & 0o1000 != 0;
+    if found.is_dir() && owners.contains(&owner) && closed {
+        return Ok(());
+    }
+    let why = "it is not a directory that root alone may write (chown root, chmod go-w)";
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
 }
 
 fn lock(place: &Place) -> Result<File, Problem> {
@@ -348,4 +374,33 @@ fn caught(kind: SignalKind) -> Result<Signal, Problem> {
 fn say(line: &str) {
     // A closed standard error is no reason to stop agents.
     drop(writeln!(io::stderr(), "{line}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_makes_nothing_where_others_may_write() {
+        let top = tempfile::tempdir().unwrap();
+        let place = |name: &str| Place::new(Some(&top.path().join(name)));
+        prepare(&place("fresh/below"), 0, 0).unwrap();
+        prepare(&place("fresh/below"), 0, 0).unwrap();
+        let open = top.path().join("open");
+        fs::create_dir(&open).unwrap();
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(prepare(&place("open"), 0, 0).is_err());
+        let linked = top.path().join("linked");
+        fs::create_dir(&linked).unwrap();
+        let victim = top.path().join("victim");
+        fs::create_dir(&victim).unwrap();
+        fs::set_permissions(&victim, fs::Permissions::from_mode(0o700)).unwrap();
+        std::os::unix::fs::symlink(&victim, linked.join("run")).unwrap();
+        assert!(prepare(&place("linked"), 0, 0).is_err());
+        assert_eq!(victim.metadata().unwrap().mode() & 0o777, 0o700);
+        let foreign = top.path().join("foreign");
+        fs::create_dir(&foreign).unwrap();
+        chown(&foreign, Some(4242), Some(4242)).unwrap();
+        assert!(prepare(&place("foreign"), 0, 0).is_err());
+    }
 }
