@@ -6,6 +6,7 @@ use std::path::Path;
 use wsm_tests::instance::Instance;
 use wsm_tests::persona::Persona;
 use wsm_tests::repo::Repo;
+use wsm_tests::term::Term;
 use wsm_tests::wait;
 
 #[test]
@@ -99,6 +100,51 @@ fn strangers_are_kept_out() {
         "a repository that bob can't read: {refused}"
     );
     assert!(wsm.find("bobs").is_none());
+}
+
+/// Says hello to a shim with a ticket, asks for a screen, and prints what comes back.
+const KNOCK: &str = r#"
+import json, socket, struct, sys
+def frame(kind, value):
+    payload = bytes([kind]) + json.dumps(value).encode()
+    return struct.pack("<I", len(payload)) + payload
+door = socket.socket(socket.AF_UNIX)
+door.connect(sys.argv[1])
+door.settimeout(20)
+hello = {"version": 1, "ticket": sys.argv[2]} if sys.argv[2] else {"version": 1}
+try:
+    door.sendall(frame(0x01, hello))
+    door.sendall(frame(0x10, {"terminal": "main", "cols": 80, "rows": 24}))
+    while True:
+        got = door.recv(65536)
+        if not got:
+            break
+        sys.stdout.buffer.write(got)
+except (ConnectionResetError, BrokenPipeError):
+    pass
+"#;
+
+#[test]
+fn a_stranger_does_not_get_into_a_terminal() {
+    let wsm = Instance::start();
+    let ann = Persona::new("ann");
+    let bob = Persona::new("bob");
+    let repo = Repo::small(&ann, "project");
+    let agent = wsm.new_agent_as(&ann, &repo, "shell", "anns");
+    let door = wsm.dir().join(format!("run/shim-{}.sock", agent.id));
+    for ticket in ["", "0123456789abcdef0123456789abcdef", "x"] {
+        let mut knock = bob.command("python3");
+        knock.args(["-c", KNOCK]).arg(&door).arg(ticket);
+        let heard = wsm_tests::cli::run(knock, b"").ok();
+        assert_eq!(heard.stdout, "", "with {ticket:?}");
+    }
+    // Nor does the daemon give bob a ticket; ann gets in by hers.
+    let attach = |who| Term::start(&wsm.command(who, &["attach", "anns"]), 80, 24);
+    assert!(matches!(attach(&bob).wait_end(), 3 | 4));
+    let term = attach(&ann);
+    term.wait_for("$");
+    term.line("echo mine-$((6*7))");
+    term.wait_for("mine-42");
 }
 
 #[test]

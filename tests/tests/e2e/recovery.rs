@@ -128,7 +128,7 @@ fn second_up_on_the_same_directory_is_refused() {
 }
 
 #[test]
-fn attached_viewer_sees_the_daemon_come_back() {
+fn attached_viewer_does_not_notice_the_daemon_die() {
     let wsm = Instance::start();
     let repo = Repo::small(wsm.root(), "project");
     wsm.new_agent(&repo, "shell", "watched");
@@ -137,13 +137,39 @@ fn attached_viewer_sees_the_daemon_come_back() {
     term.wait_for("$");
     term.line("echo before-$((1+2))");
     term.wait_for("before-3");
-    wsm.kill_and_recover(&[Part::Daemon]);
-    let back = || {
-        term.line("echo after-$((3+4))");
-        term.screen().contains("after-7").then_some(())
+    let before = sockets_of_viewer(&wsm);
+    wsm.kill(&[Part::Daemon]);
+    // Typed once: nothing is resent, nothing is lost.
+    term.line("echo away-$((3+4))");
+    term.wait_for("away-7");
+    wsm.recover(&[Part::Daemon]);
+    term.line("echo after-$((4+4))");
+    let screen = term.wait_for("after-8");
+    assert!(screen.contains("before-3"), "{screen}");
+    assert_eq!(screen.matches("away-7").count(), 1, "{screen}");
+    assert_eq!(
+        sockets_of_viewer(&wsm),
+        before,
+        "the same connection all the time"
+    );
+}
+
+/// What the one `wsm attach` of this instance is connected to.
+fn sockets_of_viewer(wsm: &Instance) -> Vec<std::path::PathBuf> {
+    let dir = wsm.dir().to_string_lossy().into_owned();
+    let is_viewer = |process: &host::Process| {
+        let words: Vec<_> = process.command.split(' ').collect();
+        words[0].ends_with("/wsm") && words.contains(&&*dir) && words.contains(&"attach")
     };
-    wait::until("the viewer to be back", wait::PATIENCE, back, || {
-        term.screen()
-    });
-    assert!(term.screen().contains("before-3"), "{}", term.screen());
+    let all = host::processes();
+    let viewer = all.iter().find(|process| is_viewer(process));
+    let viewer = viewer.expect("somebody is attached");
+    let open = std::fs::read_dir(format!("/proc/{}/fd", viewer.pid)).expect("it lives");
+    let mut sockets: Vec<_> = open
+        .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+        .filter(|target| target.to_string_lossy().starts_with("socket:"))
+        .collect();
+    sockets.sort();
+    assert!(!sockets.is_empty(), "{viewer:?}");
+    sockets
 }
