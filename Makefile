@@ -8,6 +8,8 @@ BUILD_NEEDS := gcc git libc6-dev:/usr/include/stdio.h
 # What the built-in templates and the stories of the tests start.
 STORY_NEEDS := git curl tmux python3 nodejs:node npm util-linux:setpriv passwd:useradd \
 	postgresql:/usr/lib/postgresql/*/bin/postgres
+# The built-in templates of agents and of Jupyter, with the real programs.
+CLI_NEEDS := @anthropic-ai/claude-code:claude @openai/codex:codex opencode-ai:opencode
 
 .PHONY: help build run test chaos test-vm bench lint fmt clean lock need-rust need-nextest
 
@@ -23,7 +25,8 @@ run: build ## a demo: two agents in their sandboxes, and what they can and can't
 	tools/demo $(TARGET)/release
 
 test: need-rust need-nextest Cargo.lock ## everything that must pass (root, real kernel)
-	@tools/need $(BUILD_NEEDS) $(STORY_NEEDS)
+	@tools/need $(BUILD_NEEDS) $(STORY_NEEDS) jupyter-notebook
+	@tools/need-npm $(CLI_NEEDS)
 	tools/test
 
 KILLS ?= 200
