@@ -136,8 +136,8 @@ fn data_serves_jupyter() {
     assert!(answer.contains("\"version\""), "{answer}");
 }
 
-/// A CLI of 200 MB on a loaded machine with two cores.
-const CLI_PATIENCE: Duration = Duration::from_secs(90);
+/// opencode took 60 s on two cores at a load of 25; alone it takes 10 s.
+const CLI_PATIENCE: Duration = Duration::from_secs(150);
 
 /// The real CLI starts under its template and draws its first screen; it has no network yet.
 fn draws(kind: &str, text: &str) {
