@@ -136,7 +136,7 @@ fn data_serves_jupyter() {
     assert!(answer.contains("\"version\""), "{answer}");
 }
 
-/// opencode took 60 s on two cores at a load of 25; alone it takes 10 s.
+/// The test of opencode took 68 s on two busy cores (load 22 to 25).
 const CLI_PATIENCE: Duration = Duration::from_secs(150);
 
 /// The real CLI starts under its template and draws its first screen; it has no network yet.
