@@ -1,12 +1,18 @@
 //! Letting wsm use a repository: the CLI passes the broker open descriptors, as the user.
 
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use wsm_api::problem::{Code, Problem};
 use wsm_sandbox::client::{Broker, BrokerError};
 use wsm_sandbox::protocol::{Account, Failure, FailureKind, Purpose, Reply, Request};
+
+/// `wsm up` starts a broker that died again within two seconds.
+const RESTART_TIME_MAX: Duration = Duration::from_secs(3);
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// A granted repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,11 +31,11 @@ pub(crate) fn grant_repository(run_dir: &Path, start: &Path) -> Result<Granted, 
     let tree_fd = open(&tree)?;
     let git_fd = open(&git_dir)?;
     let run = File::open(run_dir).map_err(|e| unreachable(run_dir, &e.to_string()))?;
-    let broker = Broker::connect(&run).map_err(|e| unreachable(run_dir, &e.to_string()))?;
-    let request = Request::Grant {
-        purpose: Purpose::Repository,
-    };
-    match broker.call(request, &[tree_fd.as_fd(), git_fd.as_fd()]) {
+    match ask(
+        &run,
+        Purpose::Repository,
+        &[tree_fd.as_fd(), git_fd.as_fd()],
+    ) {
         Ok((
             Reply::Granted {
                 grant,
@@ -57,9 +63,8 @@ pub(crate) fn grant_repository(run_dir: &Path, start: &Path) -> Result<Granted, 
 pub(crate) fn grant_directory(run_dir: &Path, directory: &Path) -> Result<String, Problem> {
     let fd = open(directory)?;
     let run = File::open(run_dir).map_err(|e| unreachable(run_dir, &e.to_string()))?;
-    let broker = Broker::connect(&run).map_err(|e| unreachable(run_dir, &e.to_string()))?;
     let purpose = Purpose::Directory;
-    match broker.call(Request::Grant { purpose }, &[fd.as_fd()]) {
+    match ask(&run, purpose, &[fd.as_fd()]) {
         Ok((Reply::Granted { grant, .. }, _)) => Ok(grant.0),
         Ok((reply, _)) => {
             let message = format!("the broker answered {reply:?}");
@@ -67,6 +72,28 @@ pub(crate) fn grant_directory(run_dir: &Path, directory: &Path) -> Result<String
         }
         Err(BrokerError::Failed(failure)) => Err(refused(&failure)),
         Err(other) => Err(unreachable(run_dir, &other.to_string())),
+    }
+}
+
+/// Asks for a grant; a broker that is being started again is waited for. Asking twice gives the same.
+fn ask(
+    run: &File,
+    purpose: Purpose,
+    fds: &[BorrowedFd<'_>],
+) -> Result<(Reply, Vec<OwnedFd>), BrokerError> {
+    let begun = Instant::now();
+    loop {
+        let answer =
+            Broker::connect(run).and_then(|broker| broker.call(Request::Grant { purpose }, fds));
+        let again = match &answer {
+            Err(BrokerError::Unreachable(e)) => e.kind() == ErrorKind::ConnectionRefused,
+            Err(BrokerError::Broken(_)) => true,
+            Err(BrokerError::Failed(_)) | Ok(_) => false,
+        };
+        if !again || begun.elapsed() > RESTART_TIME_MAX {
+            return answer;
+        }
+        std::thread::sleep(RETRY_PAUSE);
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Engine {
     pub run_dir: Arc<File>,
     /// Where host templates lie.
     pub etc_dir: PathBuf,
+    /// Last screens of agents that rest.
+    pub screens_dir: PathBuf,
     /// Where the agents' directories lie; of each only the logs are readable here.
     pub agents_dir: PathBuf,
     /// This host.
@@ -68,6 +70,9 @@ impl Engine {
         crate::fault::watch(&config.state_dir);
         let store = Store::open(&config.state_dir.join("wsm.db"))
             .map_err(|e| failed("open the database", &e))?;
+        let screens_dir = config.state_dir.join("screens");
+        std::fs::create_dir_all(&screens_dir)
+            .map_err(|e| failed("make the directory of screens", &e))?;
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
             .map_err(|e| failed("read the boot id", &e))?;
         Ok(Engine {
@@ -75,6 +80,7 @@ impl Engine {
             broker: Broker::new(Arc::clone(&run_dir)),
             run_dir,
             etc_dir: config.etc_dir.clone(),
+            screens_dir,
             agents_dir: config.state_dir.join("../agents"),
             host: host_facts(),
             boot_id: boot_id.trim().to_owned(),
@@ -83,6 +89,12 @@ impl Engine {
             making: tokio::sync::Semaphore::new(MAKING_MAX),
             handles: Mutex::new(HashMap::new()),
         })
+    }
+
+    /// Where the last screen of an agent is kept when its shim goes.
+    #[must_use]
+    pub fn screen_file(&self, agent: &AgentId) -> PathBuf {
+        self.screens_dir.join(agent.as_str())
     }
 
     /// The log that an agent's shim writes for a service.

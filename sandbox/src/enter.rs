@@ -139,8 +139,9 @@ fn bind_parts(config: &EnterConfig) -> Result<(), EnterError> {
     for (name, path) in parts {
         sources.push((name, step(path, open(path.as_str(), flags, Mode::empty()))?));
     }
-    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    step("make mounts private", mount(NONE, "/", NONE, private, NONE))?;
+    // Slaves: what the host unmounts later must not stay mounted here, and nothing of ours goes out.
+    let slave = MsFlags::MS_REC | MsFlags::MS_SLAVE;
+    step("make mounts slaves", mount(NONE, "/", NONE, slave, NONE))?;
     let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     let size = Some("size=64k,mode=755");
     step(

@@ -9,7 +9,7 @@ use wsm_sandbox::protocol::{
     AgentPaths, HelperRights, Reply as BrokerReply, Request as BrokerRequest,
 };
 use wsm_sandbox::spec::{AgentId, GrantId, INSIDE_ID, LayerStatus, ProbeReport};
-use wsm_terminal::protocol::Event;
+use wsm_terminal::protocol::{Event, Reply as ShimReply, Request as ShimRequest};
 
 use super::assemble;
 use super::work::{self, git_problem, odd, place};
@@ -249,6 +249,24 @@ pub(crate) fn socket_name(agent: &AgentId) -> String {
     format!("{}{agent}.sock", wsm_sandbox::protocol::SHIM_SOCKET_PREFIX)
 }
 
+/// Lines of history kept with a last screen.
+const KEPT_LINES: u32 = 500;
+
+/// Keeps what the command's terminal shows: whoever asks later why it ended reads it there.
+pub(super) async fn keep_screen(engine: &Engine, record: &Record, shim: &Shim) {
+    let request = ShimRequest::Capture {
+        terminal: super::run::MAIN.to_owned(),
+        history_lines: KEPT_LINES,
+        styled: false,
+    };
+    let Ok(ShimReply::Captured { text, .. }) = shim.request(request).await else {
+        return;
+    };
+    if let Err(error) = tokio::fs::write(engine.screen_file(&record.id), text).await {
+        tracing::warn!(agent = %record.name, %error, "keep the last screen");
+    }
+}
+
 /// Takes the commits over a last time, then the sandbox down.
 pub(super) async fn close(
     engine: &Engine,
@@ -279,6 +297,8 @@ pub(super) async fn close(
 
 /// Runs `teardown`, then removes worktree, branches and files for good.
 pub(super) async fn erase(engine: &Engine, record: &Record) -> Result<(), Problem> {
+    // It may never have had one.
+    drop(tokio::fs::remove_file(engine.screen_file(&record.id)).await);
     if record.phase == Phase::Made && !record.resolved.workspace.teardown.is_empty() {
         let opened = open(engine, record).await?;
         for (number, line) in record.resolved.workspace.teardown.iter().enumerate() {

@@ -209,7 +209,9 @@ impl Driver {
         }
         let how = ended(exit);
         let kind = self.record.resolved.agent.kind;
-        let failed = exit != Exit::Code(0) && kind != Kind::Shell;
+        // A shell ends with the code of its last command; only a signal is a failure of its own.
+        let killed = matches!(exit, Exit::Signal(_));
+        let failed = killed || (exit != Exit::Code(0) && kind != Kind::Shell);
         let again = match self.record.resolved.agent.restart {
             Restart::Never => false,
             Restart::OnFailure => failed,
@@ -401,6 +403,8 @@ impl Driver {
 pub(super) fn ended(exit: Exit) -> String {
     match exit {
         Exit::Code(code) => format!("ended with code {code}"),
+        // Nobody inside sends it to the command as a rule: the kernel does, out of memory.
+        Exit::Signal(9) => "was killed by signal 9, as at its memory limit".to_owned(),
         Exit::Signal(signal) => format!("was killed by signal {signal}"),
     }
 }

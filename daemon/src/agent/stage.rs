@@ -63,7 +63,11 @@ impl Driver {
         let import = self.work.abandon();
         let engine = Arc::clone(&self.engine);
         let record = self.record.clone();
+        let shim = self.shim.clone();
         self.job = Some(tokio::spawn(async move {
+            if let Some(shim) = shim {
+                make::keep_screen(&engine, &record, &shim).await;
+            }
             if let (Some(job), true) = (job, opening) {
                 // A sandbox that the broker is building would stand after it was taken down.
                 drop(job.await);

@@ -133,8 +133,15 @@ impl Daemon {
         history_lines: u32,
         styled: bool,
     ) -> Result<Capture, Problem> {
-        let (shim, _) = self.running(actor, agent, Right::View)?;
         let terminal = terminal.unwrap_or(MAIN).to_owned();
+        let published = self.find(actor, agent, Right::View)?.now();
+        if published.shim.is_none()
+            && terminal == MAIN
+            && let Some(kept) = self.kept_screen(&published, history_lines).await
+        {
+            return Ok(kept);
+        }
+        let (shim, _) = self.running(actor, agent, Right::View)?;
         let request = Request::Capture {
             terminal: terminal.clone(),
             history_lines,
@@ -159,6 +166,22 @@ impl Daemon {
             Reply::NotFound => Err(no_terminal(agent, &terminal)),
             other => Err(odd(&other)),
         }
+    }
+
+    /// What the command's terminal showed last, of an agent that rests.
+    async fn kept_screen(&self, published: &Published, history_lines: u32) -> Option<Capture> {
+        let (cols, rows) = published.record.size;
+        let path = self.engine.screen_file(&published.record.id);
+        let text = tokio::fs::read_to_string(path).await.ok()?;
+        let lines = u32::from(rows).saturating_add(history_lines);
+        Some(Capture {
+            text: last_lines(&text, lines),
+            cols,
+            rows,
+            cursor_col: 0,
+            cursor_row: 0,
+            title: String::new(),
+        })
     }
 
     /// A new shell terminal.

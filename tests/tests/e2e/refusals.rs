@@ -62,7 +62,7 @@ fn table_of_bad_requests() {
         (&good, "bad", 2, "colour"),
         (&good, "wide", 2, "not available yet"),
         (&good, "shell --base no-such-ref", 4, "no-such-ref"),
-        (&good, "shell --grant /tmp", 2, "does not write there"),
+        (&good, "shell --grant /srv", 2, "does not write there"),
         (&good, "shell --set x=1", 2, "x"),
         (&good, "shell --set novalue", 2, "novalue"),
         (&good, "shell --colour mauve", 2, "--colour"),
