@@ -191,6 +191,7 @@ impl Driver {
 
     pub(super) fn erase(&mut self) {
         self.stage = Stage::Erasing;
+        self.set(State::Stopping, "its files are being removed");
         let engine = Arc::clone(&self.engine);
         let record = self.record.clone();
         self.job = Some(tokio::spawn(async move {

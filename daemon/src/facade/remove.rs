@@ -74,12 +74,8 @@ impl Daemon {
                 reply,
             })
             .await?;
-        let gone = until(
-            handle,
-            |p| p.erased || (!purge && resting(p.record.state)),
-            WAIT_MAX,
-        );
-        let gone = gone.await?;
+        // A purge that failed rests in `failed`: what is being removed is `stopping` meanwhile.
+        let gone = until(handle, |p| p.erased || resting(p.record.state), WAIT_MAX).await?;
         if purge && !gone.erased {
             return Err(Problem::new(
                 Code::Failed,

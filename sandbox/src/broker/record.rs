@@ -19,7 +19,6 @@ const RECORD_BYTES_MAX: u64 = 16 << 20;
 
 /// A directory that a local user let wsm use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Grant {
     pub(super) id: GrantId,
     pub(super) purpose: Purpose,
@@ -31,7 +30,6 @@ pub(super) struct Grant {
 
 /// A directory as it was when it was granted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Identity {
     pub(super) path: String,
     pub(super) device: u64,
@@ -40,7 +38,6 @@ pub(super) struct Identity {
 
 /// What is remembered of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct AgentRecord {
     /// Its repository, for ever.
     pub(super) repository: GrantId,
@@ -52,7 +49,6 @@ pub(super) struct AgentRecord {
 
 /// A sandbox as it was when it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Made {
     pub(super) shim_pid: i32,
     pub(super) range_base: u32,
