@@ -161,7 +161,7 @@ impl Store {
     /// # Errors
     /// The database said no; nothing was changed.
     pub fn commit(&self, change: &Change<'_>) -> Result<u64, StoreError> {
-        let act = fault::act("commit", &change.row.verb);
+        let act = fault::commit(&change.row);
         let mut connection = self.lock();
         let tx = connection.transaction()?;
         if let Some(record) = change.agent {

@@ -1,6 +1,6 @@
 //! Failures as the broker answers them, and named fail points for tests.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::OnceLock;
@@ -68,6 +68,9 @@ const fn compiled() -> bool {
 /// processes comes there removes the file and kills the broker: once, not again the next one.
 const FILE: &str = "fault";
 
+/// The name of every point that is passed is added to this file, if a test made it.
+const PASSED: &str = "passed";
+
 static ARMED: OnceLock<(OwnedFd, Pid)> = OnceLock::new();
 
 /// Looks for the broker's fail points in this directory from now on.
@@ -79,10 +82,16 @@ pub(crate) fn watch(run_dir: &OwnedFd) {
     }
 }
 
-fn kill_broker_at(name: &str) {
+/// Notes that it was passed; kills the broker if a test named it.
+fn pass(name: &str) {
     let Some((dir, broker)) = ARMED.get() else {
         return;
     };
+    // Tests alone make and read these files: what does not work there is seen there.
+    let flags = OFlag::O_WRONLY | OFlag::O_APPEND;
+    if let Ok(file) = files::open_below(dir.as_fd(), Path::new(PASSED), flags) {
+        drop(std::fs::File::from(file).write_all(format!("{name}\n").as_bytes()));
+    }
     let file = files::open_below(dir.as_fd(), Path::new(FILE), OFlag::O_RDONLY);
     let mut wanted = String::new();
     let read = file.and_then(|file| std::fs::File::from(file).read_to_string(&mut wanted));
@@ -102,7 +111,7 @@ pub(crate) fn point(name: &str) -> Result<(), Failure> {
     if !compiled() {
         return Ok(());
     }
-    kill_broker_at(name);
+    pass(name);
     let Ok(wanted) = std::env::var("WSM_FAULT") else {
         return Ok(());
     };
