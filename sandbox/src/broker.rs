@@ -17,6 +17,7 @@ mod helper;
 mod inspect;
 mod record;
 mod requests;
+mod runaway;
 mod setup;
 mod work;
 
@@ -34,6 +35,7 @@ use crate::packet::{self, Packet, Received};
 use crate::protocol::{Envelope, Failure, FailureKind, PACKET_BYTES_MAX, PROTOCOL_VERSION, Reply};
 use crate::sys;
 use access::Peer;
+use runaway::Runaways;
 use setup::Host;
 use work::{Outcome, Worker};
 
@@ -89,6 +91,7 @@ struct Broker {
     pool: Vec<OwnedFd>,
     /// After a failure to make a namespace for the pool, not before this.
     pool_not_before: Instant,
+    runaways: Runaways,
 }
 
 /// Serves until it is killed.
@@ -98,6 +101,7 @@ struct Broker {
 pub fn run(config: BrokerConfig, die_with_parent: bool) -> Result<(), Failure> {
     let host = Host::set_up(config, die_with_parent)?;
     let mut broker = Broker {
+        runaways: Runaways::find(&host),
         host,
         connections: BTreeMap::new(),
         next_connection: 1,
@@ -133,6 +137,11 @@ impl Broker {
             }
         }
         self.end_late_workers();
+        let workers = &self.workers;
+        self.runaways.look(&self.host, |agent| {
+            let mut owners = workers.iter().filter_map(|worker| worker.agent.as_ref());
+            owners.any(|owner| owner == agent)
+        });
         Ok(())
     }
 

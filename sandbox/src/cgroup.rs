@@ -24,6 +24,7 @@ mod files;
 mod life;
 mod limits;
 mod mounts;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +38,7 @@ pub use error::CgroupError;
 use files::{io_error, make_dir, open_dir, open_writable, write_file};
 use limits::{Controller, Place};
 use mounts::Version;
+pub use tasks::Tasks;
 
 /// Limits of the shim: its screen models and history are bounded far below.
 const SHIM_LIMITS: Limits = Limits {

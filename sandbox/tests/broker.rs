@@ -12,3 +12,5 @@ mod hostile;
 mod life;
 #[path = "broker/refuse.rs"]
 mod refuse;
+#[path = "broker/runaway.rs"]
+mod runaway;

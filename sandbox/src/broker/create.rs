@@ -18,7 +18,7 @@ use crate::packet::Packet;
 use crate::plan::{self, Facts};
 use crate::protocol::{Failure, FailureKind, Purpose, Reply};
 use crate::spawn::{self, Job, Status};
-use crate::spec::{AgentId, GrantId, LayerReport, LayerStatus, ProbeReport, SandboxSpec};
+use crate::spec::{AgentId, GrantId, LayerReport, LayerStatus, Limits, ProbeReport, SandboxSpec};
 
 /// How long killed processes may take to vanish: what sits in a dead file system takes longest.
 const GONE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,6 +26,7 @@ const GONE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A sandbox in the making.
 #[derive(Debug)]
 pub(super) struct Creating {
+    asked: Limits,
     built: Option<(u32, Vec<LayerReport>)>,
     tested: Option<(Option<LandlockStatus>, Vec<ProbeReport>)>,
     failed: Option<Failure>,
@@ -110,6 +111,7 @@ impl Broker {
             incarnation: incarnation(),
         };
         let creating = Creating {
+            asked: job.spec.limits.clone(),
             built: None,
             tested: None,
             failed: None,
@@ -134,6 +136,7 @@ impl Broker {
         connected: bool,
     ) -> Outcome {
         let Creating {
+            asked,
             built,
             tested,
             failed,
@@ -146,6 +149,7 @@ impl Broker {
                     shim_pid,
                     range_base,
                     landlock,
+                    asked: Some(asked),
                     limits,
                     probes,
                 };

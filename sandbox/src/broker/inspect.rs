@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use super::create::layers_at_start;
+use super::runaway::Runaways;
 use super::setup::Host;
 use crate::fail::{Context, failure};
 use crate::protocol::{Failure, FailureKind, Reply};
@@ -32,7 +33,11 @@ pub(super) fn shim(host: &Host, agent: &AgentId) -> Result<i32, Failure> {
 }
 
 /// Reads every layer back.
-pub(super) fn inspect(host: &Host, agent: &AgentId) -> Result<(Reply, Vec<OwnedFd>), Failure> {
+pub(super) fn inspect(
+    host: &Host,
+    runaways: &Runaways,
+    agent: &AgentId,
+) -> Result<(Reply, Vec<OwnedFd>), Failure> {
     let what = || format!("inspect {agent}");
     let shim = shim(host, agent)?;
     let init = child_of(shim).what(what)?;
@@ -42,6 +47,7 @@ pub(super) fn inspect(host: &Host, agent: &AgentId) -> Result<(Reply, Vec<OwnedF
     layers.extend(status(launcher).what(what)?);
     layers.extend(mounts(launcher).what(what)?);
     layers.extend(host.tree.inspect(agent)?);
+    runaways.explain(agent, &mut layers);
     let last = host.made(agent);
     let mut probes = Vec::new();
     if let Some(made) = last {

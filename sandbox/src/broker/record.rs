@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::files;
 use crate::landlock::LandlockStatus;
 use crate::protocol::{Account, Purpose};
-use crate::spec::{AgentId, GrantId, LayerReport, ProbeReport};
+use crate::spec::{AgentId, GrantId, LayerReport, Limits, ProbeReport};
 
 /// Longest record in bytes: thousands of grants fit.
 const RECORD_BYTES_MAX: u64 = 16 << 20;
@@ -53,6 +53,10 @@ pub(super) struct Made {
     pub(super) shim_pid: i32,
     pub(super) range_base: u32,
     pub(super) landlock: Option<LandlockStatus>,
+    /// The limits that were asked for, after admission; unknown to brokers before this field.
+    #[serde(default)]
+    pub(super) asked: Option<Limits>,
+    /// What became of them.
     pub(super) limits: Vec<LayerReport>,
     pub(super) probes: Vec<ProbeReport>,
 }

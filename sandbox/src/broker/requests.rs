@@ -81,7 +81,10 @@ impl Broker {
                 work::answer(host, connection, None, || list(host, &making))
             }
             Request::Inspect { agent } => {
-                work::answer(host, connection, None, || inspect::inspect(host, &agent))
+                let runaways = &self.runaways;
+                work::answer(host, connection, None, || {
+                    inspect::inspect(host, runaways, &agent)
+                })
             }
             Request::Sockets { agent, count } => {
                 work::answer(host, connection, None, || sockets(host, &agent, count))

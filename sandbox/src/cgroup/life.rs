@@ -45,6 +45,8 @@ impl Tree {
     /// Kills every process of payload and shim, frozen ones too. Does not wait for the end of
     /// them ([`Tree::wait_empty`]). Success for an agent that is gone.
     pub fn kill(&self, id: &AgentId) -> Result<(), CgroupError> {
+        // Dying takes CPU too: thousands of processes with a fraction of a core take seconds.
+        self.set_cpu_milli(id, None).unwrap_or(());
         for hierarchy in &self.hierarchies {
             let Some(dir) = hierarchy.agent(id)? else {
                 continue;

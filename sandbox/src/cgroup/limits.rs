@@ -167,15 +167,7 @@ fn write(controller: Controller, place: &Place, value: u64) -> io::Result<()> {
     let dir = place.dir.as_fd();
     match (controller, place.version) {
         (Controller::Pids, _) => write_file(dir, "pids.max", &value.to_string()),
-        (Controller::Cpu, Version::V2) => {
-            let quota = value * CPU_PERIOD_US / 1000;
-            write_file(dir, "cpu.max", &format!("{quota} {CPU_PERIOD_US}"))
-        }
-        (Controller::Cpu, Version::V1) => {
-            write_file(dir, "cpu.cfs_period_us", &CPU_PERIOD_US.to_string())?;
-            let quota = value * CPU_PERIOD_US / 1000;
-            write_file(dir, "cpu.cfs_quota_us", &quota.to_string())
-        }
+        (Controller::Cpu, _) => write_cpu(place, Some(value)),
         (Controller::Memory, Version::V2) => {
             write_file(dir, "memory.max", &value.to_string())?;
             // Both may be missing: without swap, and on kernels before 4.19. `read` and
@@ -195,8 +187,24 @@ fn write(controller: Controller, place: &Place, value: u64) -> io::Result<()> {
     }
 }
 
+/// Sets the CPU limit in thousandths of a core, or lifts it.
+pub(super) fn write_cpu(place: &Place, milli: Option<u64>) -> io::Result<()> {
+    let dir = place.dir.as_fd();
+    let quota = milli.map(|milli| (milli * CPU_PERIOD_US / 1000).to_string());
+    match place.version {
+        Version::V2 => {
+            let quota = quota.as_deref().unwrap_or("max");
+            write_file(dir, "cpu.max", &format!("{quota} {CPU_PERIOD_US}"))
+        }
+        Version::V1 => {
+            write_file(dir, "cpu.cfs_period_us", &CPU_PERIOD_US.to_string())?;
+            write_file(dir, "cpu.cfs_quota_us", quota.as_deref().unwrap_or("-1"))
+        }
+    }
+}
+
 /// The limit in the spec's unit; `None` where the kernel says there is none.
-fn read(controller: Controller, place: &Place) -> io::Result<Option<u64>> {
+pub(super) fn read(controller: Controller, place: &Place) -> io::Result<Option<u64>> {
     let dir = place.dir.as_fd();
     let number = |text: &str| text.parse::<u64>().ok();
     Ok(match (controller, place.version) {

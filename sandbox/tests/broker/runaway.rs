@@ -1,0 +1,37 @@
+//! An agent that forks without end is slowed, and only as long as it does.
+
+use serde_json::json;
+use wsm_sandbox::protocol::{Reply, Request};
+
+use crate::harness::{Agent, World, command, until};
+
+/// What is said of the agent's CPU limit.
+fn cpu(world: &World, agent: &Agent) -> String {
+    let asked = Request::Inspect {
+        agent: agent.id.clone(),
+    };
+    let Ok(Reply::Inspected { layers, .. }) = world.client().ask(asked) else {
+        return String::new();
+    };
+    let found = layers.into_iter().find(|layer| layer.layer == "cpu limit");
+    found.unwrap().detail
+}
+
+const HELD: &str = "0.200 cores, held there as long as it is at its process limit";
+
+#[test]
+fn a_fork_bomb_is_held_until_it_has_shrunk_also_by_the_next_broker() {
+    let mut world = World::new();
+    let agent = world.prepare("agent0020");
+    let (shim, _) = world.create(&agent);
+    assert_eq!(cpu(&world, &agent), "no limit is set");
+    // Each forks until there is a file; then all end.
+    let bomb = "b() { until [ -e ~/enough ]; do (b) & wait; done; }; b 2>&-";
+    shim.ask(&json!({"Start": {"command": command(bomb)}}));
+    until("the bomb is held", || cpu(&world, &agent) == HELD);
+    world.kill_broker();
+    world.start("");
+    until("it still is", || cpu(&world, &agent) == HELD);
+    std::fs::write(std::path::Path::new(&agent.paths.home).join("enough"), "").unwrap();
+    until("it is let go", || cpu(&world, &agent) == "no limit is set");
+}
