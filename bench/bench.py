@@ -7,6 +7,7 @@ import sys
 
 from lab import Lab
 import memory
+import neighbour
 import new
 import spawn
 import terminal
@@ -22,6 +23,7 @@ ENTRIES = {
     "bulk": terminal.bulk,
     "mem_terminal": memory.mem_terminal,
     "mem_daemon_50": memory.mem_daemon_50,
+    "neighbour": neighbour.neighbour,
 }
 
 
