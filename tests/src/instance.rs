@@ -17,7 +17,7 @@ use crate::repo::Repo;
 use crate::wait::{self, PATIENCE};
 
 /// A part of the instance that can be killed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// `wsm daemon`.
     Daemon,
@@ -284,7 +284,9 @@ impl Instance {
         )
     }
 
-    fn try_pid_of(&self, part: Part) -> Option<i32> {
+    /// Pid of a part, if it runs this instant.
+    #[must_use]
+    pub fn try_pid_of(&self, part: Part) -> Option<i32> {
         let is_part = |words: &[&str]| match part {
             Part::Daemon => words.contains(&"daemon"),
             Part::Broker => words.contains(&"broker"),
@@ -298,7 +300,8 @@ impl Instance {
     }
 
     /// Processes that `wsm up` started and that hang on it.
-    fn descendants(&self) -> Vec<host::Process> {
+    #[must_use]
+    pub fn descendants(&self) -> Vec<host::Process> {
         let up = self
             .up
             .borrow()
