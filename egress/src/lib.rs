@@ -1,0 +1,13 @@
+//! What may leave a sandbox: the policy, and the proxy that enforces it.
+//!
+//! Without the feature `engine` this crate is pure: names ([`host`]), rules ([`rule`]), the one
+//! decision ([`policy`]), which addresses may be dialled ([`address`]), the host's configuration
+//! ([`config`]), and what daemon and egress say to each other ([`protocol`]).
+
+pub mod address;
+pub mod config;
+pub mod host;
+pub mod policy;
+pub mod protocol;
+pub mod rule;
+pub mod way;
