@@ -11,3 +11,6 @@ pub mod policy;
 pub mod protocol;
 pub mod rule;
 pub mod way;
+
+#[cfg(feature = "engine")]
+pub mod engine;

@@ -46,6 +46,8 @@ pub struct BrokerConfig {
     pub daemon_uid: u32,
     /// Its gid: owns what the daemon may read.
     pub daemon_gid: u32,
+    /// Uid of `wsm egress`, the only one that is given an agent's way out.
+    pub egress_uid: u32,
     /// The `wsm` program: the git helper is `wsm git-helper`.
     pub wsm_program: String,
     /// The `wsm-shim` program.

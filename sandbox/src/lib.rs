@@ -32,6 +32,8 @@ mod launcher;
 #[cfg(feature = "engine")]
 mod lease;
 #[cfg(feature = "engine")]
+mod network;
+#[cfg(feature = "engine")]
 mod packet;
 #[cfg(feature = "engine")]
 pub mod plan;

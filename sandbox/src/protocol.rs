@@ -98,6 +98,14 @@ pub enum Request {
         /// How many, at most [`SOCKETS_MAX`].
         count: u8,
     },
+    /// Make the way out of an agent's network namespace. Only for `wsm egress`; again once the
+    /// sockets of before are gone. Answer: [`Reply::Egress`].
+    Egress {
+        /// Whose. Its spec must have [`crate::spec::Network::Egress`].
+        agent: AgentId,
+        /// Loopback ports that lead out too, at most [`EXPOSED_MAX`].
+        exposed: Vec<u16>,
+    },
     /// Start the confined git helper with the account's uid. Answer: [`Reply::Helper`], with one
     /// descriptor: the helper's end of a stream socket (its standard input and output).
     Helper {
@@ -114,6 +122,9 @@ pub enum Request {
 
 /// Most sockets per request: few enough for one SCM_RIGHTS message (253).
 pub const SOCKETS_MAX: u8 = 32;
+
+/// Most loopback ports of an agent that lead out.
+pub const EXPOSED_MAX: usize = 16;
 
 /// What a granted directory is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,6 +205,8 @@ pub enum Reply {
     },
     /// Sockets come as descriptors.
     Sockets,
+    /// The way out is open: a listening TCP socket, then a UDP socket for DNS, come as descriptors.
+    Egress,
     /// The helper runs; its socket comes as a descriptor.
     Helper,
     /// What this host can enforce.

@@ -117,6 +117,8 @@ pub struct Limits {
 pub enum Network {
     /// A namespace with a loopback interface and nothing else.
     Loopback,
+    /// The same, and `wsm egress` may ask for a way out of it ([`crate::protocol::Request::Egress`]).
+    Egress,
 }
 
 /// How much a layer is insisted on.

@@ -4,6 +4,8 @@
 
 #[path = "broker/crash.rs"]
 mod crash;
+#[path = "broker/egress.rs"]
+mod egress;
 #[path = "broker/harness.rs"]
 mod harness;
 #[path = "broker/hostile.rs"]

@@ -18,7 +18,9 @@ use crate::packet::Packet;
 use crate::plan::{self, Facts};
 use crate::protocol::{Failure, FailureKind, Purpose, Reply};
 use crate::spawn::{self, Job, Status};
-use crate::spec::{AgentId, GrantId, LayerReport, LayerStatus, Limits, ProbeReport, SandboxSpec};
+use crate::spec::{
+    AgentId, GrantId, LayerReport, LayerStatus, Limits, Network, ProbeReport, SandboxSpec,
+};
 
 /// How long killed processes may take to vanish: what sits in a dead file system takes longest.
 const GONE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,6 +29,7 @@ const GONE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Creating {
     asked: Limits,
+    network: Network,
     built: Option<(u32, Vec<LayerReport>)>,
     tested: Option<(Option<LandlockStatus>, Vec<ProbeReport>)>,
     failed: Option<Failure>,
@@ -112,6 +115,7 @@ impl Broker {
         };
         let creating = Creating {
             asked: job.spec.limits.clone(),
+            network: job.spec.network,
             built: None,
             tested: None,
             failed: None,
@@ -137,6 +141,7 @@ impl Broker {
     ) -> Outcome {
         let Creating {
             asked,
+            network,
             built,
             tested,
             failed,
@@ -150,6 +155,7 @@ impl Broker {
                     range_base,
                     landlock,
                     asked: Some(asked),
+                    network,
                     limits,
                     probes,
                 };

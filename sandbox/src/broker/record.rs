@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::files;
 use crate::landlock::LandlockStatus;
 use crate::protocol::{Account, Purpose};
-use crate::spec::{AgentId, GrantId, LayerReport, Limits, ProbeReport};
+use crate::spec::{AgentId, GrantId, LayerReport, Limits, Network, ProbeReport};
 
 /// Longest record in bytes: thousands of grants fit.
 const RECORD_BYTES_MAX: u64 = 16 << 20;
@@ -47,6 +47,10 @@ pub(super) struct AgentRecord {
     pub(super) git_dir: String,
 }
 
+fn no_way_out() -> Network {
+    Network::Loopback
+}
+
 /// A sandbox as it was when it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Made {
@@ -56,6 +60,9 @@ pub(super) struct Made {
     /// The limits that were asked for, after admission; unknown to brokers before this field.
     #[serde(default)]
     pub(super) asked: Option<Limits>,
+    /// What its network is; none to brokers before this field.
+    #[serde(default = "no_way_out")]
+    pub(super) network: Network,
     /// What became of them.
     pub(super) limits: Vec<LayerReport>,
     pub(super) probes: Vec<ProbeReport>,

@@ -12,10 +12,10 @@ use super::work::{self, Outcome, Task, Worker};
 use super::{Broker, Waiting, dirs, inspect};
 use crate::fail::{self, Context, failure};
 use crate::protocol::{
-    Failure, FailureKind, HelperRights, Listed, Purpose, Reply, Request, SOCKETS_MAX,
+    EXPOSED_MAX, Failure, FailureKind, HelperRights, Listed, Purpose, Reply, Request, SOCKETS_MAX,
 };
 use crate::spawn::new_network;
-use crate::spec::{AgentId, GrantId};
+use crate::spec::{AgentId, GrantId, Network};
 use crate::{files, host};
 
 /// Which agent a request changes: such requests run one after another.
@@ -32,6 +32,7 @@ pub(super) fn changes(request: &Request) -> Option<&AgentId> {
         | Request::List
         | Request::Inspect { .. }
         | Request::Sockets { .. }
+        | Request::Egress { .. }
         | Request::Helper { .. }
         | Request::Host => None,
     }
@@ -88,6 +89,9 @@ impl Broker {
             }
             Request::Sockets { agent, count } => {
                 work::answer(host, connection, None, || sockets(host, &agent, count))
+            }
+            Request::Egress { agent, exposed } => {
+                work::answer(host, connection, None, || egress(host, &agent, &exposed))
             }
             Request::Helper {
                 repository,
@@ -282,17 +286,47 @@ fn sockets(
         let why = format!("{count} were asked for, 1 to {SOCKETS_MAX} are allowed");
         return Err(failure(FailureKind::Invalid, what(), why, ""));
     }
-    let shim = inspect::shim(host, agent)?;
-    let path = format!("/proc/{shim}/ns/net");
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-    let netns = nix::fcntl::open(path.as_str(), flags, nix::sys::stat::Mode::empty()).what(what)?;
-    setns(netns, CloneFlags::CLONE_NEWNET).what(what)?;
+    enter_network_of(host, agent)?;
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     // One of IPv6 reaches ::1 and, mapped, 127.0.0.1: many dev servers listen on ::1 alone.
     let make = |family| socket(family, SockType::Stream, flags, None);
     let both = |_| make(AddressFamily::Inet6).or_else(|_| make(AddressFamily::Inet));
     let made: Result<Vec<_>, _> = (0..count).map(both).collect();
     Ok((Reply::Sockets, made.what(what)?))
+}
+
+/// Enters an agent's network namespace: a worker's last walk.
+fn enter_network_of(host: &super::setup::Host, agent: &AgentId) -> Result<(), Failure> {
+    let what = || format!("enter the network of {agent}");
+    let shim = inspect::shim(host, agent)?;
+    let path = format!("/proc/{shim}/ns/net");
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    let netns = nix::fcntl::open(path.as_str(), flags, nix::sys::stat::Mode::empty()).what(what)?;
+    setns(netns, CloneFlags::CLONE_NEWNET).what(what)
+}
+
+/// The way out of an agent's network namespace, if its spec has one.
+fn egress(
+    host: &super::setup::Host,
+    agent: &AgentId,
+    exposed: &[u16],
+) -> Result<(Reply, Vec<OwnedFd>), Failure> {
+    let refused = |kind, why: &str| {
+        let what = format!("open a way out for {agent}");
+        Err(failure(kind, what, why, ""))
+    };
+    if exposed.len() > EXPOSED_MAX || exposed.iter().any(|port| *port < 1024) {
+        let why = "exposed ports are 1024 or more, and 16 at most";
+        return refused(FailureKind::Invalid, why);
+    }
+    // The shim first: without one the record is of an earlier life.
+    inspect::shim(host, agent)?;
+    if host.made(agent).map(|made| made.network) != Some(Network::Egress) {
+        let why = "its sandbox was made without one";
+        return refused(FailureKind::Refused, why);
+    }
+    enter_network_of(host, agent)?;
+    Ok((Reply::Egress, crate::network::open(exposed)?.into()))
 }
 
 /// New network namespaces with loopback up.

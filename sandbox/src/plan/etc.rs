@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{HostLayout, Op};
-use crate::spec::{INSIDE_HOME, INSIDE_ID, INSIDE_USER, SandboxSpec};
+use crate::spec::{INSIDE_HOME, INSIDE_ID, INSIDE_USER, Network, SandboxSpec};
 
 /// Entries of the host's `/etc` that are shown read-only where they exist: how to load libraries,
 /// whom to trust in TLS, and what programs are called.
@@ -34,6 +34,15 @@ const BASHRC: &str = "[ -z \"$PS1\" ] && return\n\
 
 const PROFILE: &str = "[ -n \"$BASH_VERSION\" ] && [ -n \"$PS1\" ] && . /etc/bash.bashrc\n";
 
+/// Any name server's address leads to `wsm egress`; this one is nobody's (RFC 2544). No options: an
+/// answer comes at once or never.
+fn resolv_conf(network: Network) -> &'static str {
+    match network {
+        Network::Loopback => "# this sandbox has no name server\n",
+        Network::Egress => "nameserver 198.18.0.1\n",
+    }
+}
+
 /// Everything of `/etc`.
 pub(super) fn ops(spec: &SandboxSpec, host: &HostLayout) -> Vec<Op> {
     let hostname = &spec.hostname;
@@ -43,10 +52,7 @@ pub(super) fn ops(spec: &SandboxSpec, host: &HostLayout) -> Vec<Op> {
         ("group", group()),
         ("hostname", format!("{hostname}\n")),
         ("hosts", hosts(hostname)),
-        (
-            "resolv.conf",
-            "# this sandbox has no name server\n".to_owned(),
-        ),
+        ("resolv.conf", resolv_conf(spec.network).to_owned()),
         ("nsswitch.conf", NSSWITCH.to_owned()),
         ("machine-id", machine_id(spec.agent.as_str())),
         ("profile", PROFILE.to_owned()),

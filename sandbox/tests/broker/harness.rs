@@ -30,6 +30,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// The account that owns the repository: a number is enough, nobody logs in.
 pub(crate) const ACCOUNT: u32 = 4242;
 
+/// Uid of `wsm egress`.
+pub(crate) const EGRESS_UID: u32 = 4243;
+
 /// One broker with one granted repository.
 pub(crate) struct World {
     pub(crate) dir: tempfile::TempDir,
@@ -104,6 +107,7 @@ impl World {
             instance: self.instance.clone(),
             daemon_uid: 0,
             daemon_gid: 0,
+            egress_uid: EGRESS_UID,
             wsm_program: text(program.parent().unwrap().join("examples/echo_helper")),
             shim_program: text(program.parent().unwrap().join("examples/stub_shim")),
         };

@@ -1,0 +1,198 @@
+//! One agent: its policy, its sockets, its names, what went through.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::dial::Dialer;
+use super::ledger::Ledger;
+use super::names::Names;
+use super::udp::Socket;
+use super::{connection, dns};
+use crate::host::Host;
+use crate::policy::{Ask, Decision, Denial, Policy};
+use crate::protocol::{Event, Traffic};
+
+/// Connections of one agent at once; more wait in the kernel.
+pub(super) const CONNECTIONS_MAX: usize = 512;
+/// After a failure to accept (descriptors are short), the next try.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What connections and name questions of one agent share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    id: String,
+    policy: watch::Sender<Arc<Policy>>,
+    names: Mutex<Names>,
+    ledger: Mutex<Ledger>,
+    events: Mutex<mpsc::Sender<Event>>,
+    pub(super) dialer: Arc<Dialer>,
+}
+
+/// An agent that is served. Everything of it ends when it is dropped.
+#[derive(Debug)]
+pub(super) struct Agent {
+    shared: Arc<Shared>,
+    /// Aborted with it.
+    _tasks: JoinSet<()>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // No holder can leave a half-done change: none panics between two writes.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Agent {
+    pub(super) fn start(
+        id: &str,
+        policy: Policy,
+        [tcp, udp]: [OwnedFd; 2],
+        dialer: Arc<Dialer>,
+        events: mpsc::Sender<Event>,
+    ) -> io::Result<Arc<Agent>> {
+        let tcp = TcpListener::from(tcp);
+        tcp.set_nonblocking(true)?;
+        let tcp = tokio::net::TcpListener::from_std(tcp)?;
+        let udp = Socket::new(udp)?;
+        let shared = Arc::new(Shared {
+            id: id.to_owned(),
+            policy: watch::Sender::new(Arc::new(policy)),
+            names: Mutex::default(),
+            ledger: Mutex::default(),
+            events: Mutex::new(events),
+            dialer,
+        });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(accept(Arc::clone(&shared), tcp));
+        tasks.spawn(answer(Arc::clone(&shared), udp));
+        Ok(Arc::new(Agent {
+            shared,
+            _tasks: tasks,
+        }))
+    }
+
+    pub(super) fn policy(&self) -> Arc<Policy> {
+        self.shared.policy()
+    }
+
+    /// From now on; connections look at the new policy themselves.
+    pub(super) fn change(&self, policy: Policy, events: mpsc::Sender<Event>) {
+        *locked(&self.shared.events) = events;
+        self.shared.policy.send_replace(Arc::new(policy));
+    }
+
+    pub(super) fn traffic(&self) -> BTreeMap<String, Traffic> {
+        locked(&self.shared.ledger).traffic()
+    }
+}
+
+impl Shared {
+    pub(super) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.borrow())
+    }
+
+    /// Ends when a connection that was allowed no longer is.
+    pub(super) async fn forbidden(&self, ask: &Ask) {
+        let mut policy = self.policy.subscribe();
+        loop {
+            if !policy.borrow_and_update().decide(ask).is_allow() {
+                return;
+            }
+            if policy.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Decides, and writes a refusal down.
+    pub(super) fn decide(&self, ask: &Ask, way: &str) -> Result<(), Denial> {
+        match self.policy().decide(ask) {
+            Decision::Allow { .. } => Ok(()),
+            Decision::Deny(denial) => {
+                self.denied(&shown(ask), way, &denial);
+                Err(denial)
+            }
+        }
+    }
+
+    /// Writes down what was refused after a decision, or without one.
+    pub(super) fn denied(&self, target: &str, way: &str, denial: &Denial) {
+        let count = locked(&self.ledger).denied(target);
+        tracing::debug!(agent = self.id, target, way, why = denial.why, "denied");
+        let Some(count) = count else { return };
+        let event = Event {
+            agent: self.id.clone(),
+            target: target.to_owned(),
+            way: way.to_owned(),
+            why: denial.why.clone(),
+            missing: denial.missing.clone(),
+            count,
+        };
+        // A daemon that is away asks for the numbers when it is back.
+        if locked(&self.events).try_send(event).is_err() {
+            tracing::debug!(agent = self.id, "nobody hears of it");
+        }
+    }
+
+    pub(super) fn allowed(&self, target: &str) {
+        locked(&self.ledger).allowed(target);
+    }
+
+    pub(super) fn passed(&self, target: &str, sent: u64, received: u64) {
+        locked(&self.ledger).passed(target, sent, received);
+    }
+
+    pub(super) fn names(&self) -> std::sync::MutexGuard<'_, Names> {
+        locked(&self.names)
+    }
+}
+
+/// A target as the journal names it.
+pub(super) fn shown(ask: &Ask) -> String {
+    match ask {
+        Ask::Reach { host, port } => format!("{host}:{port}"),
+        Ask::Resolve { host } => host.to_string(),
+        Ask::Exposed { at } => format!("{}:{at}", Host::ip(std::net::Ipv4Addr::LOCALHOST.into())),
+    }
+}
+
+async fn accept(shared: Arc<Shared>, listener: tokio::net::TcpListener) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut open = JoinSet::new();
+    loop {
+        while open.try_join_next().is_some() {}
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else {
+            return; // never closed
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let shared = Arc::clone(&shared);
+                open.spawn(async move {
+                    connection::serve(&shared, stream).await;
+                    drop(place);
+                });
+            }
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+async fn answer(shared: Arc<Shared>, socket: Socket) {
+    loop {
+        // An error here is about one packet that was sent before (ICMP): the next is read.
+        let Ok(question) = socket.receive().await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        if let Some(answer) = dns::answer(&shared, &question.bytes, Some(dns::UDP_BYTES_MAX)) {
+            // Lost like any packet.
+            socket.send(&question, &answer).await.unwrap_or(());
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Bytes both ways, counted, until one side ends it, nothing passes for long, or the policy changes.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes};
+use tokio::net::TcpStream;
+
+use super::agent::{Shared, shown};
+use crate::policy::Ask;
+
+/// Bytes on the way in each direction.
+const BUFFER: usize = 64 * 1024;
+/// How long a tunnel may be silent: longer than any server waits for its client.
+const IDLE: Duration = Duration::from_secs(3600);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Carries a connection that was allowed; `early` was read from the client already.
+pub(super) async fn carry(
+    shared: &Shared,
+    ask: &Ask,
+    mut client: TcpStream,
+    early: Bytes,
+    mut server: TcpStream,
+) {
+    let target = shown(ask);
+    shared.allowed(&target);
+    let count = Arc::new(Count::default());
+    let work = async {
+        let mut server = Counted::new(&mut server, &count);
+        server.write_all(&early).await?;
+        drop(early);
+        copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER).await
+    };
+    let result: io::Result<()> = tokio::select! {
+        done = work => done.map(drop),
+        () = shared.forbidden(ask) => Err(io::ErrorKind::PermissionDenied.into()),
+        () = count.idle() => Err(io::ErrorKind::TimedOut.into()),
+    };
+    if let Err(error) = result {
+        tracing::debug!(target, %error, "a tunnel ended");
+    }
+    let (sent, received) = count.both();
+    shared.passed(&target, sent, received);
+}
+
+/// Bytes that passed.
+#[derive(Debug, Default)]
+pub(super) struct Count {
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+impl Count {
+    pub(super) fn both(&self) -> (u64, u64) {
+        let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        (of(&self.sent), of(&self.received))
+    }
+
+    /// Ends when nothing passed for long.
+    pub(super) async fn idle(&self) {
+        let (mut before, mut since) = (self.both(), tokio::time::Instant::now());
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let now = self.both();
+            if now != before {
+                (before, since) = (now, tokio::time::Instant::now());
+            } else if since.elapsed() >= IDLE {
+                return;
+            }
+        }
+    }
+}
+
+/// A stream to a server whose bytes are counted.
+pub(super) struct Counted<S> {
+    stream: S,
+    count: Arc<Count>,
+}
+
+impl<S> Counted<S> {
+    pub(super) fn new(stream: S, count: &Arc<Count>) -> Counted<S> {
+        let count = Arc::clone(count);
+        Counted { stream, count }
+    }
+}
+
+fn add(number: &AtomicU64, length: usize) {
+    number.fetch_add(u64::try_from(length).unwrap_or(0), Ordering::Relaxed);
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        add(&self.count.received, buffer.filled().len() - before);
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        if let Poll::Ready(Ok(length)) = polled {
+            add(&self.count.sent, length);
+        }
+        polled
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
