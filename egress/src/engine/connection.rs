@@ -139,9 +139,11 @@ async fn name_server(shared: &Arc<Shared>, mut stream: TcpStream) -> io::Result<
 /// A program that knows that there is a proxy: SOCKS5, or HTTP.
 async fn on_purpose(shared: &Arc<Shared>, mut stream: TcpStream) -> io::Result<()> {
     let mut first = BytesMut::with_capacity(1024);
-    match timeout(FIRST_TIMEOUT, stream.read_buf(&mut first)).await {
-        Ok(read) if read? > 0 => {}
-        _ => return Ok(()),
+    let Ok(read) = timeout(FIRST_TIMEOUT, stream.read_buf(&mut first)).await else {
+        return Ok(());
+    };
+    if read? == 0 {
+        return Ok(());
     }
     if first.first() != Some(&socks::VERSION) {
         let early = first.freeze();

@@ -1,7 +1,8 @@
 //! HTTP/1 without TLS: every request is decided on, and written anew to whom it was decided for.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -12,6 +13,7 @@ use hyper::client::conn::http1::SendRequest;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Uri, client, server};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Mutex;
@@ -51,6 +53,8 @@ struct Session {
     /// Whom the connection is for, where it was caught; a proxy is told with every request.
     bound: Option<Target>,
     upstream: Mutex<Option<Upstream>>,
+    /// What becomes of the connection after a `CONNECT`.
+    tunnel: std::sync::Mutex<Option<(OnUpgrade, Target)>>,
 }
 
 /// A connection to a server, used again while requests are for the same one.
@@ -104,6 +108,7 @@ pub(super) async fn serve(shared: &Arc<Shared>, bound: Option<Target>, stream: R
         shared: Arc::clone(shared),
         bound,
         upstream: Mutex::new(None),
+        tunnel: std::sync::Mutex::default(),
     });
     let service = service_fn(|request| {
         let session = Arc::clone(&session);
@@ -121,7 +126,27 @@ pub(super) async fn serve(shared: &Arc<Shared>, bound: Option<Target>, stream: R
         .await;
     if let Err(error) = served {
         tracing::debug!(%error, "HTTP ended");
+        return;
     }
+    let asked = session.tunnel.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some((upgrade, target)) = asked
+        && let Err(error) = tunnel(shared, upgrade, target).await
+    {
+        tracing::debug!(%error, "a tunnel ended");
+    }
+}
+
+/// Goes on with the stream of a `CONNECT` as with a connection that was caught.
+async fn tunnel(shared: &Arc<Shared>, upgrade: OnUpgrade, target: Target) -> io::Result<()> {
+    let upgraded = upgrade.await.map_err(io::Error::other)?;
+    let parts = upgraded
+        .downcast::<TokioIo<Rewound>>()
+        .map_err(|_| io::Error::other("not our stream"))?;
+    let Rewound { early, stream } = parts.io.into_inner();
+    let mut first = BytesMut::from(&parts.read_buf[..]);
+    first.extend_from_slice(&early);
+    // Through a pointer: a tunnel may turn out to be HTTP, which is served by the caller's caller.
+    Box::pin(connection::pass(shared, target, stream, first)).await
 }
 
 impl Session {
@@ -269,23 +294,10 @@ impl Session {
         };
         let decided = self.shared.decide(&asked, "connect");
         decided.map_err(|denial| Refusal::denied(&denial))?;
-        let shared = Arc::clone(&self.shared);
-        tokio::spawn(async move {
-            let (Ok(upgraded), Some(target)) =
-                (hyper::upgrade::on(request).await, Target::of(&asked))
-            else {
-                return;
-            };
-            let Ok(parts) = upgraded.downcast::<TokioIo<Rewound>>() else {
-                return;
-            };
-            let Rewound { early, stream } = parts.io.into_inner();
-            let mut first = BytesMut::from(&parts.read_buf[..]);
-            first.extend_from_slice(&early);
-            if let Err(error) = connection::pass(&shared, target, stream, first).await {
-                tracing::debug!(%error, "a connection ended");
-            }
-        });
+        if let Some(target) = Target::of(&asked) {
+            let mut tunnel = self.tunnel.lock().unwrap_or_else(PoisonError::into_inner);
+            *tunnel = Some((hyper::upgrade::on(request), target));
+        }
         Ok(Response::new(
             Full::new(Bytes::new())
                 .map_err(|never: Infallible| match never {})

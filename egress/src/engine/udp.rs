@@ -1,20 +1,21 @@
 //! The UDP socket of an agent's name server: an answer leaves from the address that was asked.
 
 use std::io::{self, IoSlice, IoSliceMut};
+use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::libc::in6_pktinfo;
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, sendmsg,
 };
-use tokio::io::unix::AsyncFd;
+use tokio::io::Interest;
 
 /// Longest question.
 const BYTES_MAX: usize = 1500;
 
 /// The socket.
 #[derive(Debug)]
-pub(super) struct Socket(AsyncFd<OwnedFd>);
+pub(super) struct Socket(tokio::net::UdpSocket);
 
 /// A question as it came.
 pub(super) struct Question {
@@ -24,16 +25,18 @@ pub(super) struct Question {
 }
 
 impl Socket {
-    /// It must be nonblocking, and tell the address that was asked.
+    /// It must tell the address that was asked.
     pub(super) fn new(socket: OwnedFd) -> io::Result<Socket> {
-        AsyncFd::new(socket).map(Socket)
+        let socket = UdpSocket::from(socket);
+        socket.set_nonblocking(true)?;
+        tokio::net::UdpSocket::from_std(socket).map(Socket)
     }
 
     pub(super) async fn receive(&self) -> io::Result<Question> {
-        let read = |socket: &OwnedFd| {
+        let fd = self.0.as_raw_fd();
+        let read = || {
             let mut bytes = vec![0; BYTES_MAX];
             let mut space = nix::cmsg_space!(in6_pktinfo);
-            let fd = socket.as_raw_fd();
             let (length, from, asked) = {
                 let mut iov = [IoSliceMut::new(&mut bytes)];
                 let none = MsgFlags::empty();
@@ -50,17 +53,17 @@ impl Socket {
             bytes.truncate(length);
             Ok(Question { bytes, from, asked })
         };
-        self.0.async_io(tokio::io::Interest::READABLE, read).await
+        self.0.async_io(Interest::READABLE, read).await
     }
 
     pub(super) async fn send(&self, to: &Question, bytes: &[u8]) -> io::Result<()> {
-        let write = |socket: &OwnedFd| {
+        let fd = self.0.as_raw_fd();
+        let write = || {
             let iov = [IoSlice::new(bytes)];
             let from = [ControlMessage::Ipv6PacketInfo(&to.asked)];
-            let fd = socket.as_raw_fd();
             sendmsg(fd, &iov, &from, MsgFlags::empty(), Some(&to.from))?;
             Ok(())
         };
-        self.0.async_io(tokio::io::Interest::WRITABLE, write).await
+        self.0.async_io(Interest::WRITABLE, write).await
     }
 }
