@@ -8,6 +8,7 @@ use hyper::Method;
 use crate::agent::{Agent, DryRun, Explanation, NewAgent, Removed, Shown, State};
 use crate::event::Event;
 use crate::host::{Check, Status};
+use crate::policy::{AgentPolicy, PolicyAnswer};
 use crate::problem::Problem;
 use crate::review::{Diff, Merge, Merged};
 use crate::service::{AgentPorts, LogPart, Service};
@@ -268,6 +269,23 @@ impl Client {
     /// See [`ClientError`].
     pub async fn agent_ports(&self, agent: &str) -> Result<AgentPorts> {
         self.get(Target::agent(agent).then("ports")).await
+    }
+
+    /// What it may reach, and what it did.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn policy(&self, agent: &str) -> Result<AgentPolicy> {
+        self.get(Target::agent(agent).then("policy")).await
+    }
+
+    /// Whether it may reach `HOST[:PORT]`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn policy_check(&self, agent: &str, target: &str) -> Result<PolicyAnswer> {
+        let check = Target::agent(agent).then("policy").then("check");
+        self.get(check.query("target", &target)).await
     }
 
     /// Its services.

@@ -9,6 +9,7 @@ pub mod client;
 pub mod event;
 pub mod host;
 pub mod name;
+pub mod policy;
 pub mod problem;
 pub mod review;
 pub mod service;

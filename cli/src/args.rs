@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    act, attach, capture, completion, daemon, diff, exec, explain, logs, ls, man, merge, new, open,
-    ports, prune, rm, send, shell, show, svc, template, up, wait,
+    act, attach, capture, completion, daemon, diff, egress, exec, explain, logs, ls, man, merge,
+    new, open, policy, ports, prune, rm, send, shell, show, svc, template, up, wait,
 };
 
 /// Isolated workspaces for AI coding agents.
@@ -128,6 +128,9 @@ pub(crate) enum Verb {
     Ports(ports::Args),
     /// Open a port of an agent in the browser, or print its URL.
     Open(open::Args),
+    /// What an agent may reach.
+    #[command(subcommand)]
+    Policy(policy::Verb),
     /// Templates.
     #[command(subcommand)]
     Template(template::Verb),
@@ -138,16 +141,19 @@ pub(crate) enum Verb {
     /// The daemon itself (`wsm up` starts it).
     #[command(hide = true)]
     Daemon(daemon::Args),
+    /// What lets agents out (`wsm up` starts it).
+    #[command(hide = true)]
+    Egress(egress::Args),
     /// The confined git helper (the broker starts it).
     #[command(hide = true)]
     GitHelper,
 }
 
 /// Verbs of the design that later versions bring.
-pub(crate) const LATER: [&str; 30] = [
+pub(crate) const LATER: [&str; 28] = [
     "accept", "approve", "audit", "cp", "decline", "deny", "device", "fork", "handoff", "host",
-    "invite", "join", "lease", "memory", "pair", "play", "policy", "rec", "rollback", "secret",
-    "share", "snapshot", "token", "unshare", "user", "who", "whoami", "drain", "egress", "export",
+    "invite", "join", "lease", "memory", "pair", "play", "rec", "rollback", "secret", "share",
+    "snapshot", "token", "unshare", "user", "who", "whoami", "drain", "export",
 ];
 
 /// What was asked for.

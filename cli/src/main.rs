@@ -92,7 +92,7 @@ fn run(cli: &Cli) -> Outcome {
 /// One thread for a client; only a viewer has another, which has the keys to itself.
 fn runtime(verb: &Verb) -> std::io::Result<tokio::runtime::Runtime> {
     let mut builder = match verb {
-        Verb::Daemon(_) => tokio::runtime::Builder::new_multi_thread(),
+        Verb::Daemon(_) | Verb::Egress(_) => tokio::runtime::Builder::new_multi_thread(),
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     builder.enable_all().build()
@@ -141,10 +141,12 @@ async fn dispatch(context: &Context, verb: &Verb) -> Outcome {
         Verb::Svc(verb) => svc::run(context, verb).await,
         Verb::Ports(args) => ports::run(context, args).await,
         Verb::Open(args) => open::run(context, args).await,
+        Verb::Policy(verb) => policy::run(context, verb).await,
         Verb::Template(verb) => template::run(context, verb),
         Verb::Completion(args) => completion::run(args),
         Verb::Man(args) => man::run(args),
         Verb::Daemon(args) => daemon::run(args).await,
+        Verb::Egress(args) => egress::run(args).await,
         Verb::GitHelper => daemon::git_helper(),
     }
 }

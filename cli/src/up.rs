@@ -1,4 +1,4 @@
-//! `wsm up`: broker and daemon in the foreground; they die with it, agents live on.
+//! `wsm up`: broker, egress and daemon in the foreground; they die with it, agents live on.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -18,6 +18,9 @@ use crate::place::Place;
 /// Uid and gid of the daemon where the user `wsm` does not exist: above every range that systemd,
 /// distributions and wsm's own pool use (uids from 0x7fff0000 are nobody's).
 const DAEMON_ID: u32 = 0x7fff_0001;
+
+/// The same for `wsm-egress`.
+const EGRESS_ID: u32 = 0x7fff_0002;
 
 /// A part that ends sooner than this after its start is started again only after a pause.
 const SHORT_LIFE: Duration = Duration::from_secs(5);
@@ -43,8 +46,10 @@ pub(crate) async fn up(place: &Place, quiet: bool) -> Result<(), Problem> {
     let made = |e: io::Error, what: &Path| {
         Problem::new(Code::Failed, format!("make {}: {e}", what.display()), "")
     };
-    let (uid, gid) = daemon_ids();
-    prepare(place, uid, gid).map_err(|(path, e)| made(e, &path))?;
+    let daemon = ids("wsm", DAEMON_ID);
+    let egress = ids("wsm-egress", EGRESS_ID);
+    let (uid, gid) = daemon;
+    prepare(place, daemon, egress).map_err(|(path, e)| made(e, &path))?;
     let _lock = lock(place)?;
     let programs = Programs::find()?;
     let stop = [
@@ -52,9 +57,13 @@ pub(crate) async fn up(place: &Place, quiet: bool) -> Result<(), Problem> {
         caught(SignalKind::interrupt())?,
     ];
 
-    let broker = Part::new("broker", broker_command(place, &programs, uid, gid)?);
-    let daemon = Part::new("daemon", daemon_command(place, &programs, uid, gid)?);
-    let result = supervise(place, [broker, daemon], stop, quiet).await;
+    let broker = broker_command(place, &programs, daemon, egress)?;
+    let parts = [
+        Part::new("broker", broker),
+        Part::new("egress", egress_command(place, &programs, uid, egress)?),
+        Part::new("daemon", daemon_command(place, &programs, uid, gid)?),
+    ];
+    let result = supervise(place, parts, stop, quiet).await;
     // Agents live on, and their control groups with them; without any nothing stays.
     let mut sweep = Command::new(&programs.sandbox);
     if let Err(e) = sweep.arg("sweep").arg(place.instance()).status() {
@@ -97,26 +106,31 @@ impl Programs {
     }
 }
 
-/// The user `wsm` if the package made it, else fixed numbers.
-fn daemon_ids() -> (u32, u32) {
+/// A user's uid and gid if the package made it, else a fixed number.
+fn ids(user: &str, fixed: u32) -> (u32, u32) {
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let entry = passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
-        let named = fields.next()? == "wsm";
+        let named = fields.next()? == user;
         let uid = fields.nth(1)?.parse().ok()?;
         let gid = fields.next()?.parse().ok()?;
         named.then_some((uid, gid))
     });
-    entry.unwrap_or((DAEMON_ID, DAEMON_ID))
+    entry.unwrap_or((fixed, fixed))
 }
 
 /// The instance's directories: root's, but for the daemon's own corner of the state.
-fn prepare(place: &Place, uid: u32, gid: u32) -> Result<(), (PathBuf, io::Error)> {
+fn prepare(
+    place: &Place,
+    (uid, gid): (u32, u32),
+    egress: (u32, u32),
+) -> Result<(), (PathBuf, io::Error)> {
     let dirs = [
         (place.etc(), 0o755),
         (place.run(), 0o755),
         (place.state(), 0o711),
         (place.state().join("daemon"), 0o700),
+        (place.state().join("egress"), 0o700),
     ];
     let make = |dir: &Path| {
         fs::DirBuilder::new()
@@ -131,12 +145,14 @@ fn prepare(place: &Place, uid: u32, gid: u32) -> Result<(), (PathBuf, io::Error)
     }
     for (dir, mode) in dirs {
         let made = make(&dir)
-            .and_then(|()| check_roots(&dir, &[0, uid]))
+            .and_then(|()| check_roots(&dir, &[0, uid, egress.0]))
             .and_then(|()| fs::set_permissions(&dir, fs::Permissions::from_mode(mode)));
         made.map_err(|e| (dir, e))?;
     }
-    let own = place.state().join("daemon");
-    chown(&own, Some(uid), Some(gid)).map_err(|e| (own, e))?;
+    for (name, (uid, gid)) in [("daemon", (uid, gid)), ("egress", egress)] {
+        let own = place.state().join(name);
+        chown(&own, Some(uid), Some(gid)).map_err(|e| (own, e))?;
+    }
     // Root that starts an instance of its own may use its own files in it.
     let ceiling = place.etc().join("ceiling.json");
     if place.is_own() && !ceiling.exists() {
@@ -203,8 +219,8 @@ fn config_file<T: serde::Serialize>(
 fn broker_command(
     place: &Place,
     programs: &Programs,
-    uid: u32,
-    gid: u32,
+    (uid, gid): (u32, u32),
+    egress: (u32, u32),
 ) -> Result<Command, Problem> {
     let config = BrokerConfig {
         state_dir: text(&place.state())?,
@@ -213,6 +229,7 @@ fn broker_command(
         instance: place.instance(),
         daemon_uid: uid,
         daemon_gid: gid,
+        egress_uid: egress.0,
         wsm_program: text(&programs.wsm)?,
         shim_program: text(&programs.shim)?,
     };
@@ -242,10 +259,6 @@ fn daemon_command(
     ]
     .map(str::to_owned);
     let socket = ["--listen-fd", "{fd}"].map(str::to_owned);
-    let mut env = vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
-    if let Ok(level) = std::env::var("WSM_LOG") {
-        env.push(("WSM_LOG".to_owned(), level));
-    }
     let config = EnterConfig {
         state_dir: text(&place.state())?,
         run_dir: text(&place.run())?,
@@ -255,12 +268,56 @@ fn daemon_command(
         gid,
         program: text(&programs.wsm)?,
         argv: argv.into_iter().chain(more).chain(socket).collect(),
-        env,
+        env: environment(),
     };
     let path = config_file(place, "daemon.json", &config)?;
     let mut command = Command::new(&programs.sandbox);
     command.arg("enter").arg("--config").arg(path).env_clear();
     Ok(command)
+}
+
+/// Egress sees no state but its own corner.
+fn egress_command(
+    place: &Place,
+    programs: &Programs,
+    daemon_uid: u32,
+    (uid, gid): (u32, u32),
+) -> Result<Command, Problem> {
+    let argv = [
+        "wsm",
+        "egress",
+        "--run",
+        &format!("{VIEW}/run"),
+        "--etc",
+        &format!("{VIEW}/etc"),
+        "--daemon-uid",
+        &daemon_uid.to_string(),
+        "--listen-fd",
+        "{fd}",
+    ];
+    let config = EnterConfig {
+        state_dir: text(&place.state().join("egress"))?,
+        run_dir: text(&place.run())?,
+        etc_dir: text(&place.etc())?,
+        socket: "egress.sock".to_owned(),
+        uid,
+        gid,
+        program: text(&programs.wsm)?,
+        argv: argv.map(str::to_owned).into(),
+        env: environment(),
+    };
+    let path = config_file(place, "egress.json", &config)?;
+    let mut command = Command::new(&programs.sandbox);
+    command.arg("enter").arg("--config").arg(path).env_clear();
+    Ok(command)
+}
+
+fn environment() -> Vec<(String, String)> {
+    let mut env = vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
+    if let Ok(level) = std::env::var("WSM_LOG") {
+        env.push(("WSM_LOG".to_owned(), level));
+    }
+    env
 }
 
 /// One supervised program.
@@ -326,7 +383,7 @@ impl Part {
 
 async fn supervise(
     place: &Place,
-    mut parts: [Part; 2],
+    mut parts: [Part; 3],
     [mut term, mut int]: [Signal; 2],
     quiet: bool,
 ) -> Result<(), Problem> {
@@ -361,9 +418,9 @@ async fn supervise(
             () = tokio::time::sleep(TICK) => {}
         }
     };
-    let [broker, daemon] = &mut parts;
-    daemon.end();
-    broker.end();
+    for part in parts.iter_mut().rev() {
+        part.end();
+    }
     result
 }
 
@@ -380,27 +437,29 @@ fn say(line: &str) {
 mod tests {
     use super::*;
 
+    const ROOT: (u32, u32) = (0, 0);
+
     #[test]
     fn root_makes_nothing_where_others_may_write() {
         let top = tempfile::tempdir().unwrap();
         let place = |name: &str| Place::new(Some(&top.path().join(name)));
-        prepare(&place("fresh/below"), 0, 0).unwrap();
-        prepare(&place("fresh/below"), 0, 0).unwrap();
+        prepare(&place("fresh/below"), ROOT, ROOT).unwrap();
+        prepare(&place("fresh/below"), ROOT, ROOT).unwrap();
         let open = top.path().join("open");
         fs::create_dir(&open).unwrap();
         fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(prepare(&place("open"), 0, 0).is_err());
+        assert!(prepare(&place("open"), ROOT, ROOT).is_err());
         let linked = top.path().join("linked");
         fs::create_dir(&linked).unwrap();
         let victim = top.path().join("victim");
         fs::create_dir(&victim).unwrap();
         fs::set_permissions(&victim, fs::Permissions::from_mode(0o700)).unwrap();
         std::os::unix::fs::symlink(&victim, linked.join("run")).unwrap();
-        assert!(prepare(&place("linked"), 0, 0).is_err());
+        assert!(prepare(&place("linked"), ROOT, ROOT).is_err());
         assert_eq!(victim.metadata().unwrap().mode() & 0o777, 0o700);
         let foreign = top.path().join("foreign");
         fs::create_dir(&foreign).unwrap();
         chown(&foreign, Some(4242), Some(4242)).unwrap();
-        assert!(prepare(&place("foreign"), 0, 0).is_err());
+        assert!(prepare(&place("foreign"), ROOT, ROOT).is_err());
     }
 }

@@ -11,6 +11,7 @@ use wsm_sandbox::spec::AgentId;
 use crate::agent::assemble::HostFacts;
 use crate::agent::handle::Handle;
 use crate::broker::Broker;
+use crate::egress::Egress;
 use crate::store::{Row, Store, StoreError};
 
 /// What the daemon is told at its start.
@@ -31,6 +32,8 @@ pub struct Engine {
     pub store: Store,
     /// The broker.
     pub broker: Broker,
+    /// What lets agents out.
+    pub egress: Egress,
     /// Run directory, for the shims' sockets.
     pub run_dir: Arc<File>,
     /// Where host templates lie.
@@ -76,8 +79,9 @@ impl Engine {
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
             .map_err(|e| failed("read the boot id", &e))?;
         Ok(Engine {
-            store,
             broker: Broker::new(Arc::clone(&run_dir)),
+            egress: Egress::start(Arc::clone(&run_dir), store.clone()),
+            store,
             run_dir,
             etc_dir: config.etc_dir.clone(),
             screens_dir,

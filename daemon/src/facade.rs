@@ -1,6 +1,7 @@
 //! What the edges (HTTP, CLI wiring) may ask of the daemon: one method per verb of the API.
 
 mod create;
+mod policy;
 mod remove;
 mod review;
 mod terminal;

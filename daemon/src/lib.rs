@@ -4,6 +4,7 @@
 
 pub mod agent;
 mod broker;
+pub mod egress;
 pub mod engine;
 pub mod facade;
 mod fault;

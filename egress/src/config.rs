@@ -156,7 +156,11 @@ impl HostConfig {
                 }
             }
         }
-        if wrong.is_empty() { Ok(rules) } else { Err(wrong) }
+        if wrong.is_empty() {
+            Ok(rules)
+        } else {
+            Err(wrong)
+        }
     }
 }
 
@@ -198,7 +202,11 @@ mod tests {
             ]
         );
         assert_eq!(config.permits.len(), 1);
-        assert!(config.hosts.contains_key(&Host::Name("a.internal.example".into())));
+        assert!(
+            config
+                .hosts
+                .contains_key(&Host::Name("a.internal.example".into()))
+        );
     }
 
     #[test]

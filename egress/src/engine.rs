@@ -47,6 +47,7 @@ pub struct Config {
 #[derive(Debug)]
 struct Egress {
     run_dir: File,
+    etc_dir: PathBuf,
     daemon_uid: u32,
     dialer: Arc<Dialer>,
     /// Held while one is being changed: orders of two daemons don't mix.
@@ -60,6 +61,7 @@ struct Egress {
 pub async fn run(config: Config, listener: UnixListener) -> io::Result<()> {
     let egress = Arc::new(Egress {
         run_dir: File::open(&config.run_dir)?,
+        etc_dir: config.etc_dir.clone(),
         daemon_uid: config.daemon_uid,
         dialer: Arc::new(Dialer::new(host_config(&config.etc_dir)?)),
         agents: Mutex::default(),

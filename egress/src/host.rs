@@ -81,7 +81,9 @@ impl Host {
     pub fn parse_with_port(text: &str) -> Result<(Host, Option<u16>), BadHost> {
         // Two colons without a bracket are an address of IPv6 without a port.
         let after_bracket = text.rfind(']').map_or(0, |at| at + 1);
-        let colon = text[after_bracket..].rfind(':').map(|at| at + after_bracket);
+        let colon = text[after_bracket..]
+            .rfind(':')
+            .map(|at| at + after_bracket);
         let colon = colon.filter(|at| after_bracket > 0 || !text[..*at].contains(':'));
         match colon {
             Some(at) => Ok((Host::parse(&text[..at])?, Some(port(&text[at + 1..])?))),
@@ -287,7 +289,15 @@ mod tests {
         assert_eq!(split("a.com"), Ok(("a.com".into(), None)));
         assert_eq!(split("[::1]:80"), Ok(("[::1]".into(), Some(80))));
         assert_eq!(split("::1"), Ok(("[::1]".into(), None)));
-        for bad in ["a.com:", "a.com:0", "a.com:+1", "a.com:65536", "a.com:1 ", ":80", "[::1]80"] {
+        for bad in [
+            "a.com:",
+            "a.com:0",
+            "a.com:+1",
+            "a.com:65536",
+            "a.com:1 ",
+            ":80",
+            "[::1]80",
+        ] {
             assert!(split(bad).is_err(), "{bad:?}");
         }
     }

@@ -120,7 +120,12 @@ mod tests {
             });
             let rules = rules.collect();
             let exposes = Vec::new();
-            Policy::compile(&PolicySpec { mode, rules, exposes }).unwrap()
+            Policy::compile(&PolicySpec {
+                mode,
+                rules,
+                exposes,
+            })
+            .unwrap()
         })
     }
 
@@ -168,7 +173,14 @@ mod tests {
 
     #[test]
     fn a_target_has_a_port_and_no_user() {
-        for bad in ["a.com", "user@a.com:443", "a.com:443/x", "", ":443", "a.com:00443x"] {
+        for bad in [
+            "a.com",
+            "user@a.com:443",
+            "a.com:443/x",
+            "",
+            ":443",
+            "a.com:00443x",
+        ] {
             assert!(connect(bad).is_err(), "{bad:?}");
         }
     }

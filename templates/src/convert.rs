@@ -26,6 +26,8 @@ pub(crate) fn convert(
     let mut reader = Reader { flat, problems };
     let services = reader.services(&params);
     let ports = reader.ports();
+    let egress = reader.egress();
+    let expose = reader.expose();
     let mut agent = reader.agent();
     agent.wait_for.retain(|name| services.contains_key(name));
     Resolved {
@@ -54,9 +56,10 @@ pub(crate) fn convert(
             read: reader.list(&["filesystem", "read"]),
             write: reader.list(&["filesystem", "write"]),
         },
-        // The only choice that is available; the others were refused when they were read.
         network: Network {
-            egress: Egress::None,
+            egress,
+            allow: reader.list(&["network", "allow"]),
+            expose,
         },
         limits: reader.limits(&["limits"]),
         sandbox: Sandbox {
@@ -294,6 +297,59 @@ impl<'a> Reader<'a> {
         };
         let timeout = self.duration(&at("timeout")).unwrap_or(timeout);
         Some(Probe { check, timeout })
+    }
+
+    fn egress(&mut self) -> Egress {
+        let egress = match self.text(&["network", "egress"]) {
+            Some("allow") => Egress::Allow,
+            Some("open") => Egress::Open,
+            _ => Egress::None,
+        };
+        let path = Path::of(&["network", "allow"]);
+        if egress != Egress::Allow
+            && let Some(leaf) = self.flat.get(&path)
+            && matches!(&leaf.value, Value::List(list) if !list.is_empty())
+        {
+            // Whoever writes a list means it: one that is not looked at would be a surprise.
+            let message = "has no meaning without network.egress = \"allow\"";
+            let hint = Some("set it, or leave the list out".to_owned());
+            let problem = Problem::new(&leaf.origin, path.to_string(), message, hint);
+            self.problems.push(problem);
+        }
+        egress
+    }
+
+    fn expose(&mut self) -> BTreeMap<String, Expose> {
+        let flat = self.flat;
+        let names = flat.iter().filter_map(|(path, leaf)| match &path.0[..] {
+            [network, expose, name] if network == "network" && expose == "expose" => {
+                Some((name.as_str(), leaf))
+            }
+            _ => None,
+        });
+        let mut exposes = BTreeMap::new();
+        for (name, leaf) in names {
+            let key = format!("network.expose.{name}");
+            let at = self.number::<u16>(&["network", "expose", name, "at"]);
+            let text = self.text(&["network", "expose", name, "host"]);
+            let (Some(at), Some(text)) = (at, text) else {
+                self.missing(leaf, &key, "write { host = \"127.0.0.1:5433\", at = 5433 }");
+                continue;
+            };
+            match text.parse() {
+                Ok(host) => {
+                    exposes.insert(name.to_owned(), Expose { host, at });
+                }
+                Err(_) => {
+                    let message = format!("{text:?} is not an address with a port");
+                    let hint = Some("write it as 127.0.0.1:5433".to_owned());
+                    let key = format!("{key}.host");
+                    self.problems
+                        .push(Problem::new(&leaf.origin, key, message, hint));
+                }
+            }
+        }
+        exposes
     }
 
     fn ports(&mut self) -> BTreeMap<String, Port> {

@@ -123,6 +123,17 @@ fn widens(path: &Path, value: &Value, above: &Flat, defaults: &Limits) -> Option
             let rank = |text: &str| ["none", "allow", "open"].iter().position(|e| *e == text);
             (rank(egress) > rank(set)).then(|| format!("is more than {set:?}"))
         }
+        (["network", "allow"], Value::List(hosts)) => {
+            let open = Path::of(&["network", "egress"]);
+            if above.get(&open).map(|leaf| &leaf.value) == Some(&Value::Text("open".to_owned())) {
+                return None;
+            }
+            let outside = hosts
+                .iter()
+                .find(|host| !matches!(set, Some(Value::List(by)) if by.contains(host)))?;
+            let shown = crate::value::shown(outside);
+            Some(format!("{shown} is not allowed by the layers above it"))
+        }
         (["sandbox", "landlock"], Value::Text(text)) => {
             let lax = Value::Text("best-effort".to_owned());
             (text != "required" && set != Some(&lax))

@@ -4,6 +4,7 @@
 //! was checked to be declared; [`crate::expand`] replaces them once ports and paths are known.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -245,8 +246,23 @@ pub struct Filesystem {
 /// `[network]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
-    /// What may leave.
+    /// How much may leave.
     pub egress: Egress,
+    /// Hosts (`HOST[:PORT]`, `*.SUFFIX[:PORT]`) and groups of the host (`@NAME`) that may be reached.
+    #[serde(default)]
+    pub allow: Vec<String>,
+    /// Services of the host that may be used, by name.
+    #[serde(default)]
+    pub expose: BTreeMap<String, Expose>,
+}
+
+/// One service of the host: `network.expose.NAME`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expose {
+    /// Where it listens, as the host sees it.
+    pub host: SocketAddr,
+    /// Loopback port inside that leads there.
+    pub at: u16,
 }
 
 /// What may leave the sandbox.

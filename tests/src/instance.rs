@@ -23,6 +23,8 @@ pub enum Part {
     Daemon,
     /// `wsm-sandbox broker`.
     Broker,
+    /// `wsm egress`.
+    Egress,
 }
 
 /// A running instance; when dropped, its agents are purged, it is stopped, and the kernel is asked
@@ -290,6 +292,7 @@ impl Instance {
         let is_part = |words: &[&str]| match part {
             Part::Daemon => words.contains(&"daemon"),
             Part::Broker => words.contains(&"broker"),
+            Part::Egress => words.contains(&"egress"),
         };
         let mut found = self.descendants();
         found.retain(|process| is_part(&process.command.split(' ').collect::<Vec<_>>()));

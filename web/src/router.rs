@@ -63,6 +63,9 @@ routes! {
     post   "/v1/agents/{agent}/services/{service}/restart" services::restart;
     get    "/v1/agents/{agent}/log"                        services::log;
 
+    get    "/v1/agents/{agent}/policy"                     services::policy;
+    get    "/v1/agents/{agent}/policy/check"               services::policy_check;
+
     post   "/v1/agents/{agent}/terminals"                  terminals::open;
     post   "/v1/agents/{agent}/ticket"                     terminals::ticket;
     post   "/v1/agents/{agent}/send"                       terminals::send;

@@ -1,8 +1,9 @@
-//! Services, ports and logs of one agent.
+//! Services, ports, network and logs of one agent.
 
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
+use wsm_api::policy::{AgentPolicy, PolicyAnswer};
 use wsm_api::problem::{Code, Problem};
 use wsm_api::service::{AgentPorts, LogPart, Service};
 use wsm_daemon::facade::ServiceVerb;
@@ -98,4 +99,40 @@ pub(crate) async fn log(
             .log(&caller.actor, &agent, service, query.from, lines)
             .await?,
     ))
+}
+
+#[utoipa::path(get, path = "/v1/agents/{agent}/policy",
+    params(("agent" = String, Path, description = "Name or id")),
+    responses((status = 200, body = AgentPolicy), (status = "default", body = Problem)))]
+/// What it may reach, and what it did.
+pub(crate) async fn policy(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path(agent): Path<String>,
+) -> Answer<AgentPolicy> {
+    Ok(Json(edge.daemon.policy(&caller.actor, &agent).await?))
+}
+
+/// Query of `policy/check`.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CheckQuery {
+    /// `HOST` or `HOST:PORT`.
+    target: String,
+}
+
+#[utoipa::path(get, path = "/v1/agents/{agent}/policy/check",
+    params(("agent" = String, Path, description = "Name or id"), CheckQuery),
+    responses((status = 200, body = PolicyAnswer), (status = "default", body = Problem)))]
+/// Whether it may reach a host, and by which rule.
+pub(crate) async fn policy_check(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path(agent): Path<String>,
+    Query(query): Query<CheckQuery>,
+) -> Answer<PolicyAnswer> {
+    let answer = edge
+        .daemon
+        .policy_check(&caller.actor, &agent, &query.target);
+    Ok(Json(answer.await?))
 }

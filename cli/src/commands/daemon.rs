@@ -35,12 +35,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args) -> Outcome {
-    let filter = EnvFilter::try_from_env("WSM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
+    log_to_stderr();
     let failed = |what: &str, error: std::io::Error| {
         Failure::new(Code::Failed, format!("{what}: {error}"), "")
     };
@@ -69,9 +64,19 @@ pub(crate) async fn run(args: &Args) -> Outcome {
     Ok(Exit::DONE)
 }
 
+/// The log of a part of wsm, for whoever started it.
+pub(super) fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("WSM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+}
+
 /// A listening socket that was inherited under a number: a copy of it, got through the kernel
 /// (pidfd_getfd(2)), because a bare number is nothing that safe code can own.
-fn inherited(number: RawFd) -> std::io::Result<UnixListener> {
+pub(super) fn inherited(number: RawFd) -> std::io::Result<UnixListener> {
     let me = pidfd_open(getpid(), PidfdFlags::empty())?;
     let fd: OwnedFd = pidfd_getfd(me, number, PidfdGetfdFlags::empty())?;
     if !rustix::net::sockopt::socket_acceptconn(&fd)? {

@@ -42,7 +42,10 @@ pub fn spec(record: &Record) -> SandboxSpec {
         write: record.write.clone(),
         services: services.collect(),
         limits: limits(&resolved.limits),
-        network: Network::Loopback,
+        network: match resolved.network.egress {
+            resolved::Egress::None if resolved.network.expose.is_empty() => Network::Loopback,
+            _ => Network::Egress,
+        },
         landlock: match resolved.sandbox.landlock {
             resolved::Requirement::Required => Requirement::Required,
             resolved::Requirement::BestEffort => Requirement::BestEffort,

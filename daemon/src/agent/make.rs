@@ -195,6 +195,7 @@ pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Pro
         BrokerReply::Created { layers, probes, .. } => (layers, probes),
         other => return Err(odd_reply(&other)),
     };
+    engine.egress.serve(&engine.etc_dir, record).await?;
     let Some((shim, events)) = reconnect(engine, record).await else {
         let message = format!("reach the shim of {}", record.name);
         return Err(Problem::new(Code::Failed, message, "see `wsm explain`"));
@@ -286,6 +287,7 @@ pub(super) async fn close(
     let delete = BrokerRequest::Delete {
         agent: record.id.clone(),
     };
+    engine.egress.forget(&record.id).await;
     let deleted = engine
         .broker
         .ask(delete)

@@ -103,6 +103,13 @@ impl Driver {
             let reason = "its shim does not answer";
             return self.close(Next::Rest(State::Lost, reason.into()));
         };
+        // Egress has outlived the last daemon, or is told when it is back: nobody waits for it.
+        let (engine, record) = (std::sync::Arc::clone(&self.engine), self.record.clone());
+        tokio::spawn(async move {
+            if let Err(problem) = engine.egress.serve(&engine.etc_dir, &record).await {
+                tracing::warn!(agent = %record.name, %problem, "no way out");
+            }
+        });
         self.watch_work().await;
         if self.record.phase < Phase::Made {
             return self.set_up();

@@ -45,6 +45,7 @@ impl Daemon {
         let (resolution, facts) = resolve(engine, &mut helper, &granted, &new).await?;
         let mut record = record(engine, actor, &granted, &new, resolution.resolved, &facts)?;
         branch_free(&mut helper, &record).await?;
+        crate::egress::policy(&engine.etc_dir, &record)?;
         record.write = writable(engine, actor, &record.resolved, &new.write_grants).await?;
         if new.dry_run {
             return Ok(Created::DryRun(Box::new(dry_run(engine, &record).await?)));

@@ -140,7 +140,7 @@ pub(super) fn template(info: wsm_template::TemplateInfo) -> TemplateInfo {
 }
 
 /// The word that serde writes for a plain enum.
-fn word(value: &impl serde::Serialize) -> String {
+pub(super) fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         _ => String::new(),

@@ -77,12 +77,7 @@ fn reset(stream: &TcpStream) -> io::Result<()> {
     stream.set_zero_linger()
 }
 
-async fn caught(
-    shared: &Arc<Shared>,
-    stream: TcpStream,
-    ip: IpAddr,
-    port: u16,
-) -> io::Result<()> {
+async fn caught(shared: &Arc<Shared>, stream: TcpStream, ip: IpAddr, port: u16) -> io::Result<()> {
     let Ok(name) = shared.names().name(ip) else {
         let why = "its name was forgotten; look it up again".to_owned();
         let target = format!("{}:{port}", Host::ip(ip));
@@ -206,11 +201,7 @@ pub(super) async fn pass(
     Ok(())
 }
 
-async fn dialled(
-    shared: &Shared,
-    target: &Target,
-    client: &TcpStream,
-) -> io::Result<TcpStream> {
+async fn dialled(shared: &Shared, target: &Target, client: &TcpStream) -> io::Result<TcpStream> {
     match shared.dialer.dial(&target.host, target.port).await {
         Ok(server) => Ok(server),
         Err(error) => {

@@ -46,10 +46,7 @@ pub(super) async fn serve(egress: &Arc<Egress>, stream: UnixStream) -> io::Resul
 }
 
 /// Reads the rest of a line; true at the end.
-async fn next(
-    read: &mut (impl AsyncBufReadExt + Unpin),
-    line: &mut Vec<u8>,
-) -> io::Result<bool> {
+async fn next(read: &mut (impl AsyncBufReadExt + Unpin), line: &mut Vec<u8>) -> io::Result<bool> {
     let room = LINE_BYTES_MAX.saturating_sub(line.len());
     let length = read
         .take(u64::try_from(room).unwrap_or(0))
@@ -99,6 +96,9 @@ impl Egress {
         events: &mpsc::Sender<Event>,
     ) -> Result<(), String> {
         let policy = Policy::compile(spec).map_err(|bad| bad.to_string())?;
+        // What the host permits may have changed since the last start of an agent.
+        self.dialer
+            .configure(super::host_config(&self.etc_dir).map_err(|e| e.to_string())?);
         let mut served = self.agents.lock().await;
         if let Some(agent) = served.get(&id)
             && agent.policy().exposed_ports().eq(policy.exposed_ports())

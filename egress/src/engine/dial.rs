@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
@@ -35,9 +35,7 @@ pub(super) enum DialError {
     #[error("look up {host}: {why}")]
     Unknown { host: Host, why: String },
     /// It has an address that may not be dialled.
-    #[error(
-        "{0}; a private address must be permitted by the host (config.toml, [egress] permit)"
-    )]
+    #[error("{0}; a private address must be permitted by the host (config.toml, [egress] permit)")]
     BadAddress(#[from] BadAddress),
     /// Nobody accepts there.
     #[error("connect to {host}: {source}")]
@@ -47,7 +45,7 @@ pub(super) enum DialError {
 /// Looks up and dials.
 #[derive(Debug)]
 pub(super) struct Dialer {
-    config: HostConfig,
+    config: Mutex<Arc<HostConfig>>,
     room: Semaphore,
     remembered: Mutex<BTreeMap<Host, (Instant, Vec<IpAddr>)>>,
     own: Mutex<Option<(Instant, Vec<IpAddr>)>>,
@@ -56,17 +54,27 @@ pub(super) struct Dialer {
 impl Dialer {
     pub(super) fn new(config: HostConfig) -> Dialer {
         Dialer {
-            config,
+            config: Mutex::new(Arc::new(config)),
             room: Semaphore::new(RESOLVES_MAX),
             remembered: Mutex::default(),
             own: Mutex::default(),
         }
     }
 
+    /// From now on by this configuration.
+    pub(super) fn configure(&self, config: HostConfig) {
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+
+    fn config(&self) -> Arc<HostConfig> {
+        Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Connects to a host that was allowed.
     pub(super) async fn dial(&self, host: &Host, port: u16) -> Result<TcpStream, DialError> {
         let answer = self.resolve(host).await?;
-        address::vet(host, &answer, &self.own_addresses(), &self.config.permits)?;
+        let permits = &self.config().permits;
+        address::vet(host, &answer, &self.own_addresses(), permits)?;
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for ip in answer.into_iter().take(ADDRESSES_MAX) {
             match connect((ip, port).into()).await {
@@ -83,7 +91,8 @@ impl Dialer {
             Host::Ip(ip) => return Ok(vec![*ip]),
             Host::Name(name) => name,
         };
-        if let Some(answer) = self.config.hosts.get(host).cloned().or_else(|| self.recall(host)) {
+        let own = self.config().hosts.get(host).cloned();
+        if let Some(answer) = own.or_else(|| self.recall(host)) {
             return Ok(answer);
         }
         let unknown = |why: String| DialError::Unknown {
@@ -111,13 +120,19 @@ impl Dialer {
     }
 
     fn recall(&self, host: &Host) -> Option<Vec<IpAddr>> {
-        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let remembered = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let (since, answer) = remembered.get(host)?;
         (since.elapsed() < REMEMBERED).then(|| answer.clone())
     }
 
     fn remember(&self, host: &Host, answer: &[IpAddr]) {
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= REMEMBERED_MAX {
             remembered.retain(|_, (since, _)| since.elapsed() < REMEMBERED);
         }

@@ -25,7 +25,15 @@ pub(super) enum Hello {
 /// Bytes of a request line that begin HTTP/1 requests; a method may be any token, but not every
 /// token is HTTP.
 const METHODS: [&[u8]; 9] = [
-    b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"TRACE ", b"CONNECT ",
+    b"GET ",
+    b"HEAD ",
+    b"POST ",
+    b"PUT ",
+    b"DELETE ",
+    b"OPTIONS ",
+    b"PATCH ",
+    b"TRACE ",
+    b"CONNECT ",
 ];
 /// How HTTP/2 begins.
 const HTTP2: &[u8] = b"PRI * HTTP/2";

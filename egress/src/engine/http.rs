@@ -128,7 +128,11 @@ pub(super) async fn serve(shared: &Arc<Shared>, bound: Option<Target>, stream: R
         tracing::debug!(%error, "HTTP ended");
         return;
     }
-    let asked = session.tunnel.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let asked = session
+        .tunnel
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
     if let Some((upgrade, target)) = asked
         && let Err(error) = tunnel(shared, upgrade, target).await
     {
@@ -229,9 +233,16 @@ impl Session {
         if fits {
             return Ok(whole);
         }
-        let why = format!("the connection is to {}, the request for {}", shown(&whole), shown(ask));
+        let why = format!(
+            "the connection is to {}, the request for {}",
+            shown(&whole),
+            shown(ask)
+        );
         let missing = None;
-        let denial = Denial { why: why.clone(), missing };
+        let denial = Denial {
+            why: why.clone(),
+            missing,
+        };
         self.shared.denied(&shown(ask), "http", &denial);
         Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, why))
     }

@@ -70,10 +70,7 @@ async fn take_many(
     Ok(first.split_to(count).to_vec())
 }
 
-async fn take<const N: usize>(
-    stream: &mut TcpStream,
-    first: &mut BytesMut,
-) -> io::Result<[u8; N]> {
+async fn take<const N: usize>(stream: &mut TcpStream, first: &mut BytesMut) -> io::Result<[u8; N]> {
     let bytes = take_many(stream, first, N).await?;
     let mut taken = [0; N];
     bytes.as_slice().copy_to_slice(&mut taken);

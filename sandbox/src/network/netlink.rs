@@ -52,12 +52,7 @@ impl Batch {
         let flags = SockFlag::SOCK_CLOEXEC;
         let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
         let kernel = NetlinkAddr::new(0, 0);
-        sendto(
-            socket.as_raw_fd(),
-            &self.bytes,
-            &kernel,
-            MsgFlags::empty(),
-        )?;
+        sendto(socket.as_raw_fd(), &self.bytes, &kernel, MsgFlags::empty())?;
         for _ in 0..self.answers {
             answer(&socket)?;
         }
@@ -110,7 +105,16 @@ pub(super) fn make_everything_local() -> io::Result<()> {
     for family in [libc::AF_INET, libc::AF_INET6] {
         batch.add(NEW_ROUTE, ACK | CREATE | REPLACE, |body| {
             let family = u8::try_from(family).expect("families are small");
-            body.extend([family, 0, 0, 0, TABLE_LOCAL, BY_BOOT, SCOPE_HOST, TYPE_LOCAL]);
+            body.extend([
+                family,
+                0,
+                0,
+                0,
+                TABLE_LOCAL,
+                BY_BOOT,
+                SCOPE_HOST,
+                TYPE_LOCAL,
+            ]);
             body.extend([0; 4]);
             attribute(body, OUT_INTERFACE, &LOOPBACK_INDEX.to_ne_bytes());
         });

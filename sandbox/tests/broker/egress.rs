@@ -17,9 +17,7 @@ fn with_egress(world: &World, id: &str) -> (Agent, Shim) {
     spec.network = Network::Egress;
     let spec = Box::new(spec);
     match world.client().ask(Request::Create { spec }) {
-        Ok(Reply::Created { socket, .. }) => {
-            (agent, Shim::connect(std::path::Path::new(&socket)))
-        }
+        Ok(Reply::Created { socket, .. }) => (agent, Shim::connect(std::path::Path::new(&socket))),
         other => panic!("{other:?}"),
     }
 }
@@ -35,7 +33,9 @@ fn ask_for(agent: &Agent, exposed: &[u16]) -> Request {
 fn open(world: &World, agent: &Agent, exposed: &[u16]) -> (RawFd, RawFd) {
     let (reply, fds) = world.client().ask_with(ask_for(agent, exposed)).unwrap();
     assert_eq!(reply, Reply::Egress);
-    let [tcp, udp] = fds[..] else { panic!("{fds:?}") };
+    let [tcp, udp] = fds[..] else {
+        panic!("{fds:?}")
+    };
     (tcp, udp)
 }
 
@@ -101,12 +101,17 @@ print(call('1.2.3.4', 443, socket.SOCK_DGRAM), call('2606:4700::1111', 443, sock
         ),
     );
     assert_eq!(out, ["ECONNREFUSED"; 4].join(" "));
-    let meant: Vec<SocketAddr> = (0..10)
-        .map(|_| accept(tcp).0)
-        .collect();
+    let meant: Vec<SocketAddr> = (0..10).map(|_| accept(tcp).0).collect();
     let expected = [
-        "1.2.3.4:443", "10.1.2.3:22", "169.254.169.254:80", "[2606:4700::1111]:8443",
-        "[fd00::1]:9", "127.0.0.1:7777", "[::1]:7777", "127.0.0.1:1023", "1.2.3.4:444",
+        "1.2.3.4:443",
+        "10.1.2.3:22",
+        "169.254.169.254:80",
+        "[2606:4700::1111]:8443",
+        "[fd00::1]:9",
+        "127.0.0.1:7777",
+        "[::1]:7777",
+        "127.0.0.1:1023",
+        "1.2.3.4:444",
         "1.2.3.4:445",
     ];
     let expected: Vec<SocketAddr> = expected.iter().map(|text| text.parse().unwrap()).collect();
@@ -141,7 +146,10 @@ except PermissionError:
     )}}));
     let up = std::path::Path::new(&agent.paths.home).join("up");
     until("the server listens", || up.exists());
-    python(&shim, &format!("{CALL}\nassert call('1.2.3.4', 8081).getpeername()"));
+    python(
+        &shim,
+        &format!("{CALL}\nassert call('1.2.3.4', 8081).getpeername()"),
+    );
     assert_eq!(accept(tcp).0.port(), 8081);
 }
 

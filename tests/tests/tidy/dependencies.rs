@@ -6,15 +6,24 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use wsm_tests::repository::root;
 
 /// Crate, and the crates of ours that it imports. An arrow that is not here needs an ADR first.
-const INTERNAL: [(&str, &[&str]); 8] = [
+const INTERNAL: [(&str, &[&str]); 9] = [
     ("wsm-api", &[]),
     ("wsm-template", &[]),
     ("wsm-sandbox", &[]),
     // The shim speaks to the launcher directly: contracts only, no feature `engine` (ADR 0002).
     ("wsm-terminal", &["wsm-sandbox"]),
+    // Egress asks the broker for sockets: contracts and client only.
+    ("wsm-egress", &["wsm-sandbox"]),
+    // The policy is pure; the daemon takes egress without its engine.
     (
         "wsm-daemon",
-        &["wsm-api", "wsm-template", "wsm-sandbox", "wsm-terminal"],
+        &[
+            "wsm-api",
+            "wsm-template",
+            "wsm-sandbox",
+            "wsm-terminal",
+            "wsm-egress",
+        ],
     ),
     // The WebSocket edge re-frames what the shim says: contracts only (ADR 0002).
     ("wsm-web", &["wsm-api", "wsm-daemon", "wsm-terminal"]),
@@ -25,6 +34,7 @@ const INTERNAL: [(&str, &[&str]); 8] = [
             "wsm-template",
             "wsm-sandbox",
             "wsm-terminal",
+            "wsm-egress",
             "wsm-daemon",
             "wsm-web",
         ],
@@ -193,7 +203,7 @@ fn leaves_do_not_know_the_world() {
 #[test]
 fn contracts_come_without_the_engines() {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("root manifest");
-    for name in ["wsm-sandbox", "wsm-terminal"] {
+    for name in ["wsm-sandbox", "wsm-terminal", "wsm-egress"] {
         let line = manifest
             .lines()
             .find(|line| line.starts_with(&format!("{name} = ")));

@@ -1,0 +1,302 @@
+//! The daemon's side of egress: tells it what each agent may reach, and writes down what it refused.
+//!
+//! One task has the connection. Egress outlives the daemon, and may be started again itself: then
+//! it is told everything anew, and until then nothing leaves.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use wsm_api::problem::{Code, Problem};
+use wsm_egress::config::HostConfig;
+use wsm_egress::policy::{self, Mode, Policy, PolicySpec};
+use wsm_egress::protocol::{Answer, Event, LINE_BYTES_MAX, Order, SOCKET_NAME, Traffic, Word};
+use wsm_sandbox::spec::AgentId;
+use wsm_template::resolved::Egress as Wanted;
+
+use crate::engine::{WSM, row};
+use crate::record::Record;
+use crate::store::{Change, Store};
+
+/// How long an order may take: egress may be starting, and asks the broker.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Between two tries to connect.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// Orders that wait.
+const ORDERS_MAX: usize = 64;
+
+type Policies = Arc<Mutex<BTreeMap<String, PolicySpec>>>;
+type Asked = (Order, oneshot::Sender<Answer>);
+
+/// Knows egress; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Egress {
+    orders: mpsc::Sender<Asked>,
+    /// What egress must be told when it is back.
+    policies: Policies,
+}
+
+/// The policy of an agent's record, by the host's configuration as it is now.
+///
+/// # Errors
+/// The allow list, or the configuration, can't be used; all at once.
+pub fn policy(etc: &Path, record: &Record) -> Result<PolicySpec, Problem> {
+    let network = &record.resolved.network;
+    let config = HostConfig::load(etc)
+        .map_err(|bad| Problem::new(Code::Failed, bad.to_string(), "correct the file"))?;
+    let rules = config.expand(&network.allow).map_err(|details| Problem {
+        details,
+        ..Problem::new(
+            Code::Invalid,
+            "network.allow can't be used as it is",
+            "a rule is HOST, HOST:PORT, *.SUFFIX or @GROUP",
+        )
+    })?;
+    let exposes = network.expose.iter().map(|(name, expose)| policy::Expose {
+        name: name.clone(),
+        host: expose.host,
+        at: expose.at,
+    });
+    let spec = PolicySpec {
+        mode: match network.egress {
+            Wanted::None => Mode::None,
+            Wanted::Allow => Mode::Allow,
+            Wanted::Open => Mode::Open,
+        },
+        rules,
+        exposes: exposes.collect(),
+    };
+    match Policy::compile(&spec) {
+        Ok(_) => Ok(spec),
+        Err(bad) => Err(Problem::new(Code::Invalid, format!("[network]: {bad}"), "")),
+    }
+}
+
+fn locked(policies: &Policies) -> std::sync::MutexGuard<'_, BTreeMap<String, PolicySpec>> {
+    policies.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Egress {
+    /// Starts the task that has the connection.
+    #[must_use]
+    pub fn start(run_dir: Arc<File>, store: Store) -> Egress {
+        let (orders, asked) = mpsc::channel(ORDERS_MAX);
+        let policies = Policies::default();
+        let line = Line {
+            run_dir,
+            store,
+            policies: Arc::clone(&policies),
+        };
+        tokio::spawn(line.run(asked));
+        Egress { orders, policies }
+    }
+
+    /// Lets an agent out as far as its record says. Nothing to do for one without network.
+    ///
+    /// # Errors
+    /// Its policy can't be used, or egress does not answer.
+    pub async fn serve(&self, etc: &Path, record: &Record) -> Result<(), Problem> {
+        let policy = policy(etc, record)?;
+        if policy.mode == Mode::None && policy.exposes.is_empty() {
+            return Ok(());
+        }
+        let agent = record.id.to_string();
+        locked(&self.policies).insert(agent.clone(), policy.clone());
+        match self.order(Order::Serve { agent, policy }).await? {
+            Answer::Failed(why) => Err(Problem::new(
+                Code::Failed,
+                format!("open the way out of {}: {why}", record.name),
+                "",
+            )),
+            Answer::Done | Answer::Traffic(_) => Ok(()),
+        }
+    }
+
+    /// Closes what was open for an agent.
+    pub async fn forget(&self, agent: &AgentId) {
+        let agent = agent.to_string();
+        if locked(&self.policies).remove(&agent).is_none() {
+            return;
+        }
+        if let Err(problem) = self.order(Order::Drop { agent }).await {
+            // Its network goes with the sandbox; what is told next time leaves it out.
+            tracing::warn!(%problem, "egress was not told of an agent's end");
+        }
+    }
+
+    /// What went through, by target; nothing for an agent without network.
+    ///
+    /// # Errors
+    /// Egress does not answer.
+    pub async fn traffic(&self, agent: &AgentId) -> Result<BTreeMap<String, Traffic>, Problem> {
+        let agent = agent.to_string();
+        if !locked(&self.policies).contains_key(&agent) {
+            return Ok(BTreeMap::new());
+        }
+        match self.order(Order::Traffic { agent }).await? {
+            Answer::Traffic(traffic) => Ok(traffic),
+            Answer::Done => Ok(BTreeMap::new()),
+            Answer::Failed(why) => Err(Problem::new(Code::Failed, why, "")),
+        }
+    }
+
+    async fn order(&self, order: Order) -> Result<Answer, Problem> {
+        let (reply, answer) = oneshot::channel();
+        let asked = async {
+            self.orders.send((order, reply)).await.ok()?;
+            answer.await.ok()
+        };
+        let answered = timeout(ANSWER_TIMEOUT, asked).await.ok().flatten();
+        answered.ok_or_else(|| {
+            Problem::new(
+                Code::TimedOut,
+                "wsm egress does not answer",
+                "`wsm up` starts it; its messages say why it does not run",
+            )
+        })
+    }
+}
+
+/// The connection.
+struct Line {
+    run_dir: Arc<File>,
+    store: Store,
+    policies: Policies,
+}
+
+/// An order that was written and not answered yet.
+type Pending = Option<Asked>;
+
+impl Line {
+    async fn run(self, mut asked: mpsc::Receiver<Asked>) {
+        let mut pending: Pending = None;
+        loop {
+            match self.converse(&mut asked, &mut pending).await {
+                Ok(()) => return,
+                Err(error) => tracing::debug!(%error, "egress is away"),
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+    }
+
+    /// Speaks until the connection breaks; `Ok` when nobody will ask any more.
+    async fn converse(
+        &self,
+        asked: &mut mpsc::Receiver<Asked>,
+        pending: &mut Pending,
+    ) -> io::Result<()> {
+        let path = format!("/proc/self/fd/{}/{SOCKET_NAME}", self.run_dir.as_raw_fd());
+        let stream = UnixStream::connect(path).await?;
+        let (read, mut write) = stream.into_split();
+        let mut words = Words {
+            read: BufReader::new(read),
+            line: Vec::new(),
+        };
+        self.tell_all(&mut write, &mut words).await?;
+        loop {
+            if let Some((order, _)) = pending.as_ref() {
+                say(&mut write, order).await?;
+                let answer = self.answer(&mut words).await?;
+                if let Some((_, reply)) = pending.take() {
+                    // Whoever asked may have given up.
+                    drop(reply.send(answer));
+                }
+            }
+            tokio::select! {
+                next = asked.recv() => match next {
+                    Some(next) => *pending = Some(next),
+                    None => return Ok(()),
+                },
+                word = words.next() => match word? {
+                    Word::Event(event) => self.write_down(&event),
+                    Word::Answer(_) => return Err(io::Error::other("an answer to nothing")),
+                },
+            }
+        }
+    }
+
+    /// Says everything that egress must know, also what it must forget.
+    async fn tell_all(
+        &self,
+        write: &mut (impl AsyncWriteExt + Unpin),
+        words: &mut Words,
+    ) -> io::Result<()> {
+        let policies = locked(&self.policies).clone();
+        let agents = self.store.agents().map_err(io::Error::other)?;
+        let agents = agents.into_iter().map(|record| record.id.to_string());
+        let keep = Order::Keep {
+            agents: agents.collect(),
+        };
+        say(write, &keep).await?;
+        self.answer(words).await?;
+        for (agent, policy) in policies {
+            let order = Order::Serve { agent, policy };
+            say(write, &order).await?;
+            if let Answer::Failed(why) = self.answer(words).await? {
+                // Its sandbox may be being built, or be gone: the driver says it again, or forgets.
+                tracing::info!(why, "an agent's way out is not open");
+            }
+        }
+        Ok(())
+    }
+
+    async fn answer(&self, words: &mut Words) -> io::Result<Answer> {
+        loop {
+            match words.next().await? {
+                Word::Answer(answer) => return Ok(answer),
+                Word::Event(event) => self.write_down(&event),
+            }
+        }
+    }
+
+    /// A refusal becomes a row: whoever reads it finds the rule that was missing.
+    fn write_down(&self, event: &Event) {
+        let times = match event.count {
+            1 => String::new(),
+            count => format!(" ({count} times)"),
+        };
+        let mut message = format!("{} by {}: {}{times}", event.target, event.way, event.why);
+        if let Some(rule) = &event.missing {
+            message.push_str(&format!("; network.allow has no {rule:?}"));
+        }
+        let change = Change::new(row(WSM, "egress.denied", &event.agent, message));
+        if let Err(error) = self.store.commit(&change) {
+            tracing::error!(%error, "can't write a refusal down");
+        }
+    }
+}
+
+async fn say(write: &mut (impl AsyncWriteExt + Unpin), order: &Order) -> io::Result<()> {
+    let mut line = serde_json::to_vec(order)?;
+    line.push(b'\n');
+    write.write_all(&line).await
+}
+
+/// What comes from egress.
+struct Words {
+    read: BufReader<tokio::net::unix::OwnedReadHalf>,
+    /// What was read of the next line: reading it may be interrupted.
+    line: Vec<u8>,
+}
+
+impl Words {
+    async fn next(&mut self) -> io::Result<Word> {
+        let room = LINE_BYTES_MAX.saturating_sub(self.line.len());
+        let mut bounded = (&mut self.read).take(u64::try_from(room).unwrap_or(0));
+        bounded.read_until(b'\n', &mut self.line).await?;
+        if self.line.last() != Some(&b'\n') {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let word = serde_json::from_slice(&self.line);
+        self.line.clear();
+        Ok(word?)
+    }
+}
