@@ -321,24 +321,23 @@ impl<'a> Reader<'a> {
 
     fn expose(&mut self) -> BTreeMap<String, Expose> {
         let flat = self.flat;
-        let names = flat.iter().filter_map(|(path, leaf)| match &path.0[..] {
-            [network, expose, name] if network == "network" && expose == "expose" => {
-                Some((name.as_str(), leaf))
-            }
+        let named = flat.iter().filter_map(|(path, leaf)| match &path.parts()[..] {
+            ["network", "expose", name, ..] => Some((name.to_string(), leaf)),
             _ => None,
         });
+        let names: BTreeMap<String, &Leaf> = named.collect();
         let mut exposes = BTreeMap::new();
         for (name, leaf) in names {
             let key = format!("network.expose.{name}");
-            let at = self.number::<u16>(&["network", "expose", name, "at"]);
-            let text = self.text(&["network", "expose", name, "host"]);
+            let at = self.number::<u16>(&["network", "expose", &name, "at"]);
+            let text = self.text(&["network", "expose", &name, "host"]);
             let (Some(at), Some(text)) = (at, text) else {
                 self.missing(leaf, &key, "write { host = \"127.0.0.1:5433\", at = 5433 }");
                 continue;
             };
             match text.parse() {
                 Ok(host) => {
-                    exposes.insert(name.to_owned(), Expose { host, at });
+                    exposes.insert(name, Expose { host, at });
                 }
                 Err(_) => {
                     let message = format!("{text:?} is not an address with a port");

@@ -169,10 +169,41 @@ fn a_repository_may_narrow_and_never_widen() {
     ports.db.publish: would publish a port that is not published
     filesystem.read: "/opt/sdk2" is not granted by the layers above it
     filesystem.write: "/opt/sdk" is not granted by the layers above it
-    network.egress: "open" is not available yet (open network access)
+    network.egress: is more than "none"
     sandbox.landlock: is less than "required"
     credentials: not available yet (credentials)
     "#);
+}
+
+#[test]
+fn a_repository_may_shorten_the_allow_list() {
+    let with = |above: &str, below: &str| Sources {
+        user: vec![source(
+            "t.toml",
+            &format!("schema = 1\nname = \"t\"\nextends = [\"shell\"]\n[network]\n{above}\n"),
+        )],
+        repository: vec![source(
+            ".wsm/t.toml",
+            &format!("schema = 1\nname = \"t\"\nextends = [\"t\"]\n[network]\n{below}\n"),
+        )],
+        ..Sources::default()
+    };
+    let list = "egress = \"allow\"\nallow = [\"a.example\", \"@npm\"]";
+    let shorter = resolved(&with(list, "allow = [\"@npm\"]"), "t");
+    assert_eq!(shorter.resolved.network.allow, ["@npm"]);
+    let open = resolved(
+        &with("egress = \"open\"", "egress = \"allow\"\nallow = [\"b.example\"]"),
+        "t",
+    );
+    assert_eq!(open.resolved.network.allow, ["b.example"]);
+    for wider in [
+        "allow = [\"@npm\", \"b.example\"]",
+        "allow = [\"*.a.example\"]",
+        "egress = \"open\"",
+        "expose.db = { host = \"127.0.0.1:5433\", at = 5433 }",
+    ] {
+        assert!(resolve(&with(list, wider), &request("t")).is_err(), "{wider}");
+    }
 }
 
 #[test]

@@ -139,10 +139,6 @@ idle_stop = "4h"
 [filesystem]
 protect = ["a"]
 hide = ["b"]
-[network]
-egress = "allow"
-allow = ["example.com"]
-expose = { db = { host = "127.0.0.1:5433", at = 5433 } }
 [credentials.anthropic]
 secret = "x"
 [tools]
@@ -153,7 +149,7 @@ debug = true
 on = ["finished"]
 "#;
     let found = problems(text);
-    assert_eq!(found.matches("not available yet").count(), 15, "{found}");
+    assert_eq!(found.matches("not available yet").count(), 12, "{found}");
     assert_snapshot!(found
             .lines()
             .filter(|line| !line.contains("hint"))
@@ -167,18 +163,29 @@ on = ["finished"]
     t.toml:10: agent.idle_stop: not available yet (stopping idle agents)
     t.toml:12: filesystem.protect: not available yet (protected files)
     t.toml:13: filesystem.hide: not available yet (hidden files)
-    t.toml:15: network.egress: "allow" is not available yet (network access by an allow list)
-    t.toml:16: network.allow: not available yet (network access by an allow list)
-    t.toml:17: network.expose: not available yet (exposed host services)
-    t.toml:18: credentials: not available yet (credentials)
-    t.toml:21: tools.allow: not available yet (a choice of executables)
-    t.toml:23: sandbox.debug: not available yet (ptrace inside the sandbox)
-    t.toml:25: notify.on: not available yet (notifications)
+    t.toml:14: credentials: not available yet (credentials)
+    t.toml:17: tools.allow: not available yet (a choice of executables)
+    t.toml:19: sandbox.debug: not available yet (ptrace inside the sandbox)
+    t.toml:21: notify.on: not available yet (notifications)
     "#);
     // What asks for nothing is no request for the feature.
     let nothing =
         "schema = 1\nnetwork.egress = \"none\"\nworkspace.warm = []\nsandbox.debug = false\n";
     assert_eq!(validate(&user(nothing), "t"), []);
+}
+
+#[test]
+fn a_network_that_means_nothing_is_a_problem() {
+    assert_snapshot!(
+        told(&[
+            "network.allow = [\"example.com\"]",
+            "network = { egress = \"open\", allow = [\"example.com\"] }",
+            "network.expose.db = { host = \"127.0.0.1:5433\" }",
+            "network.expose.db = { host = \"db:5433\", at = 5433 }",
+            "network.expose.db = { host = \"127.0.0.1:5433\", at = 80 }",
+        ]),
+        @""
+    );
 }
 
 /// What is said about each case.
