@@ -21,6 +21,7 @@ mod keys;
 mod place;
 #[cfg(test)]
 mod reference;
+mod registries;
 mod render;
 mod screen;
 mod up;

@@ -51,6 +51,7 @@ pub(crate) async fn up(place: &Place, quiet: bool) -> Result<(), Problem> {
     let (uid, gid) = daemon;
     prepare(place, daemon, egress).map_err(|(path, e)| made(e, &path))?;
     let _lock = lock(place)?;
+    crate::registries::write_config(&place.etc()).map_err(|e| made(e, &place.etc()))?;
     let programs = Programs::find()?;
     let stop = [
         caught(SignalKind::terminate())?,

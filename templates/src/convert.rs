@@ -321,17 +321,23 @@ impl<'a> Reader<'a> {
 
     fn expose(&mut self) -> BTreeMap<String, Expose> {
         let flat = self.flat;
-        let named = flat.iter().filter_map(|(path, leaf)| match &path.parts()[..] {
-            ["network", "expose", name, ..] => Some((name.to_string(), leaf)),
-            _ => None,
-        });
+        let named = flat
+            .iter()
+            .filter_map(|(path, leaf)| match &path.parts()[..] {
+                ["network", "expose", name, ..] => Some((name.to_string(), leaf)),
+                _ => None,
+            });
         let names: BTreeMap<String, &Leaf> = named.collect();
         let mut exposes = BTreeMap::new();
         for (name, leaf) in names {
             let key = format!("network.expose.{name}");
             let at = self.number::<u16>(&["network", "expose", &name, "at"]);
             let text = self.text(&["network", "expose", &name, "host"]);
+            let said = |part| flat.contains_key(&Path::of(&["network", "expose", &name, part]));
             let (Some(at), Some(text)) = (at, text) else {
+                if said("at") && said("host") {
+                    continue; // of another type: told where it was read
+                }
                 self.missing(leaf, &key, "write { host = \"127.0.0.1:5433\", at = 5433 }");
                 continue;
             };

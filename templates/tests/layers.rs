@@ -180,19 +180,19 @@ fn a_repository_may_shorten_the_allow_list() {
     let with = |above: &str, below: &str| Sources {
         user: vec![source(
             "t.toml",
-            &format!("schema = 1\nname = \"t\"\nextends = [\"shell\"]\n[network]\n{above}\n"),
+            &format!("extends = [\"shell\"]\n[network]\n{above}\n"),
         )],
-        repository: vec![source(
-            ".wsm/t.toml",
-            &format!("schema = 1\nname = \"t\"\nextends = [\"t\"]\n[network]\n{below}\n"),
-        )],
+        repository: vec![source(".wsm/t.toml", &format!("[network]\n{below}\n"))],
         ..Sources::default()
     };
     let list = "egress = \"allow\"\nallow = [\"a.example\", \"@npm\"]";
     let shorter = resolved(&with(list, "allow = [\"@npm\"]"), "t");
     assert_eq!(shorter.resolved.network.allow, ["@npm"]);
     let open = resolved(
-        &with("egress = \"open\"", "egress = \"allow\"\nallow = [\"b.example\"]"),
+        &with(
+            "egress = \"open\"",
+            "egress = \"allow\"\nallow = [\"b.example\"]",
+        ),
         "t",
     );
     assert_eq!(open.resolved.network.allow, ["b.example"]);
@@ -202,7 +202,10 @@ fn a_repository_may_shorten_the_allow_list() {
         "egress = \"open\"",
         "expose.db = { host = \"127.0.0.1:5433\", at = 5433 }",
     ] {
-        assert!(resolve(&with(list, wider), &request("t")).is_err(), "{wider}");
+        assert!(
+            resolve(&with(list, wider), &request("t")).is_err(),
+            "{wider}"
+        );
     }
 }
 

@@ -176,16 +176,34 @@ on = ["finished"]
 
 #[test]
 fn a_network_that_means_nothing_is_a_problem() {
-    assert_snapshot!(
-        told(&[
-            "network.allow = [\"example.com\"]",
-            "network = { egress = \"open\", allow = [\"example.com\"] }",
-            "network.expose.db = { host = \"127.0.0.1:5433\" }",
-            "network.expose.db = { host = \"db:5433\", at = 5433 }",
-            "network.expose.db = { host = \"127.0.0.1:5433\", at = 80 }",
-        ]),
-        @""
-    );
+    let cases = [
+        "schema = 1\nnetwork.allow = [\"example.com\"]",
+        "schema = 1\nnetwork = { egress = \"open\", allow = [\"example.com\"] }",
+        "schema = 1\nnetwork.expose.db = { host = \"127.0.0.1:5433\" }",
+        "schema = 1\nnetwork.expose.db = { host = \"db:5433\", at = 5433 }",
+        "schema = 1\nnetwork.expose.db = { host = \"127.0.0.1:5433\", at = 80 }",
+    ];
+    assert_snapshot!(told(&cases), @r#"
+    network.allow = ["example.com"]
+    t.toml:2: network.allow: has no meaning without network.egress = "allow"
+      hint: set it, or leave the list out
+
+    network = { egress = "open", allow = ["example.com"] }
+    t.toml:2: network.allow: has no meaning without network.egress = "allow"
+      hint: set it, or leave the list out
+
+    network.expose.db = { host = "127.0.0.1:5433" }
+    t.toml:2: network.expose.db: is missing
+      hint: write { host = "127.0.0.1:5433", at = 5433 }
+
+    network.expose.db = { host = "db:5433", at = 5433 }
+    t.toml:2: network.expose.db.host: "db:5433" is not an address with a port
+      hint: write it as 127.0.0.1:5433
+
+    network.expose.db = { host = "127.0.0.1:5433", at = 80 }
+    t.toml:2: network.expose.db.at: is out of range
+      hint: write a number from 1024 to 65535
+    "#);
 }
 
 /// What is said about each case.

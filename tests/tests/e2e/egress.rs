@@ -311,3 +311,35 @@ fn it_fails_closed_and_comes_back() {
         .inside("alone", &format!("curl -sk --max-time 5 {target}"));
     assert_eq!(tried.code, 6, "{tried}");
 }
+
+#[test]
+fn a_rule_that_goes_takes_its_connections_along() {
+    let world = World::new();
+    let config = world.wsm.dir().join("etc/config.toml");
+    let first = world.first;
+    let text = fs::read_to_string(&config).expect("our own file");
+    let group = format!("group = [\"a.below.example:{first}\"]");
+    let old = format!("group = [\"a.below.example:{}\"]", world.tls);
+    fs::write(&config, text.replace(&old, &group)).expect("root writes");
+    world.agent("netty");
+    let hold = |host: &str| {
+        let script = format!(
+            "exec python3 -c 'import socket; s=socket.create_connection((\"{host}\",{first}),5); \
+             s.recv(99); open(\"/home/agent/{host}\",\"w\"); s.settimeout(None); s.recv(1); \
+             open(\"/home/agent/{host}.closed\",\"w\")' &"
+        );
+        world.wsm.inside("netty", &script).ok();
+    };
+    let there = |name: &str| world.wsm.inside("netty", &format!("test -e ~/{name}")).code == 0;
+    for host in ["allowed.example", "a.below.example"] {
+        hold(host);
+        wait::until_true("the connection stands", || there(host));
+    }
+    // The daemon says the policy again when it is back.
+    fs::write(&config, text.replace(&old, "group = []")).expect("root writes");
+    world.wsm.kill_and_recover(&[Part::Daemon]);
+    wait::until_true("the connection is closed", || {
+        there("a.below.example.closed")
+    });
+    assert!(!there("allowed.example.closed"));
+}
