@@ -8,7 +8,7 @@ use hyper::Method;
 use crate::agent::{Agent, DryRun, Explanation, NewAgent, Removed, Shown, State};
 use crate::event::Event;
 use crate::host::{Check, Status};
-use crate::policy::{AgentPolicy, PolicyAnswer};
+use crate::policy::{AgentPolicy, PolicyAnswer, PolicyChange};
 use crate::problem::Problem;
 use crate::review::{Diff, Merge, Merged};
 use crate::service::{AgentPorts, LogPart, Service};
@@ -277,6 +277,15 @@ impl Client {
     /// See [`ClientError`].
     pub async fn policy(&self, agent: &str) -> Result<AgentPolicy> {
         self.get(Target::agent(agent).then("policy")).await
+    }
+
+    /// Changes what it may reach, from now on.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn policy_change(&self, agent: &str, change: &PolicyChange) -> Result<AgentPolicy> {
+        let body = Some(wire::encode(change));
+        self.post(Target::agent(agent).then("policy"), body).await
     }
 
     /// Whether it may reach `HOST[:PORT]`.

@@ -56,6 +56,17 @@ pub struct HostTraffic {
     pub received: u64,
 }
 
+/// `policy allow`, `policy deny`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicyChange {
+    /// Rules to add: `HOST[:PORT]`, `*.SUFFIX[:PORT]`, `@GROUP`.
+    pub allow: Vec<String>,
+    /// Rules to take away, as they are written.
+    pub deny: Vec<String>,
+}
+
 /// `policy check`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -20,6 +20,7 @@ pub mod assemble;
 pub mod driver;
 pub mod handle;
 pub(crate) mod make;
+mod policy;
 mod recover;
 pub mod request;
 pub(crate) mod run;

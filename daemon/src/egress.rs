@@ -19,9 +19,10 @@ use wsm_api::problem::{Code, Problem};
 use wsm_egress::config::HostConfig;
 use wsm_egress::policy::{self, Mode, Policy, PolicySpec};
 use wsm_egress::protocol::{Answer, Event, LINE_BYTES_MAX, Order, SOCKET_NAME, Traffic, Word};
-use wsm_sandbox::spec::AgentId;
+use wsm_sandbox::spec::{AgentId, Network};
 use wsm_template::resolved::Egress as Wanted;
 
+use crate::agent::assemble;
 use crate::engine::{WSM, row};
 use crate::record::Record;
 use crate::store::{Change, Store};
@@ -120,14 +121,15 @@ impl Egress {
         }
     }
 
-    /// Closes what was open for an agent.
-    pub async fn forget(&self, agent: &AgentId) {
-        let agent = agent.to_string();
-        if locked(&self.policies).remove(&agent).is_none() {
+    /// Closes what was open for an agent: what comes next is another network, with other sockets.
+    /// Said whether this daemon ever told of it or not: an earlier one may have.
+    pub async fn forget(&self, record: &Record) {
+        let agent = record.id.to_string();
+        locked(&self.policies).remove(&agent);
+        if assemble::spec(record).network != Network::Egress {
             return;
         }
         if let Err(problem) = self.order(Order::Drop { agent }).await {
-            // Its network goes with the sandbox; what is told next time leaves it out.
             tracing::warn!(%problem, "egress was not told of an agent's end");
         }
     }

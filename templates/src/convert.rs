@@ -1,6 +1,7 @@
 //! Merged values to [`Resolved`]: defaults filled in, required keys insisted on.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::keys;
@@ -342,8 +343,16 @@ impl<'a> Reader<'a> {
                 continue;
             };
             match text.parse() {
-                Ok(host) => {
+                Ok(host) if SocketAddr::ip(&host).is_loopback() => {
                     exposes.insert(name, Expose { host, at });
+                }
+                Ok(host) => {
+                    let message = format!("{host} is not on the host's own loopback");
+                    let hint = "name it in network.allow; a private address is permitted in the \
+                                host's config.toml";
+                    let (key, hint) = (format!("{key}.host"), Some(hint.to_owned()));
+                    self.problems
+                        .push(Problem::new(&leaf.origin, key, message, hint));
                 }
                 Err(_) => {
                     let message = format!("{text:?} is not an address with a port");

@@ -210,7 +210,7 @@ pub(crate) const KEYS: &[Key] = &[
     // network
     key("network.egress", Type::Choice(&["none", "allow", "open"]), "none", "What may leave the sandbox.").narrow(),
     key("network.allow", Type::Texts, "[]", "Hosts and groups that may be reached.").narrow(),
-    key("network.expose.*.host", Type::Text, "", "Where a service of the host listens, as the host sees it: `127.0.0.1:5433`. Required.").never(),
+    key("network.expose.*.host", Type::Text, "", "Where a service of the host listens on its own loopback: `127.0.0.1:5433`. Required.").never(),
     key("network.expose.*.at", Type::Integer { min: 1024, max: 65535 }, "", "Loopback port inside that leads there. Required.").never(),
     key("credentials", Type::Free, "{}", "Secrets that the proxy puts in.").never(),
     key("tools.allow", Type::Texts, "the host's /usr", "Executables that exist in the sandbox.").narrow(),

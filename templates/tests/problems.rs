@@ -182,6 +182,7 @@ fn a_network_that_means_nothing_is_a_problem() {
         "schema = 1\nnetwork.expose.db = { host = \"127.0.0.1:5433\" }",
         "schema = 1\nnetwork.expose.db = { host = \"db:5433\", at = 5433 }",
         "schema = 1\nnetwork.expose.db = { host = \"127.0.0.1:5433\", at = 80 }",
+        "schema = 1\nnetwork.expose.db = { host = \"169.254.169.254:80\", at = 8080 }",
     ];
     assert_snapshot!(told(&cases), @r#"
     network.allow = ["example.com"]
@@ -203,6 +204,10 @@ fn a_network_that_means_nothing_is_a_problem() {
     network.expose.db = { host = "127.0.0.1:5433", at = 80 }
     t.toml:2: network.expose.db.at: is out of range
       hint: write a number from 1024 to 65535
+
+    network.expose.db = { host = "169.254.169.254:80", at = 8080 }
+    t.toml:2: network.expose.db.host: 169.254.169.254:80 is not on the host's own loopback
+      hint: name it in network.allow; a private address is permitted in the host's config.toml
     "#);
 }
 

@@ -64,6 +64,7 @@ routes! {
     get    "/v1/agents/{agent}/log"                        services::log;
 
     get    "/v1/agents/{agent}/policy"                     services::policy;
+    post   "/v1/agents/{agent}/policy"                     services::policy_change;
     get    "/v1/agents/{agent}/policy/check"               services::policy_check;
 
     post   "/v1/agents/{agent}/terminals"                  terminals::open;

@@ -3,13 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
-use wsm_api::policy::{AgentPolicy, PolicyAnswer};
+use wsm_api::policy::{AgentPolicy, PolicyAnswer, PolicyChange};
 use wsm_api::problem::{Code, Problem};
 use wsm_api::service::{AgentPorts, LogPart, Service};
 use wsm_daemon::facade::ServiceVerb;
 
 use crate::Edge;
-use crate::extract::{Caller, Path, Query};
+use crate::extract::{Body, Caller, Path, Query};
 use crate::problem::Answer;
 
 /// Lines of a log that are sent when none were asked for.
@@ -111,6 +111,20 @@ pub(crate) async fn policy(
     Path(agent): Path<String>,
 ) -> Answer<AgentPolicy> {
     Ok(Json(edge.daemon.policy(&caller.actor, &agent).await?))
+}
+
+#[utoipa::path(post, path = "/v1/agents/{agent}/policy", request_body = PolicyChange,
+    params(("agent" = String, Path, description = "Name or id")),
+    responses((status = 200, body = AgentPolicy), (status = "default", body = Problem)))]
+/// Changes what it may reach, from now on; what is no longer allowed is closed.
+pub(crate) async fn policy_change(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path(agent): Path<String>,
+    Body(change): Body<PolicyChange>,
+) -> Answer<AgentPolicy> {
+    let changed = edge.daemon.policy_change(&caller.actor, &agent, change);
+    Ok(Json(changed.await?))
 }
 
 /// Query of `policy/check`.

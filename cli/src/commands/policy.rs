@@ -1,5 +1,7 @@
 //! `wsm policy`: what an agent may reach.
 
+use wsm_api::policy::{AgentPolicy, PolicyChange};
+
 use crate::commands::Context;
 use crate::failure::{Exit, Outcome};
 use crate::render::{self, clean};
@@ -11,6 +13,22 @@ pub(crate) enum Verb {
     Show {
         /// Name or id.
         agent: String,
+    },
+    /// Let an agent reach more, from now on.
+    Allow {
+        /// Name or id.
+        agent: String,
+        /// HOST, HOST:PORT, *.SUFFIX or @GROUP; the port is 443 where none is named.
+        #[arg(required = true)]
+        rules: Vec<String>,
+    },
+    /// Take rules away; connections that they allowed are closed.
+    Deny {
+        /// Name or id.
+        agent: String,
+        /// Rules as they are written in the list.
+        #[arg(required = true)]
+        rules: Vec<String>,
     },
     /// Tell whether an agent may reach a host, and by which line.
     #[command(after_help = "Exit codes: 0 allowed, 3 denied.")]
@@ -27,15 +45,34 @@ const DENIED: Exit = Exit(3);
 
 pub(crate) async fn run(context: &Context, verb: &Verb) -> Outcome {
     match verb {
-        Verb::Show { agent } => show(context, agent).await,
+        Verb::Show { agent } => show(context, &context.client.policy(agent).await?),
+        Verb::Allow { agent, rules } => {
+            let change = PolicyChange {
+                allow: rules.clone(),
+                ..PolicyChange::default()
+            };
+            show(
+                context,
+                &context.client.policy_change(agent, &change).await?,
+            )
+        }
+        Verb::Deny { agent, rules } => {
+            let change = PolicyChange {
+                deny: rules.clone(),
+                ..PolicyChange::default()
+            };
+            show(
+                context,
+                &context.client.policy_change(agent, &change).await?,
+            )
+        }
         Verb::Check { agent, target } => check(context, agent, target).await,
     }
 }
 
-async fn show(context: &Context, agent: &str) -> Outcome {
-    let policy = context.client.policy(agent).await?;
+fn show(context: &Context, policy: &AgentPolicy) -> Outcome {
     if context.output.json {
-        render::print(&render::json(&policy))?;
+        render::print(&render::json(policy))?;
         return Ok(Exit::DONE);
     }
     let mut text = format!("egress {}", clean(&policy.egress));

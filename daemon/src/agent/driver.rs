@@ -234,6 +234,14 @@ impl Driver {
                 let answer = self.on_service(&actor, &service, verb).await;
                 drop(reply.send(answer));
             }
+            Message::Policy {
+                actor,
+                change,
+                reply,
+            } => {
+                let answer = self.on_policy(&actor, change).await;
+                drop(reply.send(answer));
+            }
             Message::Terminal { size, reply } => {
                 let answer = self.open_shell(size).await;
                 drop(reply.send(answer));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use wsm_api::policy::PolicyChange;
 use wsm_api::problem::{Code, Problem};
 
 use super::request::Decision;
@@ -52,6 +53,12 @@ pub(crate) enum Message {
         actor: String,
         service: String,
         verb: ServiceVerb,
+        reply: Answer<()>,
+    },
+    /// What it may reach changes; answered when egress has taken it.
+    Policy {
+        actor: String,
+        change: PolicyChange,
         reply: Answer<()>,
     },
     /// A new shell terminal.

@@ -183,6 +183,7 @@ pub(crate) async fn helper(
 /// Builds the sandbox and connects to its shim.
 pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Problem> {
     let _place = engine.making.acquire().await;
+    engine.egress.forget(record).await;
     let mut asked = create(engine, record).await;
     for _ in 1..TRIES_MAX {
         let Err(BrokerError::Broken(error)) = &asked else {
@@ -287,7 +288,7 @@ pub(super) async fn close(
     let delete = BrokerRequest::Delete {
         agent: record.id.clone(),
     };
-    engine.egress.forget(&record.id).await;
+    engine.egress.forget(record).await;
     let deleted = engine
         .broker
         .ask(delete)

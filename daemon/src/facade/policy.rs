@@ -1,6 +1,6 @@
 //! What an agent may reach: shown, and asked.
 
-use wsm_api::policy::{AgentPolicy, Exposed, HostTraffic, PolicyAnswer, PolicyRule};
+use wsm_api::policy::{AgentPolicy, Exposed, HostTraffic, PolicyAnswer, PolicyChange, PolicyRule};
 use wsm_api::problem::{Code, Problem};
 use wsm_egress::host::Host;
 use wsm_egress::policy::{Ask, Decision, Policy};
@@ -8,6 +8,7 @@ use wsm_egress::rule::PORT_DEFAULT;
 
 use super::view::word;
 use super::{Actor, Daemon};
+use crate::agent::handle::Message;
 use crate::egress;
 use crate::record::Record;
 use crate::role::Right;
@@ -45,6 +46,28 @@ impl Daemon {
             line: line(record, "network.allow"),
             traffic: traffic.collect(),
         })
+    }
+
+    /// `policy allow`, `policy deny`.
+    ///
+    /// # Errors
+    /// There is no such agent, it has no network, or a rule is none.
+    pub async fn policy_change(
+        &self,
+        actor: &Actor,
+        agent: &str,
+        change: PolicyChange,
+    ) -> Result<AgentPolicy, Problem> {
+        // Its owner chose the template, and may choose again; a driver may not.
+        let handle = self.find(actor, agent, Right::Own)?;
+        let user = actor.user.clone();
+        let asked = handle.ask(|reply| Message::Policy {
+            actor: user,
+            change,
+            reply,
+        });
+        asked.await?;
+        self.policy(actor, agent).await
     }
 
     /// `policy check`.

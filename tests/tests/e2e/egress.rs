@@ -102,6 +102,7 @@ group = ["a.below.example:{tls}"]
 [egress.hosts]
 "allowed.example" = ["127.0.0.1"]
 "a.below.example" = ["127.0.0.1"]
+"b.below.example" = ["127.0.0.1"]
 "inner.example" = ["127.0.0.1"]
 "#
         );
@@ -266,6 +267,25 @@ fn a_refusal_says_which_rule_is_missing() {
         Some(true),
         "{shown}"
     );
+    // A person allows with one command, and takes it back with another.
+    world
+        .wsm
+        .wsm(&["policy", "allow", "netty", "other.example"])
+        .ok();
+    assert_eq!(check("other.example").code, 0);
+    world
+        .wsm
+        .wsm(&["policy", "deny", "netty", "other.example"])
+        .ok();
+    assert_eq!(check("other.example").code, 3);
+    world
+        .wsm
+        .wsm(&["policy", "deny", "netty", "other.example"])
+        .fails(4);
+    world
+        .wsm
+        .wsm(&["policy", "allow", "netty", "*.com"])
+        .fails(2);
     // A list that can't be used is told before anything is made.
     world.wsm.host_template("wide", "schema = 1\nname = \"wide\"\nextends = [\"shell\"]\n[network]\negress = \"allow\"\nallow = [\"*.com\", \"@nothing\"]\n");
     let repo = Repo::small(world.wsm.root(), "second");
@@ -303,6 +323,10 @@ fn it_fails_closed_and_comes_back() {
         .wsm
         .kill_and_recover(&[Part::Broker, Part::Egress, Part::Daemon]);
     wait::until_true("the way out is open again", works);
+    // A new sandbox has a new network, also where the daemon that knew the old one is gone.
+    world.wsm.wsm(&["restart", "netty"]).ok();
+    world.wsm.wait_state("netty", "working,idle,blocked");
+    wait::until_true("the way out of the new sandbox is open", works);
     // Without network there is none, whatever runs.
     let repo = Repo::small(world.wsm.root(), "second");
     world.wsm.new_agent(&repo, "shell", "alone");
@@ -331,10 +355,17 @@ fn a_rule_that_goes_takes_its_connections_along() {
         world.wsm.inside("netty", &script).ok();
     };
     let there = |name: &str| world.wsm.inside("netty", &format!("test -e ~/{name}")).code == 0;
-    for host in ["allowed.example", "a.below.example"] {
+    let rule = format!("b.below.example:{first}");
+    world.wsm.wsm(&["policy", "allow", "netty", &rule]).ok();
+    for host in ["allowed.example", "a.below.example", "b.below.example"] {
         hold(host);
         wait::until_true("the connection stands", || there(host));
     }
+    world.wsm.wsm(&["policy", "deny", "netty", &rule]).ok();
+    wait::until_true("the connection is closed", || {
+        there("b.below.example.closed")
+    });
+    assert!(!there("a.below.example.closed"));
     // The daemon says the policy again when it is back.
     fs::write(&config, text.replace(&old, "group = []")).expect("root writes");
     world.wsm.kill_and_recover(&[Part::Daemon]);
