@@ -21,7 +21,7 @@ const HEADER: usize = 16;
 
 /// Index of the loopback interface of every network namespace.
 const LOOPBACK_INDEX: u32 = 1;
-const NAME: &[u8] = b"wsm\0";
+const CHAIN: &[u8] = b"lead\0";
 
 /// Messages that are sent together.
 #[derive(Default)]
@@ -128,7 +128,6 @@ const FAMILY_V4: u8 = 2;
 const FAMILY_V6: u8 = 10;
 const SUBSYSTEM: u16 = 10;
 const NEW_TABLE: u16 = 0;
-const DELETE_TABLE: u16 = 2;
 const NEW_CHAIN: u16 = 3;
 const NEW_RULE: u16 = 6;
 const BATCH_BEGIN: u16 = 0x10;
@@ -137,17 +136,22 @@ const BATCH_END: u16 = 0x11;
 const PRIORITY_MANGLE: i32 = -150;
 
 /// Leads TCP to all but loopback, and to the exposed ports of loopback, to a listening socket.
+/// A table is named by what it does: one that is there already does it. Nothing is ever deleted,
+/// which would wait for every processor (20 ms).
 pub(super) fn catch(port: u16, exposed: &[u16]) -> io::Result<()> {
-    match table(EXCL, port, exposed).send(SockProtocol::NetlinkNetFilter) {
-        // Deleting waits for every processor: only where rules of before stand.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            table(0, port, exposed).send(SockProtocol::NetlinkNetFilter)
-        }
+    match table(port, exposed).send(SockProtocol::NetlinkNetFilter) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         result => result,
     }
 }
 
-fn table(fresh: u16, port: u16, exposed: &[u16]) -> Batch {
+fn table(port: u16, exposed: &[u16]) -> Batch {
+    let mut name = String::from("wsm");
+    for at in exposed {
+        name.push_str(&format!("-{at}"));
+    }
+    name.push('\0');
+    let name = name.as_bytes();
     let mut batch = Batch::default();
     batch.add(BATCH_BEGIN, 0, |body| generic(body, 0, SUBSYSTEM));
     let mut add = |kind: u16, flags: u16, body: &dyn Fn(&mut Vec<u8>)| {
@@ -156,15 +160,10 @@ fn table(fresh: u16, port: u16, exposed: &[u16]) -> Batch {
             body(to);
         });
     };
-    let named = |to: &mut Vec<u8>| attribute(to, 1, NAME);
-    add(NEW_TABLE, CREATE | fresh, &named);
-    if fresh == 0 {
-        add(DELETE_TABLE, 0, &named);
-        add(NEW_TABLE, CREATE, &named);
-    }
+    add(NEW_TABLE, CREATE | EXCL, &|to| attribute(to, 1, name));
     add(NEW_CHAIN, CREATE, &|to| {
-        attribute(to, 1, NAME);
-        attribute(to, 3, NAME);
+        attribute(to, 1, name);
+        attribute(to, 3, CHAIN);
         nested(to, 4, |hook| {
             attribute(hook, 1, &0_u32.to_be_bytes()); // NF_INET_PRE_ROUTING
             attribute(hook, 2, &PRIORITY_MANGLE.to_be_bytes());
@@ -173,8 +172,8 @@ fn table(fresh: u16, port: u16, exposed: &[u16]) -> Batch {
     });
     let mut rule = |expressions: &dyn Fn(&mut Vec<u8>)| {
         add(NEW_RULE, CREATE | APPEND, &|to| {
-            attribute(to, 1, NAME);
-            attribute(to, 2, NAME);
+            attribute(to, 1, name);
+            attribute(to, 2, CHAIN);
             nested(to, 4, expressions);
         });
     };
