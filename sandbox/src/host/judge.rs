@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use crate::cgroup::{CgroupError, Setup, Support};
 use crate::landlock::{ABI_FULL, describe};
-use crate::protocol::HostCheck;
+use crate::protocol::{Failure, HostCheck};
 use crate::userns::{RANGE_BASE, RANGE_IDS, RANGES};
 
 /// Idmapped mounts, Landlock and `close_range`: nothing works without.
@@ -268,6 +268,17 @@ pub(super) fn uid_ranges(subuid: &str) -> HostCheck {
     }
 }
 
+pub(super) fn egress(opened: Result<(), Failure>) -> HostCheck {
+    match opened {
+        Ok(()) => good("egress", "agents can be let out by tproxy, IPv4 and IPv6"),
+        Err(failed) => poor(
+            "egress",
+            failed.to_string(),
+            "load nft_tproxy and enable IPv6; without them only templates without network start",
+        ),
+    }
+}
+
 pub(super) fn git(version: io::Result<String>) -> HostCheck {
     match version {
         Ok(version) if version.starts_with("git version") => good("git", version),
@@ -366,7 +377,7 @@ mod tests {
         let checks = crate::host::checks(state.as_fd());
         let unfit: Vec<&HostCheck> = checks.iter().filter(|check| check.fatal).collect();
         assert!(unfit.is_empty(), "{unfit:#?}");
-        assert_eq!(checks.len(), 12);
+        assert_eq!(checks.len(), 13);
         for check in &checks {
             println!("{:5} {:16} {}", check.ok, check.name, check.found);
         }

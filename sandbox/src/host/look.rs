@@ -10,6 +10,9 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::statfs::{self, FsType};
 use nix::sys::statvfs::fstatvfs;
 
+use crate::fail::Context;
+use crate::protocol::Failure;
+use crate::spawn::new_network;
 use crate::{files, sys, userns};
 
 /// Where git is looked for: what the sandbox shows, not the PATH of whoever asks.
@@ -82,6 +85,12 @@ pub(super) fn free_bytes(directory: BorrowedFd<'_>) -> io::Result<u64> {
 /// The most open files a process of ours may have.
 pub(super) fn open_files_hard() -> io::Result<u64> {
     Ok(getrlimit(Resource::RLIMIT_NOFILE)?.1)
+}
+
+/// Opens a way out in a network namespace of its own, as agents get it.
+pub(super) fn way_out() -> Result<(), Failure> {
+    new_network().what(|| "make a network namespace".into())?;
+    crate::network::open(&[]).map(drop)
 }
 
 /// What git says about itself, run as nobody's git: no environment, no configuration.
