@@ -267,7 +267,13 @@ fn a_refusal_says_which_rule_is_missing() {
         Some(true),
         "{shown}"
     );
-    // A person allows with one command, and takes it back with another.
+}
+
+#[test]
+fn a_person_allows_with_one_command() {
+    let world = World::new();
+    world.agent("netty");
+    let check = |target: &str| world.wsm.wsm(&["policy", "check", "netty", target]);
     world
         .wsm
         .wsm(&["policy", "allow", "netty", "other.example"])
