@@ -19,6 +19,9 @@ pub struct Agent {
     pub state: State,
     /// Why the state is what it is: one sentence.
     pub reason: String,
+    /// What is so beyond `state`, and why it can't be written down (a full disk); `""` as a rule.
+    #[serde(default)]
+    pub unrecorded: String,
     /// Since when (RFC 3339, UTC).
     pub since: String,
     /// The wsm user that owns it.

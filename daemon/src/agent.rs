@@ -14,11 +14,14 @@
 //!
 //! [`request`] decides what may be asked in which state (pure), [`assemble`] what is built (pure);
 //! [`driver`] acts. Everything that may be half done when the daemon dies is written down before
-//! it begins ([`crate::record::Phase`]); a new daemon goes on from there.
+//! it begins ([`crate::record::Phase`]); a new daemon goes on from there. Where the database takes
+//! nothing, what ends an agent is done all the same and written later, and nothing else is begun
+//! ([`ledger`]).
 
 pub mod assemble;
 pub mod driver;
 pub mod handle;
+pub(crate) mod ledger;
 pub(crate) mod make;
 mod recover;
 pub mod request;

@@ -131,6 +131,7 @@ impl Engine {
 #[must_use]
 pub fn row(actor: &str, verb: &'static str, subject: &str, message: impl Into<String>) -> Row {
     Row {
+        at_ms: crate::store::now_ms(),
         actor: actor.to_owned(),
         verb,
         subject: subject.to_owned(),
@@ -150,6 +151,10 @@ pub fn store_problem(error: &StoreError) -> Problem {
             format!("an agent named {name} exists, or lies in the trash"),
             "choose another --name, or see `wsm ls -a`",
         ),
+        other if other.is_full() => {
+            let hint = "free space where wsm keeps its state (`wsm prune`, `wsm rm --purge`)";
+            Problem::new(Code::Failed, "the database's disk is full", hint)
+        }
         other => Problem::new(Code::Failed, other.to_string(), "is the disk full?"),
     }
 }

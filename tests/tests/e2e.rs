@@ -8,6 +8,8 @@ mod attacks;
 mod builtins;
 #[path = "e2e/chaos.rs"]
 mod chaos;
+#[path = "e2e/full.rs"]
+mod full;
 #[path = "e2e/git.rs"]
 mod git;
 #[path = "e2e/lifecycle.rs"]

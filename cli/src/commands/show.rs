@@ -101,6 +101,9 @@ fn facts(agent: &Agent) -> String {
         ("base", agent.base.clone()),
         ("terminals", agent.terminals.join(", ")),
     ];
+    if !agent.unrecorded.is_empty() {
+        facts.push(("unrecorded", agent.unrecorded.clone()));
+    }
     if agent.trashed {
         facts.push(("trash", "yes".to_owned()));
     }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use wsm_api::agent::State;
 use wsm_api::problem::{Code, Problem};
 
+use super::ledger::Unrecorded;
 use super::request::Decision;
 use crate::facade::{ServiceVerb, Verb};
 use crate::record::Record;
 use crate::shim::Shim;
+use crate::store::Row;
 
 /// Requests that wait for a driver.
 const INBOX_MAX: usize = 64;
@@ -16,8 +19,10 @@ const INBOX_MAX: usize = 64;
 /// What others may know of an agent.
 #[derive(Debug, Clone)]
 pub struct Published {
-    /// The record.
-    pub record: Record,
+    /// The record, as it is in the database.
+    pub record: Arc<Record>,
+    /// What is so beyond that, while the database takes nothing.
+    pub unrecorded: Option<Unrecorded>,
     /// Terminals, `main` first.
     pub terminals: Vec<String>,
     /// The shim, while there is one.
@@ -28,6 +33,38 @@ pub struct Published {
     pub recovered: bool,
     /// Gone for good.
     pub erased: bool,
+}
+
+impl Published {
+    /// The state that is so, written or not: what a request is answered by.
+    #[must_use]
+    pub fn state(&self) -> State {
+        let unrecorded = self.unrecorded.as_ref();
+        unrecorded.map_or(self.record.state, |beyond| beyond.state)
+    }
+
+    /// Why it is so, written or not.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let unrecorded = self.unrecorded.as_ref();
+        unrecorded.map_or_else(
+            || self.record.reason.clone(),
+            |beyond| beyond.reason.clone(),
+        )
+    }
+
+    /// Whether it is in the trash, written or not.
+    #[must_use]
+    pub fn trashed(&self) -> bool {
+        let unrecorded = self.unrecorded.as_ref();
+        unrecorded.map_or(self.record.trashed_ms.is_some(), |beyond| beyond.trashed)
+    }
+
+    /// Whether nothing is left of it, written or not.
+    #[must_use]
+    pub fn gone(&self) -> bool {
+        self.erased || self.unrecorded.as_ref().is_some_and(|beyond| beyond.erased)
+    }
 }
 
 /// What is sent to a driver.
@@ -66,6 +103,8 @@ pub(crate) enum Message {
         ok: bool,
         detail: String,
     },
+    /// What somebody did with its work; told where all its changes are.
+    Note { row: Row, reply: Answer<()> },
     /// Setup came a step further.
     Step { reason: String },
 }

@@ -103,6 +103,7 @@ impl Driver {
             let reason = "its shim does not answer";
             return self.close(Next::Rest(State::Lost, reason.into()));
         };
+        self.freeze_as_recorded().await;
         self.watch_work().await;
         if self.record.phase < Phase::Made {
             return self.set_up();

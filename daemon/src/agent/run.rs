@@ -11,7 +11,7 @@ use wsm_template::resolved::{Kind, Restart};
 use wsm_terminal::protocol::{Event, Io, Process, Reply, Request};
 
 use super::assemble;
-use super::driver::{Driver, Next, Stage};
+use super::driver::{Begin, Driver, Next, Stage};
 use super::make::{self, Opened};
 use super::setup;
 use crate::engine::{WSM, row};
@@ -94,8 +94,27 @@ impl Driver {
         }));
     }
 
-    /// Starts the agent's command.
+    /// Starts the agent's command, under a number that is written down: a name is never used twice,
+    /// even across a crash.
     pub(super) async fn start_main(&mut self) {
+        self.main.again = None;
+        if self.shim.is_none() || self.held == Some(Begin::Command) {
+            return;
+        }
+        self.record.run += 1;
+        let message = format!("run {} of the command", self.record.run);
+        self.commit(row(
+            WSM,
+            "command.starting",
+            self.record.id.as_str(),
+            message,
+        ));
+        if !self.hold(Begin::Command) {
+            self.run_main().await;
+        }
+    }
+
+    pub(super) async fn run_main(&mut self) {
         let Some(shim) = self.shim.clone() else {
             return;
         };
@@ -103,17 +122,7 @@ impl Driver {
             Ok(command) => command,
             Err(e) => return self.close(Next::Rest(State::Failed, e.to_string())),
         };
-        self.main.again = None;
-        // Written before the start: a name is never used twice, even across a crash.
-        self.record.run += 1;
         let program = command.argv.first().cloned().unwrap_or_default();
-        let message = format!("start {program}");
-        self.commit(row(
-            WSM,
-            "command.starting",
-            self.record.id.as_str(),
-            message,
-        ));
         let (cols, rows) = self.record.size;
         let terminal = MAIN.to_owned();
         let io = Io::Terminal {
@@ -268,6 +277,13 @@ impl Driver {
         {
             let next = next.clone();
             return self.close(next);
+        }
+        if self
+            .ledger
+            .due()
+            .map_or(self.held.is_some(), |due| due <= now)
+        {
+            self.go_on().await;
         }
         if self.main.again.is_some_and(|again| again <= now) {
             self.start_main().await;

@@ -7,10 +7,10 @@ use wsm_api::problem::Problem;
 use wsm_sandbox::protocol::Request as BrokerRequest;
 use wsm_terminal::protocol::Request;
 
-use super::driver::{Driver, Next, STOP_GRACE, Stage, stopped_by};
+use super::driver::{Begin, Driver, Next, STOP_GRACE, Stage, stopped_by};
 use super::make;
 use crate::engine::row;
-use crate::record::Wanted;
+use crate::record::{Phase, Wanted};
 use crate::service::Input;
 use crate::store::now_ms;
 
@@ -29,6 +29,11 @@ impl Driver {
             Next::Rest(state, reason) => Some((*state, reason.clone())),
             Next::Restart | Next::Erase => None,
         };
+        if self.held.take() == Some(Begin::Making) {
+            // Nothing of it was begun.
+            self.record.phase = Phase::Recorded;
+            self.stage = Stage::Resting;
+        }
         match &mut self.stage {
             Stage::Resting => match next {
                 Next::Rest(state, reason) => self.set_by(actor, state, reason),
@@ -50,8 +55,10 @@ impl Driver {
     }
 
     async fn stop_running(&mut self, actor: &str, next: Next) {
-        if self.record.state == State::Paused {
-            self.thaw().await;
+        if self.record.state == State::Paused
+            && let Err(problem) = self.ask_freeze(false).await
+        {
+            tracing::warn!(agent = %self.record.name, %problem, "thaw before the stop");
         }
         let grace = STOP_GRACE.max(self.longest_grace());
         self.stage = Stage::Stopping {
@@ -103,29 +110,35 @@ impl Driver {
 
     /// Freezes or thaws.
     pub(super) async fn freeze(&mut self, actor: &str, frozen: bool) -> Result<(), Problem> {
-        let agent = self.record.id.clone();
-        let request = BrokerRequest::Freeze { agent, frozen };
-        self.engine
-            .broker
-            .ask(request)
-            .await
-            .map_err(|e| crate::broker::problem(&e))?;
+        self.ask_freeze(frozen).await?;
         self.guess = false;
-        if frozen {
-            self.set_by(actor, State::Paused, format!("paused by {actor}"));
-        } else {
+        if !frozen {
             self.set_by(actor, State::Working, format!("resumed by {actor}"));
+            return Ok(());
+        }
+        let before = self.record.clone();
+        let reason = format!("paused by {actor}");
+        let told = self.turn(actor, State::Paused, reason);
+        if let Err(problem) = self.try_commit(before, told) {
+            // Frozen without a word of it, a later daemon would wait for it for ever.
+            self.ask_freeze(false).await?;
+            return Err(problem);
         }
         Ok(())
     }
 
-    async fn thaw(&mut self) {
-        let request = BrokerRequest::Freeze {
-            agent: self.record.id.clone(),
-            frozen: false,
-        };
-        if let Err(error) = self.engine.broker.ask(request).await {
-            tracing::warn!(agent = %self.record.name, %error, "thaw before the stop");
+    async fn ask_freeze(&self, frozen: bool) -> Result<(), Problem> {
+        let agent = self.record.id.clone();
+        let request = BrokerRequest::Freeze { agent, frozen };
+        let asked = self.engine.broker.ask(request).await;
+        asked.map(drop).map_err(|e| crate::broker::problem(&e))
+    }
+
+    /// Makes the kernel's view that of the record: a daemon that died may have left them apart.
+    pub(super) async fn freeze_as_recorded(&self) {
+        let frozen = self.record.state == State::Paused;
+        if let Err(problem) = self.ask_freeze(frozen).await {
+            tracing::warn!(agent = %self.record.name, %problem, "freeze or thaw it as it was");
         }
     }
 
@@ -164,16 +177,14 @@ impl Driver {
 
     /// Out of the trash, with its ports leased again.
     pub(super) async fn restore(&mut self, actor: &str) -> Result<(), Problem> {
+        let before = self.record.clone();
+        // Held until they are written down, so that nobody else is given them meanwhile.
         let held = make::lease_ports(&self.engine, &mut self.record).await?;
         self.record.trashed_ms = None;
         let message = format!("{} was taken out of the trash", self.record.name);
-        self.commit(row(
-            actor,
-            "agent.restored",
-            self.record.id.as_str(),
-            message,
-        ));
+        let told = row(actor, "agent.restored", self.record.id.as_str(), message);
+        let written = self.try_commit(before, told);
         drop(held);
-        Ok(())
+        written
     }
 }

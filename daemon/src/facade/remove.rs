@@ -5,6 +5,7 @@ use wsm_api::problem::{Code, Problem};
 
 use super::{Actor, Daemon, WAIT_MAX, resting, review, until};
 use crate::agent::handle::{Handle, Message};
+use crate::record::Record;
 use crate::role::{Right, allows};
 
 impl Daemon {
@@ -60,7 +61,7 @@ impl Daemon {
         handle: &Handle,
         purge: bool,
     ) -> Result<RemovedAgent, Problem> {
-        let record = handle.now().record.clone();
+        let record = Record::clone(&handle.now().record);
         // A last look before it goes; a repository that is gone can't say.
         drop(handle.ask(|reply| Message::Import { reply }).await);
         let unmerged = review::unmerged(&self.engine, &record)
@@ -75,13 +76,9 @@ impl Daemon {
             })
             .await?;
         // A purge that failed rests in `failed`: what is being removed is `stopping` meanwhile.
-        let gone = until(handle, |p| p.erased || resting(p.record.state), WAIT_MAX).await?;
-        if purge && !gone.erased {
-            return Err(Problem::new(
-                Code::Failed,
-                gone.record.reason.clone(),
-                "try it again",
-            ));
+        let gone = until(handle, |p| p.gone() || resting(p.state()), WAIT_MAX).await?;
+        if purge && !gone.gone() {
+            return Err(Problem::new(Code::Failed, gone.reason(), "try it again"));
         }
         Ok(RemovedAgent {
             id: record.id.to_string(),
