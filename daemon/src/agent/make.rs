@@ -300,16 +300,10 @@ pub(super) async fn erase(engine: &Engine, record: &Record) -> Result<(), Proble
     // It may never have had one.
     drop(tokio::fs::remove_file(engine.screen_file(&record.id)).await);
     if record.phase == Phase::Made && !record.resolved.workspace.teardown.is_empty() {
-        let opened = open(engine, record).await?;
-        for (number, line) in record.resolved.workspace.teardown.iter().enumerate() {
-            // The removal was asked for; a teardown that fails is told, and does not stop it.
-            if let Err(problem) =
-                super::setup::run_line(engine, record, "teardown", number, line).await
-            {
-                tracing::warn!(agent = %record.name, %problem, "teardown");
-            }
+        // The removal was asked for; a teardown that fails is told, and does not stop it.
+        if let Err(problem) = tear_down(engine, record).await {
+            tracing::warn!(agent = %record.name, %problem, "teardown");
         }
-        drop(opened);
     }
     let delete = BrokerRequest::Delete {
         agent: record.id.clone(),
@@ -342,6 +336,19 @@ pub(super) async fn erase(engine: &Engine, record: &Record) -> Result<(), Proble
         .await
         .map(|_| ())
         .map_err(|e| problem(&e))
+}
+
+/// Runs each line of `teardown`, in a sandbox of its own.
+async fn tear_down(engine: &Engine, record: &Record) -> Result<(), Problem> {
+    let opened = open(engine, record).await?;
+    for (number, line) in record.resolved.workspace.teardown.iter().enumerate() {
+        let ran = super::setup::run_line(engine, record, "teardown", number, line).await;
+        if let Err(problem) = ran {
+            tracing::warn!(agent = %record.name, %problem, "teardown");
+        }
+    }
+    drop(opened);
+    Ok(())
 }
 
 /// Forgets the worktree and its branches. With the rights of a merge: a branch that `git gc` has

@@ -5,7 +5,7 @@ use wsm_api::problem::{Code, Problem};
 
 use super::{Actor, Daemon, WAIT_MAX, resting, review, until};
 use crate::agent::handle::{Handle, Message};
-use crate::record::Record;
+use crate::record::{Record, Wanted};
 use crate::role::{Right, allows};
 
 impl Daemon {
@@ -36,7 +36,11 @@ impl Daemon {
             if record.trashed_ms.is_none() || !allows(actor, Right::Own, &record.owner) {
                 continue;
             }
-            let unmerged = review::unmerged(&self.engine, record).await?;
+            // What is being removed already can't be looked at any more.
+            let unmerged = match record.wanted {
+                Wanted::Erased => String::new(),
+                _ => review::unmerged(&self.engine, record).await?,
+            };
             if dry_run || !unmerged.is_empty() {
                 let (name, purged) = (record.name.clone(), unmerged.is_empty());
                 removed.agents.push(RemovedAgent {

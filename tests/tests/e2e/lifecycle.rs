@@ -174,3 +174,30 @@ fn command_that_ends_tells_its_code() {
     let ended = wsm.wait_state("leaver", "stopped,failed");
     assert!(ended.reason.contains('7'), "{ended:?}");
 }
+
+#[test]
+fn a_teardown_that_cannot_run_stops_no_removal() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    let granted = tempfile::tempdir_in("/srv").expect("a directory to grant");
+    let path = granted.path().to_string_lossy().into_owned();
+    let text = format!(
+        "schema = 1\nname = \"torn\"\nextends = [\"shell\"]\n\
+         [workspace]\nteardown = [\"echo {{agent}} >>{path}/torn\"]\n\
+         [filesystem]\nwrite = [\"{path}\"]\n"
+    );
+    wsm.host_template("torn", &text);
+    let project = repo.path().to_string_lossy().into_owned();
+    for name in ["first", "second"] {
+        let new = ["new", &project, "-t", "torn", "--grant", &path];
+        wsm.wsm(&[&new[..], &["--name", name, "--detach"]].concat())
+            .ok();
+    }
+    wsm.wsm(&["rm", "--purge", "first"]).ok();
+    let torn = std::fs::read_to_string(granted.path().join("torn"));
+    assert_eq!(torn.expect("the teardown ran"), "first\n");
+    // Its sandbox can't be built any more: the directory that it writes to is gone.
+    granted.close().expect("our own directory");
+    wsm.wsm(&["rm", "--purge", "second"]).ok();
+    assert_eq!(wsm.end(), Vec::<String>::new());
+}
