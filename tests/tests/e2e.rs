@@ -22,6 +22,8 @@ mod recovery;
 mod refusals;
 #[path = "e2e/review.rs"]
 mod review;
+#[path = "e2e/rights.rs"]
+mod rights;
 #[path = "e2e/sandbox.rs"]
 mod sandbox;
 #[path = "e2e/services.rs"]

@@ -2,7 +2,7 @@
 
 use wsm_api::agent::State;
 use wsm_tests::host;
-use wsm_tests::instance::Instance;
+use wsm_tests::instance::{Instance, Part};
 use wsm_tests::repo::Repo;
 
 #[test]
@@ -46,6 +46,44 @@ fn from_new_to_purge() {
     assert!(!worktrees.contains(&agent.workspace), "{worktrees}");
     assert!(!std::path::Path::new(&agent.workspace).exists());
     assert_eq!(wsm.end(), Vec::<String>::new());
+}
+
+#[test]
+fn last_screen_stays_readable_until_it_is_purged() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    let agent = wsm.new_agent(&repo, "shell", "seen");
+    wsm.wsm(&["send", "seen", "seq 200 260; echo last-$((3+4))"])
+        .ok();
+    wsm.wait_screen("seen", "last-7");
+    let running = wsm.screen("seen");
+    wsm.wsm(&["stop", "seen"]).ok();
+    assert!(
+        wsm.screen("seen").contains("last-7"),
+        "{}",
+        wsm.screen("seen")
+    );
+    let last = |text: &str| {
+        text.trim_end()
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    assert_eq!(last(&wsm.screen("seen")), last(&running));
+    // What had scrolled out is there too, and a new daemon finds it.
+    wsm.kill_and_recover(&[Part::Daemon]);
+    assert!(wsm.wsm(&["logs", "seen"]).ok().stdout.contains("\n201\n"));
+    let kept = wsm.dir().join("state/daemon/screens").join(&agent.id);
+    assert!(kept.exists(), "{}", kept.display());
+    wsm.wsm(&["start", "seen"]).ok();
+    wsm.wait_state("seen", "working,idle");
+    assert!(
+        !wsm.screen("seen").contains("last-7"),
+        "it is a new terminal"
+    );
+    wsm.wsm(&["rm", "--purge", "seen"]).ok();
+    assert!(!kept.exists(), "purged with its agent");
 }
 
 #[test]
