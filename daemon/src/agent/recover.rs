@@ -1,7 +1,7 @@
 //! What a new daemon makes of an agent that an earlier one left, at whatever instruction.
 
 use wsm_api::agent::State;
-use wsm_sandbox::protocol::Listed;
+use wsm_sandbox::protocol::{Listed, Request as BrokerRequest};
 use wsm_template::resolved::Restart;
 use wsm_terminal::protocol::{Reply, Request};
 
@@ -89,7 +89,20 @@ impl Driver {
         }
     }
 
+    /// A pause or a resume may have broken off between the kernel and the record, which was not
+    /// acknowledged then: the record holds.
+    async fn as_recorded(&self) {
+        let request = BrokerRequest::Freeze {
+            agent: self.record.id.clone(),
+            frozen: self.record.state == State::Paused,
+        };
+        if let Err(error) = self.engine.broker.ask(request).await {
+            tracing::warn!(agent = %self.record.name, %error, "freeze or thaw as recorded");
+        }
+    }
+
     async fn adopt_all(&mut self) {
+        self.as_recorded().await;
         let listed = match make::reconnect(&self.engine, &self.record).await {
             Some((shim, events)) => {
                 let listed = shim.request(Request::List).await;
