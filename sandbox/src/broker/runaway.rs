@@ -49,7 +49,10 @@ enum Verdict {
 /// Not how many there are counts, but that more are tried: a server with many threads is no runaway,
 /// and a bomb's processes end and are replaced all the time, so that there may be few for a moment.
 fn verdict(tasks: Tasks, refused_before: u64, calm: Option<Duration>) -> Verdict {
-    if tasks.refused.is_some_and(|refused| refused > refused_before) {
+    if tasks
+        .refused
+        .is_some_and(|refused| refused > refused_before)
+    {
         Verdict::Hold
     } else if tasks.current < tasks.max.div_ceil(2) && calm.is_some_and(|calm| calm >= CALM) {
         Verdict::LetGo
