@@ -30,4 +30,5 @@ mod serve;
 mod setup;
 mod stage;
 mod stop;
+mod strain;
 pub(crate) mod work;

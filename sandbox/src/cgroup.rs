@@ -24,6 +24,7 @@ mod files;
 mod life;
 mod limits;
 mod mounts;
+mod strain;
 mod tasks;
 #[cfg(test)]
 mod tests;

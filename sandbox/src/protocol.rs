@@ -90,6 +90,11 @@ pub enum Request {
         /// Whose.
         agent: AgentId,
     },
+    /// What the agent has run into of its limits. Answer: [`Reply::Strained`].
+    Strain {
+        /// Whose.
+        agent: AgentId,
+    },
     /// Unconnected TCP sockets made in the agent's network namespace, as descriptors.
     /// Answer: [`Reply::Sockets`].
     Sockets {
@@ -192,6 +197,8 @@ pub enum Reply {
         /// What the self-test saw at the start.
         probes: Vec<ProbeReport>,
     },
+    /// What it has run into.
+    Strained(Strain),
     /// Sockets come as descriptors.
     Sockets,
     /// The helper runs; its socket comes as a descriptor.
@@ -203,6 +210,17 @@ pub enum Reply {
     },
     /// It could not be done, and nothing is left of the attempt.
     Failed(Failure),
+}
+
+/// What an agent has run into of its limits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Strain {
+    /// Hardly any more processes may be made.
+    pub full: bool,
+    /// Processes that the kernel killed for want of memory, since the sandbox was built.
+    pub oom_kills: u64,
+    /// The limit of memory, where there is one.
+    pub memory_bytes: Option<u64>,
 }
 
 /// Why a request failed.

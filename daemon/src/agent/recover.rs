@@ -1,7 +1,7 @@
 //! What a new daemon makes of an agent that an earlier one left, at whatever instruction.
 
 use wsm_api::agent::State;
-use wsm_sandbox::protocol::{Listed, Request as BrokerRequest};
+use wsm_sandbox::protocol::Listed;
 use wsm_template::resolved::Restart;
 use wsm_terminal::protocol::{Reply, Request};
 
@@ -92,12 +92,9 @@ impl Driver {
     /// A pause or a resume may have broken off between the kernel and the record, which was not
     /// acknowledged then: the record holds.
     async fn as_recorded(&self) {
-        let request = BrokerRequest::Freeze {
-            agent: self.record.id.clone(),
-            frozen: self.record.state == State::Paused,
-        };
-        if let Err(error) = self.engine.broker.ask(request).await {
-            tracing::warn!(agent = %self.record.name, %error, "freeze or thaw as recorded");
+        let frozen = self.record.state == State::Paused;
+        if let Err(problem) = self.ask_freeze(frozen).await {
+            tracing::warn!(agent = %self.record.name, %problem, "freeze or thaw as recorded");
         }
     }
 
@@ -116,7 +113,6 @@ impl Driver {
             let reason = "its shim does not answer";
             return self.close(Next::Rest(State::Lost, reason.into()));
         };
-        self.freeze_as_recorded().await;
         self.watch_work().await;
         if self.record.phase < Phase::Made {
             return self.set_up();

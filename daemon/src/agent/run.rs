@@ -14,6 +14,7 @@ use super::assemble;
 use super::driver::{Begin, Driver, Next, Stage};
 use super::make::{self, Opened};
 use super::setup;
+use super::strain::how_it_ended;
 use crate::engine::{WSM, row};
 use crate::record::{Phase, Wanted};
 use crate::service::{Input, RESTARTS_MAX, RESTARTS_WINDOW};
@@ -216,7 +217,7 @@ impl Driver {
         if self.stage != Stage::Running {
             return;
         }
-        let how = ended(exit);
+        let how = how_it_ended(&self.engine, &self.record, exit).await;
         let kind = self.record.resolved.agent.kind;
         // A shell ends with the code of its last command; only a signal is a failure of its own.
         let killed = matches!(exit, Exit::Signal(_));
@@ -419,8 +420,6 @@ impl Driver {
 pub(super) fn ended(exit: Exit) -> String {
     match exit {
         Exit::Code(code) => format!("ended with code {code}"),
-        // Nobody inside sends it to the command as a rule: the kernel does, out of memory.
-        Exit::Signal(9) => "was killed by signal 9, as at its memory limit".to_owned(),
         Exit::Signal(signal) => format!("was killed by signal {signal}"),
     }
 }

@@ -9,10 +9,15 @@ use wsm_terminal::protocol::Request;
 
 use super::driver::{Begin, Driver, Next, STOP_GRACE, Stage, stopped_by};
 use super::make;
+use super::strain::strain;
 use crate::engine::row;
 use crate::record::{Phase, Wanted};
 use crate::service::Input;
 use crate::store::now_ms;
+
+/// How long where no process can be made and all CPU is taken: a service that is asked to end can't
+/// either.
+const FULL_GRACE: Duration = Duration::from_secs(1);
 
 /// Signals by number (signal(7)); the daemon makes no system calls of its own.
 const SIGHUP: i32 = 1;
@@ -60,7 +65,7 @@ impl Driver {
         {
             tracing::warn!(agent = %self.record.name, %problem, "thaw before the stop");
         }
-        let grace = STOP_GRACE.max(self.longest_grace());
+        let grace = self.grace().await;
         self.stage = Stage::Stopping {
             until: Instant::now() + grace,
             next,
@@ -87,6 +92,14 @@ impl Driver {
         }
         Box::pin(self.feed(Input::StopAll)).await;
         self.check_stopped();
+    }
+
+    /// How long all of it may take to end. What is at its process limit can't react to be asked.
+    async fn grace(&self) -> Duration {
+        if strain(&self.engine, &self.record).await.full {
+            return FULL_GRACE;
+        }
+        STOP_GRACE.max(self.longest_grace())
     }
 
     fn longest_grace(&self) -> Duration {
@@ -127,19 +140,11 @@ impl Driver {
         Ok(())
     }
 
-    async fn ask_freeze(&self, frozen: bool) -> Result<(), Problem> {
+    pub(super) async fn ask_freeze(&self, frozen: bool) -> Result<(), Problem> {
         let agent = self.record.id.clone();
         let request = BrokerRequest::Freeze { agent, frozen };
         let asked = self.engine.broker.ask(request).await;
         asked.map(drop).map_err(|e| crate::broker::problem(&e))
-    }
-
-    /// Makes the kernel's view that of the record: a daemon that died may have left them apart.
-    pub(super) async fn freeze_as_recorded(&self) {
-        let frozen = self.record.state == State::Paused;
-        if let Err(problem) = self.ask_freeze(frozen).await {
-            tracing::warn!(agent = %self.record.name, %problem, "freeze or thaw it as it was");
-        }
     }
 
     /// To the trash, or gone for good.

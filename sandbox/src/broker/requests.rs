@@ -31,6 +31,7 @@ pub(super) fn changes(request: &Request) -> Option<&AgentId> {
         | Request::Plan { .. }
         | Request::List
         | Request::Inspect { .. }
+        | Request::Strain { .. }
         | Request::Sockets { .. }
         | Request::Helper { .. }
         | Request::Host => None,
@@ -86,6 +87,9 @@ impl Broker {
                     inspect::inspect(host, runaways, &agent)
                 })
             }
+            Request::Strain { agent } => work::answer(host, connection, None, || {
+                Ok((Reply::Strained(host.tree.strain(&agent)?), Vec::new()))
+            }),
             Request::Sockets { agent, count } => {
                 work::answer(host, connection, None, || sockets(host, &agent, count))
             }

@@ -98,7 +98,8 @@ fn stop_keeps_the_work_and_start_goes_on() {
     assert_eq!(wsm.agent("worker").state, State::Stopped);
     assert!(
         host::processes_of(&agent.id).is_empty(),
-        "nothing of a stopped agent runs"
+        "nothing of a stopped agent runs: {:#?}",
+        host::processes_of(&agent.id)
     );
     assert!(host::cgroups_of(&agent.id).is_empty());
 

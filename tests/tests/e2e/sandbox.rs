@@ -189,3 +189,43 @@ fn programs_of_wsm_may_open_as_many_files_as_the_host_lets_them() {
     assert_eq!(lines.next(), lines.next(), "{inside}");
     assert!(inside.contains("ot permitted"), "{inside}");
 }
+
+const HOG: &str = r#"schema = 1
+name = "hog"
+description = "takes more memory than it may"
+[agent]
+kind = "command"
+command = ["sh", "-c", "test -e ~/go || exec sleep 1000; exec python3 -c 'x = bytearray(1 << 28)'"]
+[limits]
+memory = "64M"
+"#;
+
+#[test]
+fn agent_at_its_memory_limit_fails_and_says_so() {
+    let wsm = Instance::start();
+    wsm.host_template("hog", HOG);
+    let repo = Repo::small(wsm.root(), "project");
+    wsm.new_agent(&repo, "hog", "greedy");
+    wsm.inside("greedy", "touch ~/go").ok();
+    drop(wsm.wsm(&["restart", "greedy"]));
+    let failed = wsm.wait_state("greedy", "failed");
+    assert!(
+        failed.reason.contains("memory limit of 64 MiB"),
+        "{}",
+        failed.reason
+    );
+    // A signal from elsewhere is no lack of memory.
+    let text = HOG
+        .replace("hog", "killed")
+        .replace("python3 -c 'x = bytearray(1 << 28)'", "sh -c 'kill -9 $$'");
+    wsm.host_template("killed", &text);
+    wsm.new_agent(&repo, "killed", "killed");
+    wsm.inside("killed", "touch ~/go").ok();
+    drop(wsm.wsm(&["restart", "killed"]));
+    let failed = wsm.wait_state("killed", "failed");
+    assert!(
+        failed.reason.ends_with("was killed by signal 9"),
+        "{}",
+        failed.reason
+    );
+}
