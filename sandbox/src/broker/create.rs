@@ -83,6 +83,7 @@ impl Broker {
                 hint,
             ));
         }
+        self.runaways.forget(&agent);
         let record = host.record(&agent)?;
         let facts = host.facts(&spec, &record)?;
         if facts.account.uid == 0 && !ceiling.allow_root_account {

@@ -78,6 +78,12 @@ impl Runaways {
         }
     }
 
+    /// A new sandbox of an agent begins with nothing against it.
+    pub(super) fn forget(&mut self, agent: &AgentId) {
+        self.held.remove(agent);
+        self.refused.remove(agent);
+    }
+
     /// Looks at every agent that `busy` does not name, if it is time.
     pub(super) fn look(&mut self, host: &Host, busy: impl Fn(&AgentId) -> bool) {
         let now = Instant::now();
