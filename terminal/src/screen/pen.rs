@@ -171,27 +171,31 @@ pub(super) fn visible(row: &[Cell]) -> usize {
 /// Writes the first `upto` cells of a row. Halves of wide characters that lost their other half
 /// become blanks.
 pub(crate) fn write_row(out: &mut Vec<u8>, row: &[Cell], upto: usize, pen: &mut Pen) {
-    let mut after_wide = false;
+    let mut at = 0;
     out.reserve(upto);
-    for (at, cell) in row[..upto].iter().enumerate() {
+    while at < upto {
         // Nearly every cell there is: the same style as before, ASCII, nothing special.
-        if !after_wide && pen.continues(cell) && matches!(cell.c, ' '..='~') {
-            out.push(cell.c as u8);
-            continue;
-        }
-        if std::mem::take(&mut after_wide) {
-            continue;
-        }
+        let rest = &row[at..upto];
+        let simple = |cell: &&Cell| pen.continues(cell) && matches!(cell.c, ' '..='~');
+        let run = rest.iter().take_while(simple).count();
+        out.extend(rest[..run].iter().map(|cell| cell.c as u8));
+        at += run;
+        let Some(cell) = rest.get(run) else {
+            break;
+        };
+        at += 1;
         if cell.flags.contains(Flags::LEADING_WIDE_CHAR_SPACER) {
             pen.close(out);
         } else {
             pen.take(out, cell);
         }
         let wide = cell.flags.contains(Flags::WIDE_CHAR);
-        after_wide = wide
+        let after_wide = wide
             && row
-                .get(at + 1)
+                .get(at)
                 .is_some_and(|next| next.flags.contains(Flags::WIDE_CHAR_SPACER));
+        // The other half is written with it.
+        at += usize::from(after_wide);
         let whole = wide == after_wide
             && !cell
                 .flags
