@@ -12,14 +12,17 @@
 mod access;
 mod create;
 mod dirs;
+mod ending;
 mod grants;
 mod helper;
 mod inspect;
+mod maps;
 mod record;
 mod requests;
 mod runaway;
 mod setup;
 mod work;
+mod zygote;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -30,14 +33,20 @@ use nix::sys::signalfd::SignalFd;
 use nix::sys::socket::{SockFlag, accept4, getsockopt, sockopt};
 
 use crate::config::BrokerConfig;
-use crate::fail::{self, failure};
+use crate::fail::{self, Context, failure};
 use crate::packet::{self, Packet, Received};
-use crate::protocol::{Envelope, Failure, FailureKind, PACKET_BYTES_MAX, PROTOCOL_VERSION, Reply};
+use crate::protocol::{
+    Envelope, Failure, FailureKind, PACKET_BYTES_MAX, PROTOCOL_VERSION, Reply, Request,
+};
+use crate::spec::AgentId;
 use crate::sys;
 use access::Peer;
+use ending::Ending;
+use maps::FileMaps;
 use runaway::Runaways;
 use setup::Host;
 use work::{Outcome, Worker};
+use zygote::Zygote;
 
 /// Connections at once, all users together.
 const CONNECTIONS_MAX: usize = 512;
@@ -76,7 +85,7 @@ struct Connection {
 struct Waiting {
     connection: u64,
     peer: Peer,
-    request: crate::protocol::Request,
+    request: Request,
     fds: Vec<OwnedFd>,
 }
 
@@ -88,7 +97,11 @@ struct Broker {
     next_connection: u64,
     waiting: VecDeque<Waiting>,
     workers: Vec<Worker>,
+    endings: Vec<Ending>,
     pool: Vec<OwnedFd>,
+    file_maps: FileMaps,
+    /// What spawners are forked from.
+    zygote: Option<Zygote>,
     /// After a failure to make a namespace for the pool, not before this.
     pool_not_before: Instant,
     runaways: Runaways,
@@ -100,6 +113,7 @@ struct Broker {
 /// It could not start: another broker runs here, or a directory is not as it must be.
 pub fn run(config: BrokerConfig, die_with_parent: bool) -> Result<(), Failure> {
     let host = Host::set_up(config, die_with_parent)?;
+    let zygote = Zygote::start(&host).what(|| "start the zygote".into())?;
     let mut broker = Broker {
         runaways: Runaways::find(&host),
         host,
@@ -107,7 +121,10 @@ pub fn run(config: BrokerConfig, die_with_parent: bool) -> Result<(), Failure> {
         next_connection: 1,
         waiting: VecDeque::new(),
         workers: Vec::new(),
+        endings: Vec::new(),
         pool: Vec::new(),
+        file_maps: FileMaps::default(),
+        zygote: Some(zygote),
         pool_not_before: Instant::now(),
     };
     loop {
@@ -122,26 +139,30 @@ enum Source {
     Signals,
     Connection(u64),
     Worker(i32),
+    Ending,
 }
 
 impl Broker {
     fn turn(&mut self) -> Result<(), Failure> {
         self.start_waiting();
-        self.fill_pool();
+        self.make_ready();
         for source in self.wait()? {
             match source {
                 Source::Listener => self.accept(),
-                Source::Signals => reap(&self.host.signals),
+                Source::Signals => {
+                    reap(&self.host.signals);
+                    // The event of a group comes up to 10 ms later than that of its last process.
+                    self.look_at_endings();
+                }
+                Source::Ending => self.look_at_endings(),
                 Source::Connection(number) => self.receive(number),
                 Source::Worker(pid) => self.hear_worker(pid),
             }
         }
         self.end_late_workers();
-        let workers = &self.workers;
-        self.runaways.look(&self.host, |agent| {
-            let mut owners = workers.iter().filter_map(|worker| worker.agent.as_ref());
-            owners.any(|owner| owner == agent)
-        });
+        let (workers, endings) = (&self.workers, &self.endings);
+        let busy = |agent: &AgentId| is_changed(agent, workers, endings);
+        self.runaways.look(&self.host, busy);
         Ok(())
     }
 
@@ -165,6 +186,10 @@ impl Broker {
         for worker in &self.workers {
             sources.push(Source::Worker(worker.pid.as_raw()));
             fds.push(PollFd::new(worker.socket.as_fd(), PollFlags::POLLIN));
+        }
+        for ending in &self.endings {
+            sources.push(Source::Ending);
+            fds.push(PollFd::new(ending.as_fd(), PollFlags::POLLPRI));
         }
         let timeout = PollTimeout::try_from(TICK).unwrap_or(PollTimeout::ZERO);
         match poll(&mut fds, timeout) {
@@ -298,10 +323,7 @@ impl Broker {
         while let Some(waiting) = self.waiting.pop_front() {
             let agent = requests::changes(&waiting.request);
             let taken = agent.is_some_and(|agent| {
-                let working = self
-                    .workers
-                    .iter()
-                    .any(|worker| worker.agent.as_ref() == Some(agent));
+                let working = is_changed(agent, &self.workers, &self.endings);
                 let before = later
                     .iter()
                     .any(|other: &Waiting| requests::changes(&other.request) == Some(agent));
@@ -319,6 +341,11 @@ impl Broker {
 
     fn start(&mut self, waiting: Waiting) {
         let connection = waiting.connection;
+        if let Request::Delete { agent } = &waiting.request
+            && self.kill_at_once(connection, agent)
+        {
+            return;
+        }
         let user = Some(waiting.peer).filter(|peer| !self.host.is_daemon(*peer));
         match self.begin(waiting) {
             Ok(mut worker) => {
@@ -348,6 +375,9 @@ impl Broker {
 
     fn end_late_workers(&mut self) {
         let now = Instant::now();
+        if self.endings.iter().any(|ending| ending.is_late(now)) {
+            self.look_at_endings();
+        }
         while let Some(at) = self
             .workers
             .iter()
@@ -407,10 +437,17 @@ impl Broker {
         }
     }
 
-    /// Keeps network namespaces ready, while nothing else is to do.
-    fn fill_pool(&mut self) {
+    /// Keeps a zygote and network namespaces ready, while nothing else is to do.
+    fn make_ready(&mut self) {
         let idle = self.workers.is_empty() && self.waiting.is_empty();
-        if !idle || self.pool.len() >= POOL_LOW || Instant::now() < self.pool_not_before {
+        if !idle {
+            return;
+        }
+        if self.zygote.as_ref().is_none_or(Zygote::is_old) {
+            // Without one the next creation tries again, and says why it can't.
+            self.zygote = Zygote::start(&self.host).ok();
+        }
+        if self.pool.len() >= POOL_LOW || Instant::now() < self.pool_not_before {
             return;
         }
         match self.begin_pool(POOL_SIZE - self.pool.len()) {
@@ -424,4 +461,10 @@ impl Broker {
 fn reap(signals: &SignalFd) {
     while let Ok(Some(_)) = signals.read_signal() {}
     while let Ok(Some(_)) = sys::reap() {}
+}
+
+/// Whether a worker changes this agent now, or it is ending.
+fn is_changed(agent: &AgentId, workers: &[Worker], endings: &[Ending]) -> bool {
+    let mut owners = workers.iter().filter_map(|worker| worker.agent.as_ref());
+    owners.any(|owner| owner == agent) || endings.iter().any(|ending| ending.agent == *agent)
 }

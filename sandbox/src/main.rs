@@ -1,11 +1,11 @@
-//! `wsm-sandbox`: the broker, PID 1 of a sandbox, and the start of the daemon as its own user.
+//! `wsm-sandbox`: the broker, and the start of the daemon as its own user.
 
 use std::process::ExitCode;
 
 use serde::de::DeserializeOwned;
 use wsm_sandbox::cgroup::Tree;
 use wsm_sandbox::config::{BrokerConfig, EnterConfig};
-use wsm_sandbox::{broker, enter, init};
+use wsm_sandbox::{broker, enter};
 
 const USAGE: &str = "usage: wsm-sandbox broker [--die-with-parent] --config FILE|-
        wsm-sandbox enter --config FILE|-
@@ -13,13 +13,7 @@ const USAGE: &str = "usage: wsm-sandbox broker [--die-with-parent] --config FILE
        wsm-sandbox version";
 
 fn main() -> ExitCode {
-    let mut args = std::env::args();
-    // The spawner executes init from memory under this name, with nothing else.
-    let name = args.next().unwrap_or_default();
-    if name == "init" && std::process::id() == 1 {
-        return code(init::run());
-    }
-    let args: Vec<String> = args.collect();
+    let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
         ["version" | "--version"] => {
@@ -77,8 +71,4 @@ fn read<T: DeserializeOwned>(file: &str) -> Result<T, String> {
     };
     let text = text.map_err(|error| format!("read {file}: {error}"))?;
     serde_json::from_str(&text).map_err(|error| format!("read {file}: {error}"))
-}
-
-fn code(number: i32) -> ExitCode {
-    ExitCode::from(u8::try_from(number).unwrap_or(u8::MAX))
 }

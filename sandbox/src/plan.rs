@@ -44,7 +44,7 @@ pub struct HostLayout {
 }
 
 /// What the broker knows about one sandbox besides its spec.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// Who owns the files.
     pub account: Account,

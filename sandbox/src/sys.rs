@@ -55,14 +55,6 @@ pub(crate) fn own(raw: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(raw) }
 }
 
-/// Takes over a descriptor that was inherited over exec under a number named in the configuration.
-pub(crate) fn inherit(raw: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: F_GETFD only looks at the number.
-    let flags = unsafe { libc::fcntl(raw, libc::F_GETFD) };
-    checked(flags.into())?;
-    Ok(own(raw))
-}
-
 /// `fork`, for single-threaded processes only: the child may then allocate and go on as usual.
 pub(crate) fn fork() -> io::Result<Fork> {
     // SAFETY: broker, spawner, init and launcher have one thread each, so no lock is held by
@@ -93,9 +85,12 @@ pub(crate) fn clone3(flags: c_int, cgroup: Option<BorrowedFd<'_>>) -> io::Result
     }
     let mut arguments = Arguments {
         flags: u64::from(flags.cast_unsigned()),
-        exit_signal: u64::from(libc::SIGCHLD.cast_unsigned()),
         ..Arguments::default()
     };
+    // A sibling signals its end as its parent's own children do; to ask for it is an error.
+    if flags & libc::CLONE_PARENT == 0 {
+        arguments.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
+    }
     if let Some(cgroup) = cgroup {
         arguments.flags |= CLONE_INTO_CGROUP;
         arguments.cgroup = u64::from(cgroup.as_raw_fd().cast_unsigned());
@@ -231,6 +226,24 @@ pub(crate) fn cloexec_from(first: c_uint) -> io::Result<()> {
     checked(result).map(drop)
 }
 
+/// Closes every descriptor above standard error but these, which are sorted.
+pub(crate) fn close_others(keep: &[RawFd]) -> io::Result<()> {
+    let mut first: c_uint = 3;
+    for kept in keep
+        .iter()
+        .map(|fd| fd.cast_unsigned())
+        .chain([c_uint::MAX])
+    {
+        if kept > first {
+            // SAFETY: whoever calls this never uses, nor drops, what else it had open.
+            let result = unsafe { libc::syscall(libc::SYS_close_range, first, kept - 1, 0) };
+            checked(result)?;
+        }
+        first = first.max(kept.saturating_add(1));
+    }
+    Ok(())
+}
+
 /// `dup2` onto a fixed number; the copy survives exec.
 pub(crate) fn dup_to(from: BorrowedFd<'_>, to: RawFd) -> io::Result<()> {
     // SAFETY: what `to` referred to is given up by the caller, who is about to exec.
@@ -239,9 +252,8 @@ pub(crate) fn dup_to(from: BorrowedFd<'_>, to: RawFd) -> io::Result<()> {
 
 /// Joins a fresh anonymous session keyring, so that the one of whoever started wsm stays outside.
 pub(crate) fn join_session_keyring() -> io::Result<()> {
-    let none = std::ptr::null::<c_void>();
     // SAFETY: KEYCTL_JOIN_SESSION_KEYRING (1) with no name makes an anonymous keyring.
-    checked(unsafe { libc::syscall(libc::SYS_keyctl, 1, none, 0, 0, 0) }).map(drop)
+    checked(unsafe { libc::syscall(libc::SYS_keyctl, 1, 0, 0, 0, 0) }).map(drop)
 }
 
 /// Locks the secure bits: uid 0 gives no capabilities, and nothing raises ambient ones.
@@ -413,9 +425,8 @@ pub(crate) fn kill(pid: Pid, signal: c_int) -> io::Result<()> {
 
 /// The kernel's Landlock ABI version; 0 where there is none.
 pub(crate) fn landlock_abi() -> u32 {
-    let none = std::ptr::null::<c_void>();
     // SAFETY: with LANDLOCK_CREATE_RULESET_VERSION (1) nothing is read and nothing is made.
-    let result = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0, 1) };
+    let result = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, 0, 0, 1) };
     u32::try_from(result).unwrap_or(0)
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use nix::fcntl::OFlag;
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, pipe2};
+use serde::{Deserialize, Serialize};
 
 use crate::files;
 use crate::spec::INSIDE_ID;
@@ -20,7 +21,7 @@ pub(crate) const RANGE_IDS: u32 = 65_536;
 pub(crate) const RANGES: u32 = 4096;
 
 /// One agent's range of ids on the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Range {
     /// First id.
     pub(crate) base: u32,
@@ -32,6 +33,11 @@ impl Range {
         Range {
             base: RANGE_BASE + number % RANGES * RANGE_IDS,
         }
+    }
+
+    /// Its number.
+    pub(crate) fn index(self) -> u32 {
+        (self.base - RANGE_BASE) / RANGE_IDS
     }
 
     /// Root inside, on the host.
@@ -127,6 +133,7 @@ mod tests {
         assert_eq!(Range::number(0).base, RANGE_BASE);
         assert_eq!(Range::number(0).shim() + 1, Range::number(1).base);
         assert_eq!(last.shim(), 0x7fff_ffff);
+        assert_eq!(last.index(), RANGES - 1);
         assert_eq!(Range::number(1).own_map(), "0 1879113728 65535\n");
     }
 }

@@ -47,7 +47,7 @@ impl Broker {
         match request {
             Request::Grant { purpose } => {
                 let (peer, fds) = (waiting.peer, waiting.fds);
-                work::fork(host, connection, None, Task::Grant(purpose), |socket, _| {
+                work::fork(host, connection, None, Task::Grant(purpose), |socket| {
                     work::tell(socket, &grants::check(host, peer, purpose, &fds), &[])
                 })
             }
@@ -69,13 +69,7 @@ impl Broker {
                     Ok((Reply::Done, Vec::new()))
                 })
             }
-            Request::Delete { agent } => {
-                work::answer(host, connection, Some(agent.clone()), || {
-                    fail::point("delete.start")?;
-                    host.delete(&agent)?;
-                    Ok((Reply::Done, Vec::new()))
-                })
-            }
+            Request::Delete { agent } => self.delete_by_worker(connection, agent),
             Request::Erase { agent } => self.begin_erase(connection, agent),
             Request::List => {
                 let making = self.making();
@@ -105,6 +99,20 @@ impl Broker {
         }
     }
 
+    /// Does all that a deletion takes, however long.
+    pub(super) fn delete_by_worker(
+        &self,
+        connection: Option<u64>,
+        agent: AgentId,
+    ) -> Result<Worker, Failure> {
+        let host = &self.host;
+        work::answer(host, connection, Some(agent.clone()), || {
+            fail::point("delete.start")?;
+            host.delete(&agent)?;
+            Ok((Reply::Done, Vec::new()))
+        })
+    }
+
     fn begin_prepare(
         &self,
         connection: Option<u64>,
@@ -128,7 +136,7 @@ impl Broker {
             })
         };
         let owner = Some(agent.clone());
-        work::fork(host, connection, owner, Task::Answer, move |socket, _| {
+        work::fork(host, connection, owner, Task::Answer, move |socket| {
             let told = work::tell(socket, &prepare().unwrap_or_else(Reply::Failed), &[]);
             // The client goes on while the disk writes the record.
             let hung_up = shutdown(socket.as_raw_fd(), Shutdown::Both);
@@ -213,7 +221,7 @@ impl Broker {
             None,
             None,
             Task::Pool,
-            |socket, _| match networks(count) {
+            |socket| match networks(count) {
                 Ok(made) => work::tell(socket, &(), &made),
                 Err(_) => 1,
             },

@@ -88,6 +88,27 @@ impl Tree {
         })
     }
 
+    /// The end of an agent, to be waited for elsewhere. `None` for one that is gone, and where the
+    /// kernel tells no such event.
+    pub fn end_of(&self, id: &AgentId) -> Result<Option<End>, CgroupError> {
+        let Some(hierarchy) = self.hierarchies.first() else {
+            return Ok(None);
+        };
+        let dir = match hierarchy.version {
+            Version::V2 => hierarchy.agent(id)?,
+            Version::V1 => None,
+        };
+        let events = dir.and_then(|dir| open_readable(dir.as_fd(), "cgroup.events").ok());
+        Ok(events.map(|events| End { events }))
+    }
+
+    /// Removes the agent's directories if nothing hinders it now; whether it did.
+    pub fn try_remove(&self, id: &AgentId) -> bool {
+        let name = format!("agent-{id}");
+        let mut trees = self.hierarchies.iter();
+        trees.all(|hierarchy| remove_tree(hierarchy.dir.as_fd(), &name).is_ok())
+    }
+
     /// Removes the agent's directories. Success for an agent that is gone; an error while
     /// processes live.
     pub fn remove(&self, id: &AgentId) -> Result<(), CgroupError> {
@@ -117,6 +138,27 @@ impl Tree {
     pub fn list(&self) -> Result<Vec<(AgentId, Vec<i32>)>, CgroupError> {
         let with_pids = |id| Ok((AgentId::clone(&id), self.group_pids(&id, "shim", pids)?));
         self.agents()?.into_iter().map(with_pids).collect()
+    }
+
+    /// Whether the agent has a control group in any hierarchy.
+    pub fn has(&self, id: &AgentId) -> Result<bool, CgroupError> {
+        for hierarchy in &self.hierarchies {
+            if hierarchy.agent(id)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// How many agents may have processes: all that do have a group in the first hierarchy.
+    pub fn count(&self) -> Result<usize, CgroupError> {
+        let Some(hierarchy) = self.hierarchies.first() else {
+            return Ok(0);
+        };
+        let what = || format!("list {}", hierarchy.path);
+        let groups = children(hierarchy.dir.as_fd()).map_err(io_error(what))?;
+        let agents = groups.iter().filter(|name| name.starts_with("agent-"));
+        Ok(agents.count())
     }
 
     /// Every agent that has a control group in any hierarchy.
@@ -190,6 +232,29 @@ impl Tree {
             }
         }
         Err(CgroupError::NoSuchAgent(id.clone()))
+    }
+}
+
+/// The event that tells the end of an agent's last process.
+#[derive(Debug)]
+pub struct End {
+    events: File,
+}
+
+impl End {
+    /// Whether it came.
+    pub fn came(&self) -> io::Result<bool> {
+        let mut text = [0; 256];
+        let length = self.events.read_at(&mut text, 0)?;
+        let lines = text[..length].split(|byte| *byte == b'\n');
+        Ok(lines.into_iter().any(|line| line == b"populated 0"))
+    }
+}
+
+impl AsFd for End {
+    /// Ready for `POLLPRI` when it may have come.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.events.as_fd()
     }
 }
 

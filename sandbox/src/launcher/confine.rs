@@ -1,6 +1,6 @@
 //! Giving up every right, in an order in which no later step needs an earlier one.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
@@ -9,7 +9,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Uid, chdir, getcwd, getresgid, getresuid, setgroups, setresgid, setresuid};
 
 use crate::fail::{Context, failure};
-use crate::init::InitConfig;
+use crate::init::Init;
 use crate::landlock::{self, LandlockStatus};
 use crate::packet;
 use crate::protocol::{Failure, FailureKind};
@@ -31,7 +31,7 @@ const TEST_PACKET_BYTES_MAX: usize = 160 * 1024;
 
 /// Closes the sandbox around this process. What Landlock took; `None` where it is not required
 /// and the kernel has none.
-pub(super) fn enter(config: &InitConfig) -> Result<Option<LandlockStatus>, Failure> {
+pub(super) fn enter(init: &Init) -> Result<Option<LandlockStatus>, Failure> {
     let what = || "close the sandbox".to_owned();
     prctl::set_name(c"wsm-launcher").what(what)?;
     limit_resources()?;
@@ -48,13 +48,11 @@ pub(super) fn enter(config: &InitConfig) -> Result<Option<LandlockStatus>, Failu
         return Err(failure(FailureKind::Failed, what(), why, ""));
     }
     prctl::set_no_new_privs().what(what)?;
-    let landlock = match landlock::enforce(&config.rules, config.landlock_required) {
+    let landlock = match landlock::enforce(&init.rules, init.landlock_required) {
         Ok(status) => (status.abi > 0).then_some(status),
         Err(error) => return Err(landlock_failure(&error)),
     };
-    let program = seccomp::program(&seccomp::Options {
-        debug: config.debug,
-    });
+    let program = seccomp::program(&seccomp::Options { debug: init.debug });
     sys::load_seccomp(&program).what(|| "load the seccomp filter".into())?;
     Ok(landlock)
 }
@@ -144,18 +142,18 @@ pub(super) fn listen_outside() -> Result<UnixListener, Failure> {
 
 /// What the self-test shall find. Scopes are probed where the kernel has them.
 pub(super) fn expected(
-    config: &InitConfig,
+    init: &Init,
     landlock: Option<&LandlockStatus>,
-    known: [BorrowedFd<'_>; 3],
+    outside: &UnixListener,
 ) -> selftest::Context {
     let scoped = landlock.is_some_and(|status| status.fully);
-    let mut fds: Vec<i32> = config.descriptors().collect();
-    fds.extend(known.map(|fd| fd.as_raw_fd()));
+    let mut fds: Vec<i32> = init.descriptors().map(AsRawFd::as_raw_fd).collect();
+    fds.push(outside.as_raw_fd());
     selftest::Context {
         uid: INSIDE_ID,
-        debug: config.debug,
+        debug: init.debug,
         landlock: landlock.is_some(),
-        canaries: config.canaries.clone(),
+        canaries: init.canaries.clone(),
         unruled: None,
         abstract_name: scoped.then(|| OUTSIDE_NAME.to_owned()),
         fds,
