@@ -64,7 +64,7 @@ fn noisy_agent_is_bounded_and_its_neighbour_answers() {
     let mut ports = quiet.ports.iter().filter_map(|port| port.outside);
     let port = ports.next().expect("a published port");
     let hog = |script: &str, bounded: &dyn Fn() -> bool| {
-        let mut hog = wsm.command(wsm.root(), &["exec", "noisy", "--", "sh", "-c", script]);
+        let mut hog = wsm.command(wsm.root(), &["exec", "noisy", "--", "bash", "-c", script]);
         hog.stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
