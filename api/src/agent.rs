@@ -289,4 +289,7 @@ pub struct RemovedAgent {
     pub purged: bool,
     /// Work that is not merged, in words; `""` if there is none.
     pub unmerged: String,
+    /// What of its `teardown` failed; it was removed all the same.
+    #[serde(default)]
+    pub failed: Vec<String>,
 }

@@ -28,7 +28,7 @@ pub mod request;
 pub(crate) mod run;
 mod serve;
 mod setup;
-mod stage;
+pub(crate) mod stage;
 mod stop;
 mod strain;
 pub(crate) mod work;

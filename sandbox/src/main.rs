@@ -1,5 +1,6 @@
 //! `wsm-sandbox`: the broker, and the start of the daemon as its own user.
 
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use serde::de::DeserializeOwned;
@@ -10,6 +11,7 @@ use wsm_sandbox::{broker, enter};
 const USAGE: &str = "usage: wsm-sandbox broker [--die-with-parent] --config FILE|-
        wsm-sandbox enter --config FILE|-
        wsm-sandbox sweep INSTANCE
+       wsm-sandbox doctor DIR
        wsm-sandbox version";
 
 fn main() -> ExitCode {
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         ["broker", "--die-with-parent", "--config", file] => run_broker(file, true),
         ["enter", "--config", file] => run_enter(file),
         ["sweep", instance] => sweep(instance),
+        ["doctor", directory] => doctor(directory),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -55,6 +58,17 @@ fn run_enter(file: &str) -> Result<(), String> {
         Err(error) => Err(error.to_string()),
         Ok(never) => match never {},
     }
+}
+
+/// Prints what this host can enforce, as JSON: what the broker would answer if it ran. `directory`
+/// lies where the state would.
+fn doctor(directory: &str) -> Result<(), String> {
+    let opened = std::fs::File::open(directory);
+    let opened = opened.map_err(|error| format!("open {directory}: {error}"))?;
+    let checks = wsm_sandbox::host::checks(opened.as_fd());
+    let text = serde_json::to_string(&checks).map_err(|error| error.to_string())?;
+    println!("{text}");
+    Ok(())
 }
 
 /// Removes what an instance leaves when no agent of it is left; success where one is.

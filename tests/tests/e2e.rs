@@ -30,3 +30,5 @@ mod sandbox;
 mod services;
 #[path = "e2e/terminals.rs"]
 mod terminals;
+#[path = "e2e/told.rs"]
+mod told;

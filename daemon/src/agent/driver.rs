@@ -38,7 +38,8 @@ pub(super) enum Done {
     Opened(Result<Box<Opened>, Problem>),
     SetUp(Result<(), Problem>),
     Closed(Result<(), Problem>, Option<Box<Imported>>),
-    Erased(Result<(), Problem>),
+    /// With what of `teardown` failed.
+    Erased(Result<(), Problem>, Vec<Problem>),
     /// It panicked.
     BrokeOff(Problem),
 }
@@ -172,7 +173,7 @@ impl Driver {
                 },
                 event = next_event(&mut self.events) => self.on_event(event).await,
                 done = next_done(&mut self.job) => self.on_done(done).await,
-                done = super::work::next_import(&mut self.work) => self.on_imported(done).await,
+                done = super::work::next_import(&mut self.work) => self.on_imported(done),
                 () = shim_gone(self.shim.as_ref()) => self.on_shim_gone().await,
                 () = at(deadline) => self.on_deadline().await,
             }
@@ -317,6 +318,7 @@ impl Driver {
                 self.commit(row);
                 drop(reply.send(Ok(())));
             }
+            Message::Forwarded { said } => self.on_forwarded(said),
             Message::Step { reason } => {
                 if self.stage == Stage::SettingUp {
                     self.set(State::SettingUp, reason);

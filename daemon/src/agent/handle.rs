@@ -105,6 +105,8 @@ pub(crate) enum Message {
     },
     /// What somebody did with its work; told where all its changes are.
     Note { row: Row, reply: Answer<()> },
+    /// The agent's view was moved to the human's commit, or not; told if it is news.
+    Forwarded { said: Option<String> },
     /// Setup came a step further.
     Step { reason: String },
 }

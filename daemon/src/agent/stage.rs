@@ -10,6 +10,9 @@ use super::make;
 use crate::engine::{WSM, row};
 use crate::record::{Phase, Wanted};
 
+/// Rows of this verb tell what a `teardown` did not do.
+pub(crate) const TEARDOWN_FAILED: &str = "teardown.failed";
+
 impl Driver {
     /// Begins what is missing until the command runs.
     pub(super) fn begin_start(&mut self, actor: &str) {
@@ -101,6 +104,10 @@ impl Driver {
                 self.record.base = made.base.clone();
                 self.record.sync.head = made.base;
                 self.record.phase = Phase::Setup;
+                for note in &made.notes {
+                    let told = row(WSM, "workspace.left-out", self.record.id.as_str(), note);
+                    self.ledger.push(told);
+                }
                 let message = format!("branch {} made", self.record.branch);
                 self.commit(row(
                     WSM,
@@ -134,19 +141,28 @@ impl Driver {
             Done::Closed(result, imported) => {
                 self.shim = None;
                 if let Some(imported) = imported {
-                    self.take_in(*imported).await;
+                    self.take_in(*imported);
                 }
                 self.on_closed(result);
             }
-            Done::Erased(Ok(())) => {
+            Done::Erased(erased, failed) => self.on_erased(erased, &failed),
+            Done::BrokeOff(problem) => self.on_broke_off(&problem),
+        }
+    }
+
+    fn on_erased(&mut self, erased: Result<(), Problem>, failed: &[Problem]) {
+        let id = self.record.id.to_string();
+        for problem in failed {
+            let told = row(WSM, TEARDOWN_FAILED, &id, problem_text(problem));
+            self.ledger.push(told);
+        }
+        match erased {
+            Ok(()) => {
                 self.ledger.erase();
                 let message = format!("{} is gone for good", self.record.name);
-                self.commit(row(WSM, "agent.erased", self.record.id.as_str(), message));
+                self.commit(row(WSM, "agent.erased", &id, message));
             }
-            Done::Erased(Err(problem)) => {
-                self.rest(State::Failed, problem_text(&problem));
-            }
-            Done::BrokeOff(problem) => self.on_broke_off(&problem),
+            Err(problem) => self.rest(State::Failed, problem_text(&problem)),
         }
     }
 
@@ -199,7 +215,8 @@ impl Driver {
         let engine = Arc::clone(&self.engine);
         let record = self.record.clone();
         self.job = Some(tokio::spawn(async move {
-            Done::Erased(make::erase(&engine, &record).await)
+            let (erased, failed) = make::erase(&engine, &record).await;
+            Done::Erased(erased, failed)
         }));
     }
 }

@@ -10,7 +10,7 @@ use wsm_terminal::protocol::Request;
 
 use super::assemble;
 use super::driver::{Driver, problem_text};
-use super::handle::Answer;
+use super::handle::{Answer, Message};
 use crate::engine::{Engine, WSM, row};
 use crate::record::{Phase, Record};
 use crate::shim::run_to_end;
@@ -47,6 +47,8 @@ pub(super) struct Work {
     waiting: Vec<Answer<()>>,
     served: Vec<Answer<()>>,
     check_index: bool,
+    /// The agent's view is being moved.
+    forwarding: bool,
     pace: Pace,
 }
 
@@ -164,10 +166,10 @@ impl Driver {
         }
     }
 
-    pub(super) async fn on_imported(&mut self, done: Result<Imported, Problem>) {
+    pub(super) fn on_imported(&mut self, done: Result<Imported, Problem>) {
         let result = match done {
             Ok(imported) => {
-                self.take_in(imported).await;
+                self.take_in(imported);
                 Ok(())
             }
             Err(problem) => {
@@ -189,7 +191,7 @@ impl Driver {
     }
 
     /// Records what an import found; moves the agent's view where the human was ahead.
-    pub(super) async fn take_in(&mut self, imported: Imported) {
+    pub(super) fn take_in(&mut self, imported: Imported) {
         let before = self.record.sync.clone();
         if let Some(last) = &imported.last {
             self.record.sync.head = last.as_str().to_owned();
@@ -206,15 +208,11 @@ impl Driver {
                 format!("{} is at {}", self.record.branch, short(to)),
             ),
             Outcome::AgentBehind { oid } => {
-                let moved = self.forward_agent(oid).await;
-                let said = if moved {
-                    "follows"
-                } else {
-                    "does not follow (it has staged changes, or is paused)"
-                };
+                self.forward_agent(oid, before != self.record.sync);
+                let short = short(oid);
                 (
-                    "work.forwarded",
-                    format!("the agent {said} the commit {} made outside", short(oid)),
+                    "work.outside",
+                    format!("the branch is at {short}, made outside"),
                 )
             }
             Outcome::Diverged { agent, .. } => (
@@ -237,22 +235,43 @@ impl Driver {
         }
     }
 
-    /// Runs git inside: the agent's view is its own, nothing on the host writes it.
-    async fn forward_agent(&self, oid: &Oid) -> bool {
-        let Some(shim) = &self.shim else { return false };
-        if self.record.state == State::Paused {
+    /// Runs git inside: the agent's view is its own, nothing on the host writes it. It may take
+    /// long, and nobody waits for it: `tell` whether its outcome is a row.
+    fn forward_agent(&mut self, oid: &Oid, tell: bool) {
+        let (Some(shim), Some(sender)) = (self.shim.clone(), self.sender()) else {
+            return;
+        };
+        if self.record.state == State::Paused || self.work.forwarding {
             // Frozen: it would only time out. The next look comes again.
-            return false;
+            return;
         }
         let line = "git diff --cached --quiet && git reset -q --mixed \"$1\"";
         let argv = ["/bin/sh", "-c", line, "sh", oid.as_str()]
             .map(str::to_owned)
             .to_vec();
         let made = assemble::command(&self.record, &self.engine.host, argv, Leaf::Agent);
-        let Ok(command) = made else { return false };
-        let process = format!("git/{}", crate::store::now_ms());
-        let ran = run_to_end(shim, &process, command, FORWARD_TIMEOUT).await;
-        ran.is_ok_and(|output| output.exit == Exit::Code(0))
+        let Ok(command) = made else { return };
+        self.work.forwarding = true;
+        let short = short(oid).to_owned();
+        tokio::spawn(async move {
+            let process = format!("git/{}", crate::store::now_ms());
+            let ran = run_to_end(&shim, &process, command, FORWARD_TIMEOUT).await;
+            let moved = ran.is_ok_and(|output| output.exit == Exit::Code(0));
+            let said = if moved {
+                "follows"
+            } else {
+                "does not follow (it has staged changes)"
+            };
+            let said = tell.then(|| format!("the agent {said} the commit {short} made outside"));
+            drop(sender.send(Message::Forwarded { said }).await);
+        });
+    }
+
+    pub(super) fn on_forwarded(&mut self, said: Option<String>) {
+        self.work.forwarding = false;
+        if let Some(said) = said {
+            self.commit(row(WSM, "work.forwarded", self.record.id.as_str(), said));
+        }
     }
 }
 

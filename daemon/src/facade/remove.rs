@@ -3,8 +3,9 @@
 use wsm_api::agent::{Removed, RemovedAgent};
 use wsm_api::problem::{Code, Problem};
 
-use super::{Actor, Daemon, WAIT_MAX, resting, review, until};
+use super::{Actor, Daemon, EVIDENCE_ROWS, WAIT_MAX, resting, review, until};
 use crate::agent::handle::{Handle, Message};
+use crate::agent::stage::TEARDOWN_FAILED;
 use crate::record::{Record, Wanted};
 use crate::role::{Right, allows};
 
@@ -48,6 +49,7 @@ impl Daemon {
                     name,
                     purged,
                     unmerged,
+                    failed: Vec::new(),
                 });
             } else {
                 removed
@@ -84,11 +86,15 @@ impl Daemon {
         if purge && !gone.gone() {
             return Err(Problem::new(Code::Failed, gone.reason(), "try it again"));
         }
+        let rows = self.engine.store.about(record.id.as_str(), EVIDENCE_ROWS);
+        let mut failed = rows.unwrap_or_default();
+        failed.retain(|row| row.verb == TEARDOWN_FAILED);
         Ok(RemovedAgent {
             id: record.id.to_string(),
             name: record.name,
             purged: purge,
             unmerged,
+            failed: failed.into_iter().rev().map(|row| row.message).collect(),
         })
     }
 }
