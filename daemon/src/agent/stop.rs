@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use wsm_api::agent::State;
-use wsm_api::problem::Problem;
+use wsm_api::problem::{Code, Problem};
 use wsm_sandbox::protocol::Request as BrokerRequest;
 use wsm_terminal::protocol::Request;
 
@@ -123,6 +123,12 @@ impl Driver {
 
     /// Freezes or thaws.
     pub(super) async fn freeze(&mut self, actor: &str, frozen: bool) -> Result<(), Problem> {
+        if self.stage != Stage::Running {
+            // Its shim died, or its command ended: the state follows when that is cleaned up.
+            let what = if frozen { "pause" } else { "resume" };
+            let message = format!("{what} {}: it is ending", self.record.name);
+            return Err(Problem::new(Code::Conflict, message, "see `wsm explain`"));
+        }
         self.ask_freeze(frozen).await?;
         self.guess = false;
         if !frozen {
