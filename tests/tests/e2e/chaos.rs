@@ -8,6 +8,8 @@
 
 #[path = "chaos/check.rs"]
 mod check;
+#[path = "chaos/cut.rs"]
+mod cut;
 #[path = "chaos/points.rs"]
 mod points;
 #[path = "chaos/scene.rs"]
@@ -19,7 +21,7 @@ mod watch;
 #[path = "chaos/work.rs"]
 mod work;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -28,7 +30,7 @@ use wsm_tests::cli::Output;
 use wsm_tests::instance::Instance;
 use wsm_tests::repo::Repo;
 
-use points::Listed;
+use points::{Listed, Point};
 use strike::{Blow, Plan, Rng, Scene, Strike};
 use watch::Watchers;
 
@@ -86,8 +88,7 @@ struct Chaos<'a> {
     made: u32,
     kills: u32,
     /// What a scene passed while nobody was killed.
-    surveyed: Listed,
-    scene: Scene,
+    passed: BTreeSet<Point>,
     /// Whether the last strike reached its point.
     hit: bool,
     /// Outside, where the agents may write.
@@ -113,8 +114,7 @@ fn nothing_is_lost_to_kills() {
         agents: BTreeMap::new(),
         made: 0,
         kills: 0,
-        surveyed: Listed::default(),
-        scene: Scene::Create,
+        passed: BTreeSet::new(),
         hit: false,
         granted: granted.path().to_owned(),
     };
@@ -173,23 +173,30 @@ impl Chaos<'_> {
     /// Every scene without a kill, to write down which points it passes.
     fn survey(&mut self, watchers: &Watchers) {
         let only = std::env::var("WSM_CHAOS_ONLY").unwrap_or_default();
-        let mut scenes = [Scene::ALL, Scene::ALL].concat();
-        scenes.retain(|scene| format!("{scene:?}").contains(&only));
-        for scene in scenes {
-            let blow = Blow::Nothing;
-            self.round(&Strike { scene, blow });
-            watchers.check(self.wsm);
-            check::everything(self);
-            eprintln!("{scene:?}");
-        }
+        let mut scenes = Scene::ALL.to_vec();
+        // A cut is another one each time.
+        scenes.retain(|scene| *scene != Scene::Cut && format!("{scene:?}").contains(&only));
         let mut listed = Listed::read();
-        listed.replace(std::mem::take(&mut self.surveyed));
+        for scene in scenes {
+            let mut twice = [(); 2].map(|()| {
+                let blow = Blow::Nothing;
+                self.round(&Strike { scene, blow });
+                watchers.check(self.wsm);
+                check::everything(self);
+                std::mem::take(&mut self.passed)
+            });
+            // What is passed by chance alone can't be struck at will.
+            let [first, second] = &mut twice;
+            first.retain(|point| second.contains(point));
+            eprintln!("{scene:?}: {} points", first.len());
+            listed.set(scene, std::mem::take(first));
+        }
         listed.write();
     }
 
     /// One strike in one scene; everything is as it must be afterwards.
     fn round(&mut self, strike: &Strike) -> bool {
-        (self.scene, self.hit) = (strike.scene, false);
+        self.hit = false;
         self.play(strike.scene, &strike.blow);
         self.hit
     }
@@ -212,7 +219,7 @@ impl Chaos<'_> {
         }
         let (call, hit) = strike::strike(self.wsm, blow, || begin(line));
         if *blow == Blow::Nothing {
-            self.surveyed.add(self.scene, points::passed(self.wsm));
+            self.passed = points::passed(self.wsm);
         }
         let told = strike::end(call, CALL_PATIENCE);
         self.kills += if hit { blow.kills() } else { 0 };

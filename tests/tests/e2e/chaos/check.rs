@@ -18,9 +18,14 @@ use super::Chaos;
 pub(super) fn pids(agent: &str) -> Vec<i32> {
     let lasting = ["main-ran", "http.server", "wsm-shim", "wsm-sandbox"];
     let all = host::processes_of(agent);
+    // Between fork and exec a child looks like its parent.
+    let forked = |p: &Process| {
+        let same = |other: &Process| other.pid == p.parent && other.command == p.command;
+        all.iter().any(same)
+    };
     let all = all
         .iter()
-        .filter(|p| lasting.iter().any(|word| p.command.contains(word)));
+        .filter(|p| lasting.iter().any(|word| p.command.contains(word)) && !forked(p));
     let mut pids: Vec<_> = all.map(|process| process.pid).collect();
     pids.sort_unstable();
     pids

@@ -91,18 +91,18 @@ impl Listed {
             let (part, name) = name.split_once(' ').expect("part point");
             let part = PARTS.into_iter().find(|known| word(*known) == part);
             let (part, name) = (part.expect("daemon or broker"), name.to_owned());
-            listed.add(scene, [Point { part, name }].into());
+            listed
+                .0
+                .entry(scene)
+                .or_default()
+                .insert(Point { part, name });
         }
         listed
     }
 
-    pub(super) fn add(&mut self, scene: Scene, points: BTreeSet<Point>) {
-        self.0.entry(scene).or_default().extend(points);
-    }
-
-    /// Takes the scenes of another list instead of its own.
-    pub(super) fn replace(&mut self, other: Listed) {
-        self.0.extend(other.0);
+    /// What a scene passes.
+    pub(super) fn set(&mut self, scene: Scene, points: BTreeSet<Point>) {
+        self.0.insert(scene, points);
     }
 
     /// Every point once, with the scenes that pass it.

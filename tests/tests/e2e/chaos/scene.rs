@@ -40,6 +40,7 @@ impl Chaos<'_> {
             Scene::Recover => self.recover(blow),
             Scene::Fail => self.fail(blow),
             Scene::Lose => self.lose(blow),
+            Scene::Cut => self.cut(blow),
         }
     }
 

@@ -40,10 +40,12 @@ pub(super) enum Scene {
     Fail,
     /// A shim is killed.
     Lose,
+    /// A shim is killed in the middle of something.
+    Cut,
 }
 
 impl Scene {
-    pub(super) const ALL: [Scene; 23] = [
+    pub(super) const ALL: [Scene; 24] = [
         Scene::Create,
         Scene::Attach,
         Scene::Exec,
@@ -67,6 +69,7 @@ impl Scene {
         Scene::Recover,
         Scene::Fail,
         Scene::Lose,
+        Scene::Cut,
     ];
 
     /// About how long it takes, so that moments by chance lie within it.
@@ -230,7 +233,10 @@ impl Plan {
         if scenes.is_empty() {
             scenes = Scene::ALL.to_vec();
         }
-        let scene = scenes[self.rng.below(scenes.len())];
+        let mut scene = scenes[self.rng.below(scenes.len())];
+        if self.only.is_empty() && self.rng.below(3) == 0 {
+            scene = Scene::Cut;
+        }
         let who = WHO[self.rng.below(WHO.len())];
         let blow = Blow::After(who, self.rng.below(scene.millis()) as u64);
         Strike { scene, blow }
