@@ -21,6 +21,8 @@ pub(super) enum Source {
     Launcher,
     Signals,
     Client(u64),
+    /// The terminal of a viewer.
+    Tty(u64),
     Master(String),
     Log(String),
     Stream(String, End),
@@ -72,6 +74,9 @@ impl Shim {
             flags.set(read, self.client_reads(client));
             flags.set(write, client.pending() > 0);
             add(Source::Client(*id), client.socket().as_fd(), flags);
+            if let Some(tty) = client.tty.as_ref().filter(|tty| tty.full()) {
+                add(Source::Tty(*id), tty.fd(), write);
+            }
         }
         for (name, terminal) in &self.terminals {
             if let Some(master) = &terminal.master {

@@ -8,6 +8,7 @@ use wsm_sandbox::launch::Order;
 use super::Shim;
 use super::client::Role;
 use super::process::Kind;
+use super::tty::Tty;
 use super::viewer::Viewer;
 use crate::protocol::{Attach, FRAME_BYTES_MAX, Frame, Hello, PROTOCOL_VERSION, Reply, Request};
 
@@ -259,6 +260,11 @@ impl Shim {
             client.send(&Frame::Resized { seq, cols, rows });
         }
         client.role = Role::Viewer(viewer);
+        let passed = client.take_passed();
+        // Who may only look shall not be able to hold up what others see.
+        if let Some(fd) = passed.filter(|_| attach.tty && !attach.read_only) {
+            client.tty = Tty::new(fd);
+        }
         let first = terminal.driver.is_none() && !attach.read_only;
         if first {
             self.drive(id);
@@ -293,9 +299,13 @@ impl Shim {
         };
         match taken {
             Ok(()) => self.drive(id),
-            Err(reason) => client.send(&Frame::Refused {
-                reason: reason.to_owned(),
-            }),
+            Err(reason) => {
+                let reason = reason.to_owned();
+                client.send(&Frame::Refused { reason });
+                if let Some(tty) = &mut client.tty {
+                    tty.ring();
+                }
+            }
         }
     }
 

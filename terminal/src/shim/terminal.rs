@@ -8,6 +8,7 @@ use nix::unistd::{read, write};
 use wsm_sandbox::launch::Exit;
 
 use super::client::{Client, Role};
+use super::tty::Tty;
 use super::viewer::{Next, Viewer};
 use crate::protocol::{Event, Frame, QUIET_MS};
 use crate::pty;
@@ -16,8 +17,8 @@ use crate::screen::{Fed, PIECE_BYTES, Screen};
 use crate::snapshot::snapshot;
 use crate::tokenizer::Signal;
 
-/// Bytes taken from one PTY per turn of the loop, so that a flood starves nobody.
-const TURN_BYTES: usize = 64 * 1024;
+/// A read that brings less took all there was; the loop finds out if not.
+const SHORT_BYTES: usize = 512;
 /// Bytes of one output frame, about.
 const FRAME_BYTES: usize = 16 * 1024;
 /// Output is gathered this long …
@@ -144,15 +145,20 @@ impl Terminal {
         });
     }
 
-    /// Reads what the program wrote. Returns the number of bytes.
-    pub(super) fn read(&mut self, now: Instant, events: &mut Vec<Event>, name: &str) -> u64 {
-        let mut buffer = [0; TURN_BYTES];
+    /// Reads what the program wrote, at most what `scratch` holds. Returns the number of bytes.
+    pub(super) fn read(
+        &mut self,
+        scratch: &mut [u8],
+        now: Instant,
+        events: &mut Vec<Event>,
+        name: &str,
+    ) -> u64 {
         let mut total = 0;
-        while total < TURN_BYTES {
+        while total < scratch.len() {
             let Some(master) = &self.master else {
                 break;
             };
-            match read(master, &mut buffer[total..]) {
+            match read(master, &mut scratch[total..]) {
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => break,
                 // EIO: nobody has it open any more.
@@ -160,11 +166,16 @@ impl Terminal {
                     self.master = None;
                     self.input.clear();
                 }
-                Ok(length) => total += length,
+                Ok(length) => {
+                    total += length;
+                    if length < SHORT_BYTES {
+                        break;
+                    }
+                }
             }
         }
         if total > 0 {
-            self.take(&buffer[..total], now, events, name);
+            self.take(&scratch[..total], now, events, name);
         }
         total as u64
     }
@@ -361,7 +372,8 @@ impl Terminal {
     /// Gives a viewer what it lacks, as far as it keeps up.
     pub(super) fn serve(&mut self, client: &mut Client) {
         loop {
-            let pending = client.pending();
+            let full = client.tty.as_ref().is_some_and(Tty::full);
+            let pending = if full { usize::MAX } else { client.pending() };
             let Role::Viewer(viewer) = &mut client.role else {
                 return;
             };
@@ -373,22 +385,40 @@ impl Terminal {
                 client.send(&Frame::Resized { seq, cols, rows });
                 continue;
             }
-            match next {
-                Next::Nothing => break,
-                Next::Snapshot => {
+            match (next, &mut client.tty) {
+                (Next::Nothing, _) => break,
+                (Next::Snapshot, tty) => {
                     let bytes = snapshot(&mut self.screen, viewer.history_lines as usize);
                     viewer.history_lines = 0;
                     viewer.stale = false;
                     viewer.announce = false;
                     viewer.sent = seq;
-                    client.send(&Frame::Snapshot {
-                        seq,
-                        cols,
-                        rows,
-                        bytes,
-                    });
+                    if let Some(tty) = tty {
+                        viewer.ack(seq);
+                        client.gone |= tty.draw(&bytes).is_err();
+                        if viewer.told.replace((cols, rows)) != Some((cols, rows)) {
+                            client.send(&Frame::Resized { seq, cols, rows });
+                        }
+                    } else {
+                        client.send(&Frame::Snapshot {
+                            seq,
+                            cols,
+                            rows,
+                            bytes,
+                        });
+                    }
                 }
-                Next::Bytes => {
+                (Next::Bytes, Some(tty)) => {
+                    let Some(bytes) = self.ring.parts(viewer.sent) else {
+                        viewer.stale = true;
+                        continue;
+                    };
+                    match tty.write(bytes) {
+                        Ok(taken) => viewer.drawn(taken),
+                        Err(_) => client.gone = true,
+                    }
+                }
+                (Next::Bytes, None) => {
                     let from = viewer.sent;
                     let Some(bytes) = self.ring.read(from, FRAME_BYTES) else {
                         viewer.stale = true;
@@ -398,11 +428,15 @@ impl Terminal {
                     client.send(&Frame::Output { seq: from, bytes });
                 }
             }
+            if client.gone {
+                return;
+            }
         }
         let Role::Viewer(viewer) = &client.role else {
             return;
         };
-        let complete = viewer.sent == self.ring.end() && !viewer.stale;
+        let drawn = client.tty.as_ref().is_none_or(|tty| !tty.full());
+        let complete = viewer.sent == self.ring.end() && !viewer.stale && drawn;
         if let Some(exit) = self.ended.filter(|_| complete) {
             client.send(&Frame::Exited(exit));
             client.closing = true;
