@@ -46,6 +46,12 @@ pub(super) fn decide(record: &Record, boot_id: &str, shim: bool, left: bool) -> 
             Recovery::Rest
         };
     }
+    if record.trashed_ms.is_some() {
+        // It was killed before it could say that it stops.
+        let stopped = (Stopped, "stopped while wsm was restarted".to_owned());
+        let (state, reason) = record.ending.clone().unwrap_or(stopped);
+        return Recovery::Close(state, reason);
+    }
     if state == Stopping && record.wanted == Wanted::Running {
         return match &record.ending {
             Some((state, reason)) => Recovery::Close(*state, reason.clone()),
@@ -213,6 +219,20 @@ mod tests {
             matches!(stopped, Recovery::Close(State::Stopped, _)),
             "{stopped:?}"
         );
+    }
+
+    #[test]
+    fn what_went_to_the_trash_is_stopped() {
+        let mut record = record();
+        (record.state, record.phase) = (State::Working, Phase::Made);
+        (record.boot_id, record.trashed_ms) = (BOOT.into(), Some(1));
+        for shim in [false, true] {
+            let stopped = decide(&record, BOOT, shim, true);
+            assert!(
+                matches!(stopped, Recovery::Close(State::Stopped, _)),
+                "{stopped:?}"
+            );
+        }
     }
 
     #[test]
