@@ -429,6 +429,7 @@ impl Shim {
             .map(|(id, _)| *id)
             .collect();
         gone.into_iter().for_each(|id| self.drop_client(id));
+        self.sweep(now);
     }
 
     fn done(&self, now: Instant) -> bool {

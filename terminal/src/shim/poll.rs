@@ -139,6 +139,7 @@ impl Shim {
             .chain(logs)
             .chain(guests)
             .chain(linger)
+            .chain(self.sweep_due())
             .chain(self.stop_by)
             .min()
     }

@@ -166,7 +166,7 @@ impl Shim {
         }
     }
 
-    fn signal(&mut self, process: &str, signal: i32, group: bool) -> Reply {
+    pub(super) fn signal(&mut self, process: &str, signal: i32, group: bool) -> Reply {
         let Some(known) = self.processes.get(process) else {
             return Reply::NotFound;
         };
