@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, open};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -166,6 +167,9 @@ fn harden() -> Result<(), Failure> {
     // Modes are given exactly; what is started later sets its own mask.
     umask(Mode::empty());
     prctl::set_dumpable(false).what(what)?;
+    // No network: not by systemd's IPAddressDeny=, which would hold for sockets too that are made in
+    // an agent's namespace and handed out.
+    unshare(CloneFlags::CLONE_NEWNET).what(|| "leave the host's network".into())?;
     // Git helpers outlive the worker that started them; they are reaped here.
     prctl::set_child_subreaper(true).what(what)
 }
