@@ -158,9 +158,9 @@ impl Shim {
             Source::Client(id) => self.client(id, flags, now),
             Source::Tty(id) => self.draw(id),
             Source::Master(name) => {
-                if let Some(terminal) = self.terminals.get_mut(&name) {
+                if let Some(terminal) = self.terminals.get_mut(&*name) {
                     terminal.write();
-                    let bytes = terminal.read(&mut self.scratch, now, &mut self.events, &name);
+                    let bytes = terminal.read(&mut self.scratch, now, &mut self.events);
                     if let Some(process) = self.processes.get_mut(&terminal.process) {
                         process.wrote(bytes);
                     }
@@ -384,8 +384,8 @@ impl Shim {
     /// What time brings, and what the last turn left to say.
     fn tick(&mut self, now: Instant) {
         let mut exits = Vec::new();
-        for (name, terminal) in &mut self.terminals {
-            if let Some(exit) = terminal.tick(now, &mut self.events, name) {
+        for terminal in self.terminals.values_mut() {
+            if let Some(exit) = terminal.tick(now, &mut self.events) {
                 exits.push((terminal.process.clone(), exit));
             }
         }
@@ -399,11 +399,6 @@ impl Shim {
                     .extend(news.map(|process| Event::Logged { process }));
             }
         }
-        let shown: Vec<String> = self
-            .terminals
-            .iter_mut()
-            .filter_map(|(name, terminal)| terminal.shows(now).then(|| name.clone()))
-            .collect();
         let events = std::mem::take(&mut self.events);
         for client in self.clients.values_mut() {
             if client.subscribed {
@@ -414,7 +409,7 @@ impl Shim {
             {
                 // One that was behind goes on as soon as it can, the others when output is due.
                 let behind = viewer.stale || terminal.behind(viewer.sent);
-                if behind || shown.contains(&viewer.terminal) {
+                if behind || terminal.shows {
                     terminal.serve(client);
                 }
             }

@@ -217,7 +217,7 @@ impl Shim {
             return;
         };
         let Some(known) = self.terminals.get_mut(terminal) else {
-            let new = Terminal::new(process.to_owned(), cols, rows, Instant::now());
+            let new = Terminal::new(terminal, process.to_owned(), cols, rows, Instant::now());
             self.terminals.insert(terminal.to_owned(), new);
             return;
         };

@@ -290,6 +290,7 @@ impl Shim {
             fresh = terminal.admit(epoch, number).map_err(|()| moved);
         }
         viewer.number = viewer.number.max(number);
+        let drives = terminal.driver == Some(id);
         let taken = match fresh {
             Ok(false) => return,
             Ok(true) if terminal.master.is_none() => Err("no program runs in this terminal"),
@@ -298,6 +299,7 @@ impl Shim {
             Err(reason) => Err(reason),
         };
         match taken {
+            Ok(()) if drives => {}
             Ok(()) => self.drive(id),
             Err(reason) => {
                 let reason = reason.to_owned();

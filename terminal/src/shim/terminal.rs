@@ -1,6 +1,7 @@
 //! One terminal: PTY, screen, ring, and when its output goes out.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -35,6 +36,8 @@ const DRAIN_QUIET: Duration = Duration::from_millis(15);
 const DRAIN_MAX: Duration = Duration::from_millis(200);
 /// Silence after which the terminal counts as quiet.
 const QUIET: Duration = Duration::from_millis(QUIET_MS);
+/// Room for signals that is kept.
+const KEPT_SIGNALS: usize = 16;
 /// Signals (bells, notices …) a terminal may send at once, and per second.
 const SIGNALS_BURST: u32 = 20;
 
@@ -43,6 +46,7 @@ const RESET: &[u8] = b"\x1b[?1049l\x1b[!p\x1b7\x1b[r\x1b8\x1b[?1000l\x1b[?1002l\
 \x1b[?1004l\x1b[?1005l\x1b[?1006l\x1b[?2004l\x1b[?2026l\x1b[<99u\x1b[>4;0m\x1b[ q\x1b]8;;\x1b\\";
 
 pub(super) struct Terminal {
+    pub(super) name: Rc<str>,
     pub(super) screen: Screen,
     pub(super) ring: Ring,
     pub(super) master: Option<OwnedFd>,
@@ -68,6 +72,10 @@ pub(super) struct Terminal {
     signals_left: u32,
     signals_at: Instant,
     title_due: bool,
+    /// Viewers get the output that is there, in this turn.
+    pub(super) shows: bool,
+    /// What came of the last output, for its buffers.
+    fed: Fed,
 }
 
 struct Drain {
@@ -77,8 +85,9 @@ struct Drain {
 }
 
 impl Terminal {
-    pub(super) fn new(process: String, cols: u16, rows: u16, now: Instant) -> Terminal {
+    pub(super) fn new(name: &str, process: String, cols: u16, rows: u16, now: Instant) -> Terminal {
         Terminal {
+            name: name.into(),
             screen: Screen::new(cols, rows),
             ring: Ring::default(),
             master: None,
@@ -99,6 +108,8 @@ impl Terminal {
             signals_left: SIGNALS_BURST,
             signals_at: now,
             title_due: false,
+            shows: false,
+            fed: Fed::default(),
         }
     }
 
@@ -151,7 +162,6 @@ impl Terminal {
         scratch: &mut [u8],
         now: Instant,
         events: &mut Vec<Event>,
-        name: &str,
     ) -> u64 {
         let mut total = 0;
         while total < scratch.len() {
@@ -175,27 +185,33 @@ impl Terminal {
             }
         }
         if total > 0 {
-            self.take(&scratch[..total], now, events, name);
+            self.take(&scratch[..total], now, events);
         }
         total as u64
     }
 
-    fn take(&mut self, bytes: &[u8], now: Instant, events: &mut Vec<Event>, name: &str) {
-        let mut fed = Fed::default();
+    fn take(&mut self, bytes: &[u8], now: Instant, events: &mut Vec<Event>) {
+        let mut fed = std::mem::take(&mut self.fed);
         for piece in bytes.chunks(PIECE_BYTES) {
             fed.forward.clear();
             self.screen.feed(piece, &mut fed);
             self.ring.push(&fed.forward);
         }
         self.answer(&fed.answers);
-        for signal in fed.signals {
-            self.signal(signal, now, events, name);
+        for signal in fed.signals.drain(..) {
+            self.signal(signal, now, events);
         }
+        fed.answers.clear();
+        fed.forward.clear();
+        // One that repeats and notifies a lot shall not keep more than others.
+        fed.forward.shrink_to(PIECE_BYTES);
+        fed.signals.shrink_to(KEPT_SIGNALS);
+        self.fed = fed;
         self.wrote_at = Some(now);
         if !self.active {
             self.active = true;
             events.push(Event::Activity {
-                terminal: name.to_owned(),
+                terminal: self.name.to_string(),
                 active: true,
             });
         }
@@ -213,8 +229,8 @@ impl Terminal {
         }
     }
 
-    fn signal(&mut self, signal: Signal, now: Instant, events: &mut Vec<Event>, name: &str) {
-        let terminal = name.to_owned();
+    fn signal(&mut self, signal: Signal, now: Instant, events: &mut Vec<Event>) {
+        let terminal = self.name.to_string();
         let event = match signal {
             Signal::Bell => Event::Bell { terminal },
             Signal::Notice(text) => Event::Notice { terminal, text },
@@ -325,23 +341,24 @@ impl Terminal {
     }
 
     /// Does what time brings. Returns how the process ended once its output is complete.
-    pub(super) fn tick(
-        &mut self,
-        now: Instant,
-        events: &mut Vec<Event>,
-        name: &str,
-    ) -> Option<Exit> {
+    pub(super) fn tick(&mut self, now: Instant, events: &mut Vec<Event>) -> Option<Exit> {
+        let exit = self.tell(now, events);
+        self.show(now);
+        exit
+    }
+
+    fn tell(&mut self, now: Instant, events: &mut Vec<Event>) -> Option<Exit> {
         if self.title_due && self.may_signal(now) {
             self.title_due = false;
             events.push(Event::Title {
-                terminal: name.to_owned(),
+                terminal: self.name.to_string(),
                 title: self.screen.title().to_owned(),
             });
         }
         if self.active && self.wrote_at.is_none_or(|at| now - at >= QUIET) {
             self.active = false;
             events.push(Event::Activity {
-                terminal: name.to_owned(),
+                terminal: self.name.to_string(),
                 active: false,
             });
         }
@@ -353,15 +370,14 @@ impl Terminal {
         Some(drain.exit)
     }
 
-    /// Whether viewers should get the output that is there.
-    pub(super) fn shows(&mut self, now: Instant) -> bool {
-        let due = self.show_at.is_some_and(|at| at <= now);
-        if due {
+    /// Finds out whether viewers should get the output that is there.
+    fn show(&mut self, now: Instant) {
+        self.shows = self.show_at.is_some_and(|at| at <= now);
+        if self.shows {
             self.show_at = None;
             self.shown_at = Some(now);
             self.shown = self.ring.end();
         }
-        due
     }
 
     /// Whether a viewer that has all before `sent` lacks output that is already due.
