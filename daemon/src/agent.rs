@@ -23,6 +23,7 @@ pub mod driver;
 pub mod handle;
 pub(crate) mod ledger;
 pub(crate) mod make;
+mod outside;
 mod recover;
 pub mod request;
 pub(crate) mod run;

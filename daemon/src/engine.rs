@@ -49,11 +49,16 @@ pub struct Engine {
     pub leasing: tokio::sync::Mutex<()>,
     /// Bounds how many workspaces and sandboxes are made at the same time.
     pub making: tokio::sync::Semaphore,
+    /// Bounds how many branches are watched, beside being looked at.
+    pub watching: tokio::sync::Semaphore,
     handles: Mutex<HashMap<AgentId, Handle>>,
 }
 
 /// Agents made at the same time: twice the cores keeps them busy while some wait for the disk.
 const MAKING_MAX: usize = 4;
+
+/// Half of the inotify instances that a user has by default.
+const WATCHING_MAX: usize = 64;
 
 impl Engine {
     /// Opens what the drivers share.
@@ -87,6 +92,7 @@ impl Engine {
             started_ms: crate::store::now_ms(),
             leasing: tokio::sync::Mutex::new(()),
             making: tokio::sync::Semaphore::new(MAKING_MAX),
+            watching: tokio::sync::Semaphore::new(WATCHING_MAX),
             handles: Mutex::new(HashMap::new()),
         })
     }

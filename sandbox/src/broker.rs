@@ -10,6 +10,7 @@
 //! killed at any instruction is started again and knows as much as before.
 
 mod access;
+mod branch;
 mod create;
 mod dirs;
 mod ending;

@@ -95,6 +95,15 @@ pub enum Request {
         /// Whose.
         agent: AgentId,
     },
+    /// Be told when somebody moves the agent's branch in its repository: one descriptor, an
+    /// inotify watch of the directory that the branch lies in, made with the account's rights.
+    /// Answer: [`Reply::Watched`].
+    WatchBranch {
+        /// Whose.
+        agent: AgentId,
+        /// Its branch, without `refs/heads/`.
+        branch: String,
+    },
     /// Unconnected TCP sockets made in the agent's network namespace, as descriptors.
     /// Answer: [`Reply::Sockets`].
     Sockets {
@@ -199,6 +208,8 @@ pub enum Reply {
     },
     /// What it has run into.
     Strained(Strain),
+    /// The watch comes as a descriptor.
+    Watched,
     /// Sockets come as descriptors.
     Sockets,
     /// The helper runs; its socket comes as a descriptor.
@@ -215,7 +226,7 @@ pub enum Reply {
 /// What an agent has run into of its limits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Strain {
-    /// Hardly any more processes may be made.
+    /// Hardly any more processes may be made, or it is slowed for having tried to.
     pub full: bool,
     /// Processes that the kernel killed for want of memory, since the sandbox was built.
     pub oom_kills: u64,

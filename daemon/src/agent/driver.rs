@@ -58,7 +58,12 @@ pub(super) enum Stage {
     /// Services and the command.
     Running,
     /// They were asked to end.
-    Stopping { until: Instant, next: Next },
+    Stopping {
+        until: Instant,
+        /// When it is looked whether they still can.
+        look: Instant,
+        next: Next,
+    },
     /// The sandbox is being taken down.
     Closing { next: Next },
     /// The files are being removed.
@@ -319,6 +324,7 @@ impl Driver {
                 drop(reply.send(Ok(())));
             }
             Message::Forwarded { said } => self.on_forwarded(said),
+            Message::Outside => self.moved_outside(),
             Message::Step { reason } => {
                 if self.stage == Stage::SettingUp {
                     self.set(State::SettingUp, reason);
@@ -384,7 +390,7 @@ impl Driver {
 
     fn next_deadline(&self) -> Option<Instant> {
         let stopping = match &self.stage {
-            Stage::Stopping { until, .. } => Some(*until),
+            Stage::Stopping { until, look, .. } => Some((*until).min(*look)),
             _ => None,
         };
         let services = self.supervisor.as_ref().and_then(Supervisor::next_deadline);

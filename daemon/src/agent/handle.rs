@@ -107,6 +107,8 @@ pub(crate) enum Message {
     Note { row: Row, reply: Answer<()> },
     /// The agent's view was moved to the human's commit, or not; told if it is news.
     Forwarded { said: Option<String> },
+    /// Somebody moved its branch, maybe wsm itself.
+    Outside,
     /// Setup came a step further.
     Step { reason: String },
 }

@@ -273,12 +273,7 @@ impl Driver {
 
     pub(super) async fn on_deadline(&mut self) {
         let now = Instant::now();
-        if let Stage::Stopping { until, next } = &self.stage
-            && *until <= now
-        {
-            let next = next.clone();
-            return self.close(next);
-        }
+        self.stop_due(now).await;
         if self
             .ledger
             .due()

@@ -15,9 +15,8 @@ use crate::record::{Phase, Wanted};
 use crate::service::Input;
 use crate::store::now_ms;
 
-/// How long where no process can be made and all CPU is taken: a service that is asked to end can't
-/// either.
-const FULL_GRACE: Duration = Duration::from_secs(1);
+/// How often it is looked whether what was asked to end still can.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Signals by number (signal(7)); the daemon makes no system calls of its own.
 const SIGHUP: i32 = 1;
@@ -65,9 +64,11 @@ impl Driver {
         {
             tracing::warn!(agent = %self.record.name, %problem, "thaw before the stop");
         }
-        let grace = self.grace().await;
+        let grace = STOP_GRACE.max(self.longest_grace());
+        let now = Instant::now();
         self.stage = Stage::Stopping {
-            until: Instant::now() + grace,
+            until: now + grace,
+            look: now + LOOK,
             next,
         };
         self.set_by(
@@ -94,12 +95,21 @@ impl Driver {
         self.check_stopped();
     }
 
-    /// How long all of it may take to end. What is at its process limit can't react to be asked.
-    async fn grace(&self) -> Duration {
-        if strain(&self.engine, &self.record).await.full {
-            return FULL_GRACE;
+    /// Closes the sandbox when its time is over, or when nothing in it can react: at its process
+    /// limit no process can be made, all CPU is taken, and a service can't end in order either.
+    pub(super) async fn stop_due(&mut self, now: Instant) {
+        let Stage::Stopping { until, look, next } = &self.stage else {
+            return;
+        };
+        let (over, looks, next) = (*until <= now, *look <= now, next.clone());
+        if over || (looks && strain(&self.engine, &self.record).await.full) {
+            return self.close(next);
         }
-        STOP_GRACE.max(self.longest_grace())
+        if let Stage::Stopping { look, .. } = &mut self.stage
+            && looks
+        {
+            *look = now + LOOK;
+        }
     }
 
     fn longest_grace(&self) -> Duration {

@@ -11,6 +11,7 @@ use wsm_terminal::protocol::Request;
 use super::assemble;
 use super::driver::{Driver, problem_text};
 use super::handle::{Answer, Message};
+use super::outside;
 use crate::engine::{Engine, WSM, row};
 use crate::record::{Phase, Record};
 use crate::shim::run_to_end;
@@ -32,6 +33,9 @@ const BURST: u32 = 20;
 /// … and then one in this time.
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// How long the kernel may take to say that an import moved the branch.
+const ECHO: Duration = Duration::from_millis(500);
+
 /// Another git holds the index: try again.
 const LOCKED_PAUSE: Duration = Duration::from_secs(1);
 
@@ -49,6 +53,12 @@ pub(super) struct Work {
     check_index: bool,
     /// The agent's view is being moved.
     forwarding: bool,
+    /// Follows the branch as others move it.
+    outside: Option<JoinHandle<()>>,
+    /// It was moved while an import ran, which may have done that.
+    moved: bool,
+    /// When an import moved it last.
+    own: Option<Instant>,
     pace: Pace,
 }
 
@@ -83,6 +93,9 @@ impl Work {
     /// Gives the running import to whoever closes the sandbox.
     pub(super) fn abandon(&mut self) -> Option<JoinHandle<Result<Imported, Problem>>> {
         self.due = None;
+        if let Some(outside) = self.outside.take() {
+            outside.abort();
+        }
         self.job.take()
     }
 }
@@ -114,6 +127,20 @@ impl Driver {
         }
         self.work.check_index = true;
         self.work.due = Some(Instant::now() + SETTLE);
+        let engine = Arc::clone(&self.engine);
+        let following = outside::follow(engine, self.record.clone(), self.to_self.clone());
+        if let Some(before) = self.work.outside.replace(tokio::spawn(following)) {
+            before.abort();
+        }
+    }
+
+    /// Looks, unless it was an import that moved the branch: its own word comes a moment later.
+    pub(super) fn moved_outside(&mut self) {
+        if self.work.job.is_some() {
+            self.work.moved = true;
+        } else if self.work.own.is_none_or(|at| at.elapsed() > ECHO) {
+            self.work_changed();
+        }
     }
 
     pub(super) fn work_changed(&mut self) {
@@ -169,7 +196,13 @@ impl Driver {
     pub(super) fn on_imported(&mut self, done: Result<Imported, Problem>) {
         let result = match done {
             Ok(imported) => {
+                let own = matches!(imported.outcome, Outcome::TookOver { .. });
                 self.take_in(imported);
+                if own {
+                    self.work.own = Some(Instant::now());
+                } else if std::mem::take(&mut self.work.moved) {
+                    self.work_changed();
+                }
                 Ok(())
             }
             Err(problem) => {
@@ -181,6 +214,7 @@ impl Driver {
                 Err(problem)
             }
         };
+        self.work.moved = false;
         self.answer_served(&result);
         if !self.work.waiting.is_empty() {
             return self.begin_import();

@@ -9,7 +9,7 @@ use nix::sys::socket::{AddressFamily, Shutdown, SockFlag, SockType, shutdown, so
 use super::grants::{self, Checked};
 use super::record;
 use super::work::{self, Outcome, Task, Worker};
-use super::{Broker, Waiting, dirs, inspect};
+use super::{Broker, Waiting, branch, dirs, inspect};
 use crate::fail::{self, Context, failure};
 use crate::protocol::{
     Failure, FailureKind, HelperRights, Listed, Purpose, Reply, Request, SOCKETS_MAX,
@@ -32,6 +32,7 @@ pub(super) fn changes(request: &Request) -> Option<&AgentId> {
         | Request::List
         | Request::Inspect { .. }
         | Request::Strain { .. }
+        | Request::WatchBranch { .. }
         | Request::Sockets { .. }
         | Request::Helper { .. }
         | Request::Host => None,
@@ -81,8 +82,16 @@ impl Broker {
                     inspect::inspect(host, runaways, &agent)
                 })
             }
-            Request::Strain { agent } => work::answer(host, connection, None, || {
-                Ok((Reply::Strained(host.tree.strain(&agent)?), Vec::new()))
+            Request::Strain { agent } => {
+                let held = self.runaways.holds(&agent);
+                work::answer(host, connection, None, || {
+                    let mut strain = host.tree.strain(&agent)?;
+                    strain.full |= held;
+                    Ok((Reply::Strained(strain), Vec::new()))
+                })
+            }
+            Request::WatchBranch { agent, branch } => work::answer(host, connection, None, || {
+                branch::watch(host, &agent, &branch)
             }),
             Request::Sockets { agent, count } => {
                 work::answer(host, connection, None, || sockets(host, &agent, count))

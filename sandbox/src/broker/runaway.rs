@@ -130,6 +130,11 @@ impl Runaways {
         Ok(())
     }
 
+    /// Whether it is held: it can hardly make processes, nor use its CPU.
+    pub(super) fn holds(&self, agent: &AgentId) -> bool {
+        self.held.contains_key(agent)
+    }
+
     /// Says of a held agent why it has less CPU than it was given.
     pub(super) fn explain(&self, agent: &AgentId, layers: &mut [LayerReport]) {
         if !self.held.contains_key(agent) {
