@@ -114,10 +114,11 @@ impl Daemon {
         for agent in listed.into_keys() {
             let message = format!("take down the sandbox {agent}, which no agent owns");
             let change = Change::new(row(crate::engine::WSM, "sandbox.orphan", "host", message));
-            engine
-                .store
-                .commit(&change)
-                .map_err(|e| store_problem(&e))?;
+            if let Err(error) = engine.store.commit(&change) {
+                // A full disk is no reason not to serve; the next daemon finds it again.
+                tracing::error!(%agent, %error, "a sandbox that no agent owns stays");
+                continue;
+            }
             let deleted = engine.broker.ask(BrokerRequest::Delete { agent }).await;
             deleted.map_err(|e| crate::broker::problem(&e))?;
         }
