@@ -22,6 +22,7 @@ mod record;
 mod requests;
 mod runaway;
 mod setup;
+mod shares;
 mod work;
 mod zygote;
 
@@ -46,24 +47,12 @@ use ending::Ending;
 use maps::FileMaps;
 use runaway::Runaways;
 use setup::Host;
+use shares::User;
 use work::{Outcome, Worker};
 use zygote::Zygote;
 
-/// Connections at once, all users together.
-const CONNECTIONS_MAX: usize = 512;
-/// Connections of one user other than the daemon: a grant takes one, for a moment.
-const CONNECTIONS_PER_USER_MAX: usize = 16;
-/// Connections of all users other than the daemon: the rest stays free for it.
-const CONNECTIONS_OF_USERS_MAX: usize = 256;
 /// Descriptors beside one request: a repository's working tree and git directory.
 const REQUEST_FDS_MAX: usize = 2;
-/// Workers at once: each is a process, and two cores gain nothing from more.
-const WORKERS_MAX: usize = 16;
-/// Workers for one user other than the daemon. What such a user passes may lie on a file system
-/// that answers when that user likes, so that a worker is held until it is killed.
-const WORKERS_PER_USER_MAX: usize = 2;
-/// Workers for all users other than the daemon.
-const WORKERS_OF_USERS_MAX: usize = 8;
 /// Longest wait of the loop without an event.
 const TICK: Duration = Duration::from_millis(500);
 /// Network namespaces kept ready: making one takes longer than all other namespaces together.
@@ -219,7 +208,8 @@ impl Broker {
             uid: credentials.uid(),
             gid: credentials.gid(),
         };
-        if self.is_full_for(peer) {
+        let held = self.connections.values().map(|other| self.user(other.peer));
+        if !shares::may_connect(held, self.user(peer)) {
             return;
         }
         let number = self.next_connection;
@@ -234,29 +224,8 @@ impl Broker {
         );
     }
 
-    /// Whether a user holds as many connections as it may. Counted by uid: a group is chosen.
-    fn is_full_for(&self, peer: Peer) -> bool {
-        let count = |of: &dyn Fn(Peer) -> bool| {
-            let held = self.connections.values();
-            held.filter(|other| of(other.peer)).count()
-        };
-        if self.host.is_daemon(peer) {
-            return self.connections.len() >= CONNECTIONS_MAX;
-        }
-        count(&|other| other.uid == peer.uid) >= CONNECTIONS_PER_USER_MAX
-            || count(&|other| !self.host.is_daemon(other)) >= CONNECTIONS_OF_USERS_MAX
-    }
-
-    /// Whether as many workers as may be are at work for a user other than the daemon.
-    fn is_busy_for(&self, peer: Peer) -> bool {
-        if self.host.is_daemon(peer) {
-            return false;
-        }
-        let users = self.workers.iter().filter_map(|worker| worker.user);
-        let (own, all) = users.fold((0, 0), |(own, all), uid| {
-            (own + usize::from(uid == peer.uid), all + 1)
-        });
-        own >= WORKERS_PER_USER_MAX || all >= WORKERS_OF_USERS_MAX
+    fn user(&self, peer: Peer) -> User {
+        (!self.host.is_daemon(peer)).then_some(peer.uid)
     }
 
     fn receive(&mut self, number: u64) {
@@ -330,7 +299,8 @@ impl Broker {
                     .any(|other: &Waiting| requests::changes(&other.request) == Some(agent));
                 working || before
             });
-            let full = self.workers.len() >= WORKERS_MAX || self.is_busy_for(waiting.peer);
+            let at_work = self.workers.iter().map(|worker| worker.user);
+            let full = !shares::may_work(at_work, self.user(waiting.peer));
             if taken || full {
                 later.push_back(waiting);
             } else {
