@@ -156,7 +156,7 @@ impl Tokenizer {
         if !self.partial.is_empty() {
             return self.continue_partial(input[0], sink);
         }
-        let plain = run(input, is_plain);
+        let plain = run::<_, 32>(input, is_plain);
         if plain > 0 {
             sink.plain(&input[..plain]);
             let last = input[plain - 1];
@@ -395,23 +395,24 @@ impl Tokenizer {
 }
 
 /// Bytes that pass as they are: printable ASCII, backspace, tab, line feed, carriage return.
-fn is_plain(byte: u8) -> bool {
-    is_printable(byte) | (byte.wrapping_sub(0x08) <= 2) | (byte == b'\r')
+fn is_plain(byte: &u8) -> bool {
+    is_printable(byte) | (byte.wrapping_sub(0x08) <= 2) | (*byte == b'\r')
 }
 
 /// Printable ASCII.
-pub(crate) fn is_printable(byte: u8) -> bool {
+pub(crate) fn is_printable(byte: &u8) -> bool {
     byte.wrapping_sub(b' ') < 0x7f - b' '
 }
 
-/// How many bytes at the start are all such.
+/// How many at the start are all such. `STEP` are looked at without a branch between them.
 #[inline]
-pub(crate) fn run(bytes: &[u8], such: impl Fn(u8) -> bool) -> usize {
-    // As many at once as the processor compares in one go.
-    const STEP: usize = 32;
-    let whole = |part: &&[u8]| part.iter().fold(true, |all, &byte| all & such(byte));
-    let steps = bytes.chunks_exact(STEP).take_while(whole).count() * STEP;
-    let rest = bytes[steps..].iter().take_while(|byte| such(**byte));
+pub(crate) fn run<T, const STEP: usize>(all: &[T], such: impl Fn(&T) -> bool) -> usize {
+    if !all.first().is_some_and(&such) {
+        return 0;
+    }
+    let whole = |part: &&[T]| part.iter().fold(true, |whole, one| whole & such(one));
+    let steps = all.chunks_exact(STEP).take_while(whole).count() * STEP;
+    let rest = all[steps..].iter().take_while(|one| such(one));
     steps + rest.count()
 }
 

@@ -5,6 +5,8 @@ use std::io::Write;
 use alacritty_terminal::term::cell::{Cell, Flags, Hyperlink};
 use alacritty_terminal::vte::ansi::{Color, NamedColor};
 
+use crate::tokenizer::run;
+
 /// Flags that are a style; the others say how cells belong together.
 const STYLE: Flags = Flags::INVERSE
     .union(Flags::BOLD_ITALIC)
@@ -36,16 +38,24 @@ impl Default for Pen {
 }
 
 impl Pen {
-    /// Whether the cell has this style and is nothing but a character. Cheap, and may say no when
-    /// [`Pen::fits`] says yes.
+    /// How many cells at the start have this style and are nothing but an ASCII character. Cheap,
+    /// and may end where [`Pen::fits`] says yes.
     #[inline]
-    fn continues(&self, cell: &Cell) -> bool {
-        cell.extra.is_none()
-            && cell.flags == self.flags
-            && cell.fg == self.fg
-            && cell.bg == self.bg
-            && self.underline.is_none()
-            && self.link.is_none()
+    fn run(&self, cells: &[Cell]) -> usize {
+        if self.underline.is_some() || self.link.is_some() {
+            return 0;
+        }
+        let simple = |cell: &Cell| {
+            cell.extra.is_none() & (cell.flags == self.flags) & matches!(cell.c, ' '..='~')
+        };
+        // What a colour is compared with makes the difference: nearly all are named.
+        let is = |colour: Color, name| matches!(colour, Color::Named(named) if named == name);
+        match (self.fg, self.bg) {
+            (Color::Named(fg), Color::Named(bg)) => run::<_, 4>(cells, |cell| {
+                simple(cell) & is(cell.fg, fg) & is(cell.bg, bg)
+            }),
+            (fg, bg) => run::<_, 4>(cells, |cell| simple(cell) && cell.fg == fg && cell.bg == bg),
+        }
     }
 
     fn fits(&self, cell: &Cell) -> bool {
@@ -176,8 +186,7 @@ pub(crate) fn write_row(out: &mut Vec<u8>, row: &[Cell], upto: usize, pen: &mut 
     while at < upto {
         // Nearly every cell there is: the same style as before, ASCII, nothing special.
         let rest = &row[at..upto];
-        let simple = |cell: &&Cell| pen.continues(cell) && matches!(cell.c, ' '..='~');
-        let run = rest.iter().take_while(simple).count();
+        let run = pen.run(rest);
         out.extend(rest[..run].iter().map(|cell| cell.c as u8));
         at += run;
         let Some(cell) = rest.get(run) else {

@@ -6,7 +6,7 @@
 use alacritty_terminal::grid::Dimensions;
 use alacritty_terminal::index::Column;
 use alacritty_terminal::term::TermMode;
-use alacritty_terminal::term::cell::Flags;
+use alacritty_terminal::term::cell::{Cell, Flags};
 use alacritty_terminal::vte::ansi::{Color, Handler, NamedColor, StandardCharset};
 
 use super::Model;
@@ -37,7 +37,7 @@ impl Model {
     pub(in crate::screen) fn plain(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         while let Some(&byte) = rest.first() {
-            let printable = run(rest, is_printable);
+            let printable = run::<_, 32>(rest, is_printable);
             self.print(&rest[..printable]);
             rest = &rest[printable.max(1)..];
             match byte {
@@ -106,7 +106,8 @@ impl Model {
         let (line, pen) = (cursor.point.line, cursor.template.clone());
         let cells = &mut grid[line][from..to];
         let halves = Flags::WIDE_CHAR | Flags::WIDE_CHAR_SPACER;
-        if cells.iter().any(|cell| cell.flags.intersects(halves)) {
+        let simple = |cell: &Cell| !cell.flags.intersects(halves) & cell.extra.is_none();
+        if pen.extra.is_some() || run::<_, 8>(cells, simple) < cells.len() {
             return 0;
         }
         for (cell, &byte) in cells.iter_mut().zip(text) {
@@ -114,9 +115,6 @@ impl Model {
             cell.fg = pen.fg;
             cell.bg = pen.bg;
             cell.flags = pen.flags;
-            if cell.extra.is_some() || pen.extra.is_some() {
-                cell.extra.clone_from(&pen.extra);
-            }
         }
         grid.cursor.point.column = to;
         to.0 - from.0
