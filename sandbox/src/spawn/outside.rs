@@ -230,6 +230,7 @@ pub(super) fn become_shim(
     sys::join_session_keyring().what(what)?;
     sys::clear_bounding_set().what(what)?;
     prctl::set_no_new_privs().what(what)?;
+    fail::point("spawn.drop")?;
     let id = job.lease.range.shim();
     let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));
     setgroups(&[]).what(what)?;

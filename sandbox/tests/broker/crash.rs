@@ -9,7 +9,7 @@ use wsm_sandbox::spec::AgentId;
 use crate::harness::{Agent, Shim, World, command, until};
 
 /// Every named place in the making of a sandbox.
-const POINTS: [&str; 10] = [
+const POINTS: [&str; 11] = [
     "spawn.start",
     "spawn.cgroup",
     "spawn.userns",
@@ -18,6 +18,7 @@ const POINTS: [&str; 10] = [
     "spawn.cloned",
     "inside.proc",
     "inside.user",
+    "spawn.drop",
     "spawn.shim",
     "broker.created",
 ];
