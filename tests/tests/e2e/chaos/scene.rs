@@ -66,10 +66,15 @@ impl Chaos<'_> {
     fn attach(&mut self, blow: &Blow) {
         let name = self.any_running();
         let seen = self.wsm.dir().with_file_name("seen-attach");
+        std::fs::write(&seen, "").expect("root writes");
         let line = self.line(&["attach", &name, "--read-only"]);
         let words = std::iter::once(line.get_program()).chain(line.get_args());
         let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
-        let script = "timeout -s KILL 3 script -qfec \"$1\" \"$2\" >/dev/null 2>&1";
+        // Sent away when it has seen enough, or after a while.
+        let script = "script -qfec \"$1\" \"$2\" >/dev/null 2>&1 </dev/null & p=$!; \
+                      for i in $(seq 200); do [ -e /proc/$p/exe ] || break; \
+                      [ \"$(grep -ac '<' \"$2\")\" -gt 15 ] && break; sleep 0.1; done; \
+                      kill -9 $p 2>/dev/null; wait $p";
         let line = shell(self, script, &[&words.join(" "), &seen.to_string_lossy()]);
         // It was attached until it was sent away.
         let told = self.strike_at(blow, &[137], line);
