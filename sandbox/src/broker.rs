@@ -61,6 +61,9 @@ const POOL_SIZE: usize = 16;
 /// followed by one.
 const POOL_LOW: usize = 8;
 
+/// Pause after a failure to make something ready.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// One client.
 #[derive(Debug)]
 struct Connection {
@@ -92,8 +95,8 @@ struct Broker {
     file_maps: FileMaps,
     /// What spawners are forked from.
     zygote: Option<Zygote>,
-    /// After a failure to make a namespace for the pool, not before this.
-    pool_not_before: Instant,
+    /// After a failure to make something ready, not before this.
+    not_ready_before: Instant,
     runaways: Runaways,
 }
 
@@ -115,7 +118,7 @@ pub fn run(config: BrokerConfig, die_with_parent: bool) -> Result<(), Failure> {
         pool: Vec::new(),
         file_maps: FileMaps::default(),
         zygote: Some(zygote),
-        pool_not_before: Instant::now(),
+        not_ready_before: Instant::now(),
     };
     loop {
         broker.turn()?;
@@ -373,7 +376,7 @@ impl Broker {
             Outcome::GoOn(next) => self.workers.push(next),
             Outcome::Pooled(netns) => {
                 if netns.is_empty() {
-                    self.pool_not_before = Instant::now() + Duration::from_secs(1);
+                    self.not_ready_before = Instant::now() + PAUSE;
                 }
                 self.pool.extend(netns);
             }
@@ -408,23 +411,39 @@ impl Broker {
         }
     }
 
-    /// Keeps a zygote and network namespaces ready, while nothing else is to do.
+    /// Keeps a zygote, a spawner and network namespaces ready, while nothing else is to do.
     fn make_ready(&mut self) {
         let idle = self.workers.is_empty() && self.waiting.is_empty();
-        if !idle {
+        if !idle || Instant::now() < self.not_ready_before {
             return;
         }
-        if self.zygote.as_ref().is_none_or(Zygote::is_old) {
-            // Without one the next creation tries again, and says why it can't.
-            self.zygote = Zygote::start(&self.host).ok();
+        let networks = POOL_SIZE - self.pool.len();
+        let made = self.make_spawner_ready().and_then(|()| {
+            if self.pool.len() < POOL_LOW {
+                self.workers.push(self.begin_pool(networks)?);
+            }
+            Ok(())
+        });
+        if made.is_err() {
+            // The next creation tries again, and says why it can't.
+            self.not_ready_before = Instant::now() + PAUSE;
         }
-        if self.pool.len() >= POOL_LOW || Instant::now() < self.pool_not_before {
-            return;
+    }
+
+    fn make_spawner_ready(&mut self) -> Result<(), Failure> {
+        let what = || "make a spawner ready".to_owned();
+        let mut zygote = match self.zygote.take().filter(|zygote| !zygote.is_old()) {
+            Some(zygote) => zygote,
+            None => Zygote::start(&self.host).what(what)?,
+        };
+        match zygote.make_ready().what(what) {
+            Ok(()) => self.zygote = Some(zygote),
+            Err(failed) => {
+                zygote.kill();
+                return Err(failed);
+            }
         }
-        match self.begin_pool(POOL_SIZE - self.pool.len()) {
-            Ok(worker) => self.workers.push(worker),
-            Err(_) => self.pool_not_before = Instant::now() + Duration::from_secs(1),
-        }
+        Ok(())
     }
 }
 

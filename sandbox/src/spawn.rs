@@ -13,7 +13,9 @@
 mod inside;
 mod outside;
 
-pub(crate) use outside::{enter_network, enter_root, new_network, private_mounts, socket_name};
+pub(crate) use outside::{
+    EmptyMounts, enter_network, enter_root, new_network, private_mounts, socket_name,
+};
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -48,8 +50,10 @@ pub(crate) struct Place {
     pub(crate) tree: Tree,
     /// The run directory, where the shims' sockets are.
     pub(crate) sockets: OwnedFd,
-    /// A directory of the host to mount the new root on.
+    /// The run directory's path.
     pub(crate) stage: PathBuf,
+    /// What a sandbox's mounts begin with.
+    pub(crate) empty: EmptyMounts,
     /// Who connects to the shim.
     pub(crate) daemon: (u32, u32),
     /// The parent of every spawner.
@@ -160,7 +164,7 @@ fn spawn(
     drop((init, payload, group));
     fail::point("spawn.cloned")?;
     // While init comes up: what was started and not waited for.
-    stage.holders.end()?;
+    drop(stage.holders);
     grouping.end()?;
     let descriptors = outside::Shim {
         init: pid,

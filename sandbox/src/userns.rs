@@ -1,6 +1,6 @@
 //! User namespaces: the agent's own, and the one that maps the ids of its files.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files;
 use crate::spec::INSIDE_ID;
-use crate::sys::{self, Fork};
+use crate::sys::{self, Stack};
 
 /// First id of the first range. The ranges lie above what `useradd` and `newuidmap` give out.
 pub(crate) const RANGE_BASE: u32 = 0x7000_0000;
@@ -66,15 +66,19 @@ impl Range {
     }
 }
 
-/// The child that held a new user namespace until it was open. It ends by itself.
+/// The child that held a new user namespace until it was open, on a stack of its own. It ends by
+/// itself, and is waited for when this is dropped.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Holder(Pid);
+pub(crate) struct Holder {
+    pid: Pid,
+    _stack: Stack,
+}
 
-impl Holder {
-    /// Reaps it.
-    pub(crate) fn end(&self) -> io::Result<()> {
-        Ok(waitpid(self.0, None).map(drop)?)
+impl Drop for Holder {
+    fn drop(&mut self) {
+        // Fails for no child of ours that was not waited for.
+        waitpid(self.pid, None).map(drop).unwrap_or(());
     }
 }
 
@@ -86,17 +90,10 @@ pub(crate) fn make(
     gid_map: &str,
 ) -> io::Result<(OwnedFd, Holder)> {
     let (wait, done) = pipe2(OFlag::O_CLOEXEC)?;
-    let pid = match sys::clone3(libc::CLONE_NEWUSER, None)? {
-        Fork::Child => {
-            drop(done);
-            // Ends when the parent closes its end, or dies.
-            let ended = std::fs::File::from(wait).read(&mut [0]).is_ok();
-            sys::exit_now(i32::from(!ended));
-        }
-        Fork::Parent(pid) => pid,
-    };
+    let stack = Stack::new()?;
+    let pid = sys::hold_user_namespace(wait.as_fd(), done.as_fd(), &stack)?;
     drop(wait);
-    let result = (|| {
+    let result: io::Result<OwnedFd> = (|| {
         write(proc, &format!("{pid}/uid_map"), uid_map)?;
         write(proc, &format!("{pid}/gid_map"), gid_map)?;
         let path = format!("{pid}/ns/user");
@@ -108,14 +105,8 @@ pub(crate) fn make(
         )?)
     })();
     drop(done);
-    let holder = Holder(pid);
-    match result {
-        Ok(namespace) => Ok((namespace, holder)),
-        Err(error) => {
-            holder.end()?;
-            Err(error)
-        }
-    }
+    let holder = Holder { pid, _stack: stack };
+    Ok((result?, holder))
 }
 
 fn write(proc: BorrowedFd<'_>, path: &str, text: &str) -> io::Result<()> {

@@ -26,7 +26,7 @@ use crate::fail::{self, Context, failure};
 use crate::launch::ShimConfig;
 use crate::packet::{self, Received};
 use crate::protocol::{Failure, FailureKind, PACKET_BYTES_MAX};
-use crate::spawn::{self, Place};
+use crate::spawn::{self, EmptyMounts, Place};
 use crate::sys::{self, Fork};
 
 /// What the shim does; it ends when this returns.
@@ -42,7 +42,7 @@ pub(crate) struct ZygoteConfig {
     pub(crate) broker: i32,
     /// Names the control groups.
     pub(crate) instance: String,
-    /// The run directory's path, on which new roots are mounted.
+    /// The run directory's path.
     pub(crate) stage: PathBuf,
     /// Who connects to shims.
     pub(crate) daemon: (u32, u32),
@@ -82,6 +82,7 @@ fn serve(shim: ShimMain) -> Result<(), Failure> {
     let place = Place {
         tree: Tree::open(&config.instance)?,
         sockets: run,
+        empty: EmptyMounts::make(&config.stage)?,
         stage: config.stage,
         daemon: config.daemon,
         broker,

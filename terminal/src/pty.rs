@@ -38,7 +38,7 @@ pub fn close_others(keep: &[RawFd]) -> io::Result<()> {
     let mut from = 3;
     for kept in keep.into_iter().chain([u32::MAX]) {
         if kept > from {
-            // SAFETY: nothing in this process owns a descriptor yet but those in `keep`.
+            // SAFETY: nothing in this process uses or drops a descriptor any more but those in `keep`.
             let done = unsafe { libc::close_range(from, kept - 1, 0) };
             if done != 0 {
                 return Err(io::Error::last_os_error());

@@ -4,13 +4,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::unistd::{Pid, UnlinkatFlags, unlinkat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::dirs;
 use super::record::{self, AgentRecord, Made};
 use super::setup::Host;
 use super::work::{self, Outcome, Task, Worker};
-use super::zygote::Zygote;
+use super::zygote::{Spawner, Zygote};
 use super::{Broker, Waiting};
 use crate::ceiling::Ceiling;
 use crate::fail::{self, Context, failure};
@@ -108,9 +108,8 @@ impl Broker {
         let asked = spec.limits.clone();
         let account = facts.account.clone();
         let what = || format!("start the spawner of {agent}");
-        let (here, there) = packet::pair().what(what)?;
-        let pid = self.new_spawner(&there).what(what)?;
-        if let Err(error) = self.order(&here, spec, facts) {
+        let Spawner { pid, socket } = self.new_spawner().what(what)?;
+        if let Err(error) = self.order(&socket, spec, facts) {
             sys::kill(pid, libc::SIGKILL).unwrap_or(());
             return Err(error).what(what);
         }
@@ -125,7 +124,7 @@ impl Broker {
         let task = Task::Create(Box::new(creating));
         Ok(Worker::new(
             pid,
-            here,
+            socket,
             Some(waiting.connection),
             Some(agent),
             task,
@@ -151,19 +150,18 @@ impl Broker {
         packet::send(spawner.as_fd(), &order, &fds)
     }
 
-    /// Has the zygote make a spawner; a zygote that can't is replaced, once.
-    fn new_spawner(&mut self, status: &OwnedFd) -> std::io::Result<Pid> {
+    /// A spawner of the zygote's; a zygote that has none is replaced, once.
+    fn new_spawner(&mut self) -> std::io::Result<Spawner> {
         if let Some(mut zygote) = self.zygote.take() {
-            match zygote.spawn(status) {
-                Ok(pid) => {
+            match zygote.spawner() {
+                Ok(spawner) => {
                     self.zygote = Some(zygote);
-                    return Ok(pid);
+                    return Ok(spawner);
                 }
                 Err(_) => zygote.kill(),
             }
         }
-        let zygote = self.zygote.insert(Zygote::start(&self.host)?);
-        zygote.spawn(status)
+        self.zygote.insert(Zygote::start(&self.host)?).spawner()
     }
 
     /// A spawner's socket closed: it became a shim whose launcher said that all holds, or it failed.
@@ -369,6 +367,11 @@ impl Host {
         record::read(self.agents.as_fd(), &record::made_file(agent))
             .ok()
             .flatten()
+    }
+
+    pub(super) fn reserve_made(&self, agent: &AgentId) -> Result<(), Failure> {
+        let name = record::made_file(agent);
+        record::reserve(self.agents.as_fd(), &name).what(|| format!("make {name}"))
     }
 
     fn write_made(&self, agent: &AgentId, made: &Made) -> Result<(), Failure> {

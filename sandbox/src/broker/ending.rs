@@ -40,12 +40,12 @@ impl Ending {
 impl Broker {
     /// Kills an agent whose end the kernel will tell. `false` where a worker has to.
     pub(super) fn kill_at_once(&mut self, connection: u64, agent: &AgentId) -> bool {
-        let Ok(Some(end)) = self.host.tree.end_of(agent) else {
-            return false;
-        };
-        if fail::point("delete.start").is_err() || self.host.tree.kill(agent).is_err() {
+        if fail::point("delete.start").is_err() {
             return false;
         }
+        let Ok(Some(end)) = self.host.tree.kill_at_once(agent) else {
+            return false;
+        };
         self.endings.push(Ending {
             connection,
             agent: agent.clone(),

@@ -138,6 +138,7 @@ impl Broker {
             host.write_record(&id, &record)?;
             fail::point("prepare.recorded")?;
             host.prepare(&id, &record.account, &services)?;
+            host.reserve_made(&id)?;
             let paths = dirs::paths(&host.state_path, &record.git_dir, &id, &record.account);
             Ok(Reply::Prepared {
                 paths,

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use nix::fcntl::{OFlag, open};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::sys::socket::{setsockopt, sockopt};
@@ -32,6 +33,22 @@ pub(super) struct Zygote {
     pid: Pid,
     control: OwnedFd,
     spawned: u32,
+    /// One that waits for its order already.
+    spare: Option<Spawner>,
+}
+
+/// A spawner without an order: a child of the broker, and the socket where it reads one.
+#[derive(Debug)]
+pub(super) struct Spawner {
+    pub(super) pid: Pid,
+    pub(super) socket: OwnedFd,
+}
+
+impl Spawner {
+    fn lives(&self) -> bool {
+        let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO) == Ok(0)
+    }
 }
 
 impl Zygote {
@@ -56,6 +73,7 @@ impl Zygote {
             pid,
             control: here,
             spawned: 0,
+            spare: None,
         };
         let config = ZygoteConfig {
             broker: broker.as_raw(),
@@ -68,13 +86,30 @@ impl Zygote {
         Ok(zygote)
     }
 
-    /// Has it make a spawner that reads its job from this socket. A child of the broker.
-    pub(super) fn spawn(&mut self, status: &OwnedFd) -> io::Result<Pid> {
-        packet::send_bytes(self.control.as_fd(), b"1", &[status.as_fd()])?;
+    /// A spawner: the spare one, or one that it makes now.
+    pub(super) fn spawner(&mut self) -> io::Result<Spawner> {
+        match self.spare.take().filter(Spawner::lives) {
+            Some(spare) => Ok(spare),
+            None => self.spawn(),
+        }
+    }
+
+    /// Has a spare spawner made.
+    pub(super) fn make_ready(&mut self) -> io::Result<()> {
+        if self.spare.is_none() {
+            self.spare = Some(self.spawn()?);
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self) -> io::Result<Spawner> {
+        let (socket, there) = packet::pair()?;
+        packet::send_bytes(self.control.as_fd(), b"1", &[there.as_fd()])?;
         match packet::receive(self.control.as_fd(), PACKET_BYTES_MAX)? {
             Received::Packet(packet) => {
                 self.spawned += 1;
-                Ok(Pid::from_raw(serde_json::from_slice(&packet.bytes)?))
+                let pid = Pid::from_raw(serde_json::from_slice(&packet.bytes)?);
+                Ok(Spawner { pid, socket })
             }
             Received::Nothing | Received::End => Err(io::Error::other("the zygote is gone")),
         }

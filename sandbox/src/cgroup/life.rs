@@ -45,8 +45,7 @@ impl Tree {
     /// Kills every process of payload and shim, frozen ones too. Does not wait for the end of
     /// them ([`Tree::wait_empty`]). Success for an agent that is gone.
     pub fn kill(&self, id: &AgentId) -> Result<(), CgroupError> {
-        // Dying takes CPU too: thousands of processes with a fraction of a core take seconds.
-        self.set_cpu_milli(id, None).unwrap_or(());
+        self.let_die(id);
         for hierarchy in &self.hierarchies {
             let Some(dir) = hierarchy.agent(id)? else {
                 continue;
@@ -88,18 +87,27 @@ impl Tree {
         })
     }
 
-    /// The end of an agent, to be waited for elsewhere. `None` for one that is gone, and where the
-    /// kernel tells no such event.
-    pub fn end_of(&self, id: &AgentId) -> Result<Option<End>, CgroupError> {
-        let Some(hierarchy) = self.hierarchies.first() else {
+    /// Has the kernel kill every process; gives the end of the last one, to be waited for elsewhere.
+    /// `None` for an agent that is gone, and where the kernel can't kill a group or tell its end.
+    pub fn kill_at_once(&self, id: &AgentId) -> Result<Option<End>, CgroupError> {
+        let unified = |hierarchy: &&Hierarchy| hierarchy.version == Version::V2;
+        let Some(hierarchy) = self.hierarchies.first().filter(unified) else {
             return Ok(None);
         };
-        let dir = match hierarchy.version {
-            Version::V2 => hierarchy.agent(id)?,
-            Version::V1 => None,
+        let Some(dir) = hierarchy.agent(id)? else {
+            return Ok(None);
         };
-        let events = dir.and_then(|dir| open_readable(dir.as_fd(), "cgroup.events").ok());
-        Ok(events.map(|events| End { events }))
+        let Ok(events) = open_readable(dir.as_fd(), "cgroup.events") else {
+            return Ok(None);
+        };
+        self.let_die(id);
+        let killed = write_file(dir.as_fd(), "cgroup.kill", "1").is_ok();
+        Ok(killed.then_some(End { events }))
+    }
+
+    /// Dying takes CPU too: thousands of processes with a fraction of a core take seconds.
+    fn let_die(&self, id: &AgentId) {
+        self.set_cpu_milli(id, None).unwrap_or(());
     }
 
     /// Removes the agent's directories if nothing hinders it now; whether it did.

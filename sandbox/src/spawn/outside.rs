@@ -13,12 +13,12 @@ use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen as listen_on, socket,
 };
 use nix::unistd::{
-    Gid, Pid, Uid, UnlinkatFlags, fchdir, fchownat, pivot_root, setgroups, setresgid, setresuid,
-    unlinkat,
+    Gid, Pid, Uid, UnlinkatFlags, chroot, fchdir, fchownat, pivot_root, setgroups, setresgid,
+    setresuid, unlinkat,
 };
 
 use super::Job;
-use crate::apply::{Applier, NewRoot};
+use crate::apply::{Applier, NewRoot, new_mount};
 use crate::fail::{self, Context};
 use crate::files;
 use crate::launch::{SETUP_LOG, SHIM_LOG, ShimConfig, log_file};
@@ -40,22 +40,7 @@ pub(super) struct Stage {
     /// The namespace that shows the account's files as the agent's.
     pub(super) file_map: OwnedFd,
     /// Children to be waited for when there is time.
-    pub(super) holders: Holders,
-}
-
-/// Those that held the user namespaces while they were made.
-#[derive(Debug)]
-pub(super) struct Holders(Vec<Holder>);
-
-impl Holders {
-    pub(super) fn end(&self) -> Result<(), Failure> {
-        for holder in &self.0 {
-            holder
-                .end()
-                .what(|| "end the makers of user namespaces".into())?;
-        }
-        Ok(())
-    }
+    pub(super) holders: Vec<Holder>,
 }
 
 impl Stage {
@@ -63,7 +48,6 @@ impl Stage {
     pub(super) fn build(job: &Job<'_>) -> Result<Stage, Failure> {
         let range = job.lease.range;
         setgroups(&[]).what(|| "drop supplementary groups".into())?;
-        private_mounts()?;
         let host = files::root().what(|| "open /".into())?;
         let proc = files::open_plain(host.as_fd(), Path::new("/proc"), OFlag::O_PATH)
             .what(|| "open /proc".into())?;
@@ -82,24 +66,24 @@ impl Stage {
             made
         };
         fail::point("spawn.userns")?;
-        let stage = files::open_plain(host.as_fd(), &job.place.stage, OFlag::O_PATH)
-            .what(|| format!("open {}", job.place.stage.display()))?;
         let applier = Applier {
             host: host.as_fd(),
             account,
             root_id: range.root(),
             file_map: Some(file_map.as_fd()),
-            stage: stage.as_fd(),
         };
-        let NewRoot { fd: root } = applier.apply(&job.plan)?;
+        let sources = applier.sources(&job.plan)?;
+        job.place.empty.enter()?;
+        let bare = files::root().what(|| "open the empty root".into())?;
+        let NewRoot { fd: root } = applier.apply(&job.plan, sources, bare.as_fd())?;
         fail::point("spawn.mounted")?;
-        enter_root(&root)?;
+        cover_root(&root)?;
         enter_network(job.netns.as_ref())?;
         Ok(Stage {
             root,
             userns,
             file_map,
-            holders: Holders(holders),
+            holders,
         })
     }
 }
@@ -120,6 +104,55 @@ pub(crate) fn enter_root(root: &OwnedFd) -> Result<(), Failure> {
     nix::unistd::chdir("/").what(|| "enter the new root".into())?;
     sys::mount_setattr(root.as_fd(), false, attr::RDONLY, None)
         .what(|| "make the root read-only".into())
+}
+
+/// Makes a root that was built on top of an empty one the root of this process, read-only. What lies
+/// below it is empty, so that nothing has to be taken away.
+fn cover_root(root: &OwnedFd) -> Result<(), Failure> {
+    let what = || "enter the new root".to_owned();
+    fchdir(root).what(what)?;
+    chroot(".").what(what)?;
+    sys::mount_setattr(root.as_fd(), false, attr::RDONLY, None)
+        .what(|| "make the root read-only".into())
+}
+
+/// A mount namespace with an empty root and nothing else. Sandboxes begin as copies of it: leaving a
+/// copy of the host's mounts instead would wait for every processor.
+#[derive(Debug)]
+pub(crate) struct EmptyMounts(OwnedFd);
+
+impl EmptyMounts {
+    /// Makes it with a directory to build on, and comes back.
+    pub(crate) fn make(stage: &Path) -> Result<EmptyMounts, Failure> {
+        let what = || "make an empty mount namespace".to_owned();
+        let own = || {
+            let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+            nix::fcntl::open("/proc/self/ns/mnt", flags, nix::sys::stat::Mode::empty()).what(what)
+        };
+        let host = own()?;
+        private_mounts()?;
+        let empty = own()?;
+        let root = files::root().what(what)?;
+        let stage = files::open_plain(root.as_fd(), stage, OFlag::O_PATH).what(what)?;
+        let options = [
+            (c"size", "4096".to_owned()),
+            (c"nr_inodes", "2".to_owned()),
+            (c"mode", "555".to_owned()),
+        ];
+        let flags = attr::NOSUID | attr::NODEV | attr::NOEXEC;
+        let bare = new_mount(c"tmpfs", &options, flags).what(what)?;
+        sys::move_mount(bare.as_fd(), stage.as_fd()).what(what)?;
+        enter_root(&bare)?;
+        setns(&host, CloneFlags::CLONE_NEWNS).what(what)?;
+        Ok(EmptyMounts(empty))
+    }
+
+    /// Enters a copy of it.
+    fn enter(&self) -> Result<(), Failure> {
+        let what = || "enter a new mount namespace".to_owned();
+        setns(&self.0, CloneFlags::CLONE_NEWNS).what(what)?;
+        unshare(CloneFlags::CLONE_NEWNS).what(what)
+    }
 }
 
 /// Enters a network namespace from the pool, or a new one.
