@@ -19,6 +19,9 @@ pub struct Agent {
     pub state: State,
     /// Why the state is what it is: one sentence.
     pub reason: String,
+    /// What is so beyond `state`, and why it can't be written down (a full disk); `""` as a rule.
+    #[serde(default)]
+    pub unrecorded: String,
     /// Since when (RFC 3339, UTC).
     pub since: String,
     /// The wsm user that owns it.
@@ -286,4 +289,7 @@ pub struct RemovedAgent {
     pub purged: bool,
     /// Work that is not merged, in words; `""` if there is none.
     pub unmerged: String,
+    /// What of its `teardown` failed; it was removed all the same.
+    #[serde(default)]
+    pub failed: Vec<String>,
 }

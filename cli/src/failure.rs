@@ -62,6 +62,13 @@ impl Failure {
             let up = format!("{} up", place.prefix());
             problem.hint = format!("is wsm up running? start it with: {up}");
         }
+        if let Some(problem) = self.problem.as_mut().filter(|_| place.is_own()) {
+            let prefix = place.prefix();
+            let texts = [&mut problem.message, &mut problem.hint];
+            for text in texts.into_iter().chain(&mut problem.details) {
+                *text = text.replace("`wsm ", &format!("`{prefix} "));
+            }
+        }
         self
     }
 }
@@ -109,6 +116,15 @@ mod tests {
         assert_eq!(code(Code::Untrusted), 3);
         assert_eq!(code(Code::NotFound), 4);
         assert_eq!(code(Code::TimedOut), 5);
+    }
+
+    #[test]
+    fn what_the_daemon_says_to_type_reaches_the_same_daemon() {
+        let failure = || Failure::new(Code::NotFound, "no agent a", "see `wsm ls -a`");
+        let hint = |place: &Place| failure().at(place).problem.unwrap().hint;
+        assert_eq!(hint(&Place::new(None)), "see `wsm ls -a`");
+        let own = Place::new(Some(Path::new("/own")));
+        assert_eq!(hint(&own), "see `wsm --dir /own ls -a`");
     }
 
     #[test]

@@ -8,17 +8,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use wsm_terminal::protocol::{REDRAW, RESET};
 
 /// Size of a terminal that does not say.
 const SIZE_DEFAULT: (u16, u16) = (80, 24);
-
-/// Brings modes, attributes and buffers back to what a shell expects, from whatever a program
-/// left: alternate screen, mouse reports, focus reports, bracketed paste, application keys, kitty
-/// keyboard, `modifyOtherKeys`, link, charset, scroll region, origin, insert, wrap, colours,
-/// cursor.
-const RESET: &str = "\x1b[?1049l\x1b[?1000;1002;1003;1005;1006;1015;1016l\x1b[?1004l\x1b[?2004l\
-    \x1b[?1l\x1b>\x1b[<64u\x1b[=0;1u\x1b[>4m\x1b]8;;\x1b\\\x1b(B\x0f\x1b[?5l\x1b[?6l\x1b[4l\x1b[20l\
-    \x1b[r\x1b[?7h\x1b[?45l\x1b[m\x1b[0 q\x1b[?25h\x1b[?2026l";
 
 /// Whether both standard input and output are terminals.
 pub(crate) fn is_interactive() -> bool {
@@ -73,13 +66,9 @@ impl Screen {
 
     /// Draws a whole screen: bytes that want a freshly reset terminal.
     pub(crate) fn draw(&mut self, snapshot: &[u8]) -> io::Result<()> {
-        let mut bytes = Vec::with_capacity(snapshot.len() + 512);
-        // A synchronized update, so that nothing flickers.
-        bytes.extend_from_slice(RESET.as_bytes());
-        bytes.extend_from_slice(b"\x1b[?2026h\x1b[H\x1b[2J");
-        bytes.extend_from_slice(snapshot);
-        bytes.extend_from_slice(b"\x1b[?2026l");
-        self.write(&bytes)
+        let (begin, end) = REDRAW;
+        let parts = [RESET.as_bytes(), begin.as_bytes(), snapshot, end.as_bytes()];
+        self.write(&parts.concat())
     }
 
     /// A line at the bottom that says why nothing moves; the next [`Screen::draw`] removes it.

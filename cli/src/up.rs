@@ -80,31 +80,32 @@ struct Programs {
 }
 
 impl Programs {
-    /// The other two programs lie beside this one, or in the package's libexec directory.
     fn find() -> Result<Programs, Problem> {
-        let wsm = std::env::current_exe()
-            .map_err(|e| Problem::new(Code::Failed, format!("find my own program: {e}"), ""))?;
-        let beside = wsm.parent().unwrap_or(Path::new("/")).to_owned();
-        let find = |name: &str| {
-            let places = [beside.join(name), Path::new("/usr/libexec/wsm").join(name)];
-            places
-                .iter()
-                .find(|path| path.is_file())
-                .cloned()
-                .ok_or_else(|| {
-                    Problem::new(
-                        Code::Failed,
-                        format!("find {name}: it is not beside {}", wsm.display()),
-                        "build all programs with `make build`",
-                    )
-                })
-        };
         Ok(Programs {
-            sandbox: find("wsm-sandbox")?,
-            shim: find("wsm-shim")?,
-            wsm,
+            sandbox: program("wsm-sandbox")?,
+            shim: program("wsm-shim")?,
+            wsm: own_program()?,
         })
     }
+}
+
+fn own_program() -> Result<PathBuf, Problem> {
+    std::env::current_exe()
+        .map_err(|e| Problem::new(Code::Failed, format!("find my own program: {e}"), ""))
+}
+
+/// Another program of wsm, beside this one or in the package's libexec directory.
+pub(crate) fn program(name: &str) -> Result<PathBuf, Problem> {
+    let wsm = own_program()?;
+    let beside = wsm.parent().unwrap_or(Path::new("/"));
+    let mut places = [beside.join(name), Path::new("/usr/libexec/wsm").join(name)].into_iter();
+    places.find(|path| path.is_file()).ok_or_else(|| {
+        Problem::new(
+            Code::Failed,
+            format!("find {name}: it is not beside {}", wsm.display()),
+            "build all programs with `make build`",
+        )
+    })
 }
 
 /// A user's uid and gid if the package made it, else a fixed number.

@@ -10,6 +10,7 @@
 //! everything was drawn and gets the rest, or a snapshot where that is gone or a notice was drawn
 //! over the screen.
 
+mod canvas;
 mod direct;
 mod picture;
 mod relayed;

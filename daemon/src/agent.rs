@@ -14,18 +14,23 @@
 //!
 //! [`request`] decides what may be asked in which state (pure), [`assemble`] what is built (pure);
 //! [`driver`] acts. Everything that may be half done when the daemon dies is written down before
-//! it begins ([`crate::record::Phase`]); a new daemon goes on from there.
+//! it begins ([`crate::record::Phase`]); a new daemon goes on from there. Where the database takes
+//! nothing, what ends an agent is done all the same and written later, and nothing else is begun
+//! ([`ledger`]).
 
 pub mod assemble;
 pub mod driver;
 pub mod handle;
+pub(crate) mod ledger;
 pub(crate) mod make;
+mod outside;
 mod policy;
 mod recover;
 pub mod request;
 pub(crate) mod run;
 mod serve;
 mod setup;
-mod stage;
+pub(crate) mod stage;
 mod stop;
+mod strain;
 pub(crate) mod work;

@@ -52,11 +52,16 @@ pub struct Engine {
     pub leasing: tokio::sync::Mutex<()>,
     /// Bounds how many workspaces and sandboxes are made at the same time.
     pub making: tokio::sync::Semaphore,
+    /// Bounds how many branches are watched, beside being looked at.
+    pub watching: tokio::sync::Semaphore,
     handles: Mutex<HashMap<AgentId, Handle>>,
 }
 
 /// Agents made at the same time: twice the cores keeps them busy while some wait for the disk.
 const MAKING_MAX: usize = 4;
+
+/// Half of the inotify instances that a user has by default.
+const WATCHING_MAX: usize = 64;
 
 impl Engine {
     /// Opens what the drivers share.
@@ -91,6 +96,7 @@ impl Engine {
             started_ms: crate::store::now_ms(),
             leasing: tokio::sync::Mutex::new(()),
             making: tokio::sync::Semaphore::new(MAKING_MAX),
+            watching: tokio::sync::Semaphore::new(WATCHING_MAX),
             handles: Mutex::new(HashMap::new()),
         })
     }
@@ -135,6 +141,7 @@ impl Engine {
 #[must_use]
 pub fn row(actor: &str, verb: &'static str, subject: &str, message: impl Into<String>) -> Row {
     Row {
+        at_ms: crate::store::now_ms(),
         actor: actor.to_owned(),
         verb,
         subject: subject.to_owned(),
@@ -154,6 +161,10 @@ pub fn store_problem(error: &StoreError) -> Problem {
             format!("an agent named {name} exists, or lies in the trash"),
             "choose another --name, or see `wsm ls -a`",
         ),
+        other if other.is_full() => {
+            let hint = "free space where wsm keeps its state (`wsm prune`, `wsm rm --purge`)";
+            Problem::new(Code::Failed, "the database's disk is full", hint)
+        }
         other => Problem::new(Code::Failed, other.to_string(), "is the disk full?"),
     }
 }

@@ -21,6 +21,7 @@ use wsm_sandbox::protocol::{Listed, Reply as BrokerReply, Request as BrokerReque
 
 use crate::agent::driver::Driver;
 use crate::agent::handle::{Handle, Message, Published};
+use crate::agent::ledger::Unrecorded;
 use crate::agent::request::Decision;
 use crate::engine::{Config, Engine, row, store_problem};
 use crate::role::{Right, allows};
@@ -114,10 +115,11 @@ impl Daemon {
         for agent in listed.into_keys() {
             let message = format!("take down the sandbox {agent}, which no agent owns");
             let change = Change::new(row(crate::engine::WSM, "sandbox.orphan", "host", message));
-            engine
-                .store
-                .commit(&change)
-                .map_err(|e| store_problem(&e))?;
+            if let Err(error) = engine.store.commit(&change) {
+                // A full disk is no reason not to serve; the next daemon finds it again.
+                tracing::error!(%agent, %error, "a sandbox that no agent owns stays");
+                continue;
+            }
             let deleted = engine.broker.ask(BrokerRequest::Delete { agent }).await;
             deleted.map_err(|e| crate::broker::problem(&e))?;
         }
@@ -262,6 +264,9 @@ impl Daemon {
             .await?;
         if asked == Decision::Accept {
             let reached = until(&handle, |p| settled(p, verb), WAIT_MAX).await?;
+            if let Some(beyond) = reached.unrecorded.as_ref().filter(|beyond| beyond.held) {
+                return Err(not_yet(agent, beyond));
+            }
             return Ok(shown_agent(&reached));
         }
         Ok(shown_agent(&handle.now()))
@@ -438,7 +443,14 @@ fn resting(state: State) -> bool {
 
 /// Whether a verb has taken effect.
 fn settled(published: &Published, verb: Verb) -> bool {
-    let state = published.record.state;
+    if published
+        .unrecorded
+        .as_ref()
+        .is_some_and(|beyond| beyond.held)
+    {
+        return true;
+    }
+    let state = published.state();
     let begins = matches!(
         state,
         State::Creating | State::SettingUp | State::Starting | State::Stopping
@@ -448,6 +460,17 @@ fn settled(published: &Published, verb: Verb) -> bool {
         Verb::Stop => resting(state),
         Verb::Pause => state == State::Paused,
         Verb::Resume => state != State::Paused,
-        Verb::Restore => published.record.trashed_ms.is_none(),
+        Verb::Restore => !published.trashed(),
     }
+}
+
+/// What was asked for is begun when there is room to write it down.
+fn not_yet(agent: &str, beyond: &Unrecorded) -> Problem {
+    let mut problem = beyond.why.clone();
+    let (state, reason) = (beyond.state, &beyond.reason);
+    problem.message = format!(
+        "{agent} waits ({state}: {reason}): {}; it goes on when that can be written",
+        problem.message
+    );
+    problem
 }

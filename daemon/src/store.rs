@@ -37,9 +37,22 @@ pub enum StoreError {
     NameTaken(String),
 }
 
+impl StoreError {
+    /// There is no room on the disk.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let StoreError::Sql(error) = self else {
+            return false;
+        };
+        error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+    }
+}
+
 /// A journal row to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
+    /// When it happened, milliseconds since the epoch.
+    pub at_ms: u64,
     /// Who: a wsm user, or `wsm`.
     pub actor: String,
     /// What: `agent.created` …
@@ -183,7 +196,7 @@ impl Store {
                 "INSERT INTO journal (at_ms, actor, verb, subject, message)
                  VALUES (?1, ?2, ?3, ?4, ?5)",
                 params![
-                    signed(now_ms()),
+                    signed(row.at_ms),
                     row.actor,
                     row.verb,
                     row.subject,
@@ -283,6 +296,19 @@ impl Store {
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Lets the database grow by this many pages from now on; `None`: as far as the disk goes.
+    #[cfg(test)]
+    pub(crate) fn leave_pages(&self, pages: Option<u32>) {
+        let connection = self.lock();
+        let count: u32 = connection
+            .pragma_query_value(None, "page_count", |row| row.get(0))
+            .expect("it reads");
+        let most = pages.map_or(u32::MAX - 1, |pages| count + pages);
+        connection
+            .pragma_update_and_check(None, "max_page_count", most, |_| Ok(()))
+            .expect("a bound");
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {

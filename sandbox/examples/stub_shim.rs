@@ -40,18 +40,13 @@ struct Launcher {
     next: u64,
 }
 
-fn main() {
-    let number: RawFd = std::env::args()
-        .nth(2)
-        .expect("--config-fd N")
-        .parse()
-        .expect("a number");
-    let mut text = String::new();
-    let file = File::from(take(number));
-    let mut bytes = vec![0; 1 << 16];
-    let length = std::os::unix::fs::FileExt::read_at(&file, &mut bytes, 0).expect("readable");
-    text.push_str(std::str::from_utf8(&bytes[..length]).expect("text"));
-    let config: ShimConfig = serde_json::from_str(&text).expect("a configuration");
+fn main() -> std::process::ExitCode {
+    let code = wsm_sandbox::zygote::run(shim);
+    u8::try_from(code).map_or(std::process::ExitCode::FAILURE, Into::into)
+}
+
+fn shim(config: &ShimConfig) -> std::io::Result<()> {
+    let init = config.init_pid;
     // The descriptor is nobody else's, and stays open as long as this process.
     let listener = UnixListener::from(take(config.listen_fd));
     listener.set_nonblocking(false).expect("blocking");
@@ -61,10 +56,10 @@ fn main() {
     };
     match launcher.report() {
         Some((Report::Ready, _)) => {}
-        _ => return,
+        _ => return Ok(()),
     }
     std::thread::spawn(move || {
-        let pid = nix::unistd::Pid::from_raw(config.init_pid);
+        let pid = nix::unistd::Pid::from_raw(init);
         nix::sys::wait::waitpid(pid, None).expect("a child");
         std::process::abort(); // init is gone, so is the shim
     });
@@ -80,9 +75,10 @@ fn main() {
             line.clear();
         }
     }
+    Ok(())
 }
 
-/// A copy of a descriptor that was handed over exec under a number (pidfd_getfd(2)): a bare number
+/// A copy of a descriptor that was handed over under a number (pidfd_getfd(2)): a bare number
 /// is nothing that safe code can own.
 fn take(fd: RawFd) -> OwnedFd {
     let me = pidfd_open(getpid(), PidfdFlags::empty()).expect("this process exists");

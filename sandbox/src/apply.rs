@@ -1,7 +1,8 @@
 //! Executes a plan: every source and every target is a descriptor, nothing is done by path.
 //!
-//! Runs in the spawner, as root, in a mount namespace of its own. Mount points are made in the
-//! sandbox's own file systems only, never in a directory of the host.
+//! Runs in the spawner, as root. First everything of the host is opened and copied, detached; then,
+//! in a mount namespace that need not show the host any more, it is put into its place. Mount points
+//! are made in the sandbox's own file systems only, never in a directory of the host.
 
 use std::ffi::CString;
 use std::io;
@@ -25,7 +26,7 @@ const TERMINALS_MAX: &str = "256";
 /// What the operations are done with.
 #[derive(Debug)]
 pub(crate) struct Applier<'a> {
-    /// Root of the host, in this mount namespace.
+    /// Root of the host, in the mount namespace of the first half.
     pub(crate) host: BorrowedFd<'a>,
     /// Owner of the agent's files.
     pub(crate) account: &'a Account,
@@ -34,8 +35,17 @@ pub(crate) struct Applier<'a> {
     /// The user namespace that shows the account's files as the agent's; without one they are
     /// shown as what they are.
     pub(crate) file_map: Option<BorrowedFd<'a>>,
-    /// A directory of the host that the new root is mounted on; only this namespace sees it.
-    pub(crate) stage: BorrowedFd<'a>,
+}
+
+/// Copies of what a plan binds, in its order; `None` for what is missing and may be.
+#[derive(Debug)]
+pub(crate) struct Sources(Vec<Option<Source>>);
+
+/// A detached mount with its access and owners.
+#[derive(Debug)]
+struct Source {
+    mount: OwnedFd,
+    directory: bool,
 }
 
 /// A root file system, mounted on the stage.
@@ -46,22 +56,37 @@ pub(crate) struct NewRoot {
 }
 
 impl Applier<'_> {
-    /// Makes the root file system.
-    pub(crate) fn apply(&self, plan: &Plan) -> Result<NewRoot, Failure> {
+    /// The first half: opens, checks and copies what is bound. Nothing is attached anywhere.
+    pub(crate) fn sources(&self, plan: &Plan) -> Result<Sources, Failure> {
+        let binds = plan.ops.iter().filter(|op| matches!(op, Op::Bind { .. }));
+        let sources: Result<_, _> = binds.map(|op| self.copy(op)).collect();
+        sources.map(Sources)
+    }
+
+    /// The second half: makes the root file system on `stage`, which only this namespace sees.
+    pub(crate) fn apply(
+        &self,
+        plan: &Plan,
+        sources: Sources,
+        stage: BorrowedFd<'_>,
+    ) -> Result<NewRoot, Failure> {
         let mut root: Option<OwnedFd> = None;
         let mut binds: Vec<&Path> = Vec::new();
+        let mut sources = sources.0.into_iter();
         for op in &plan.ops {
             let what = || op.to_string();
             match (&root, op) {
                 (None, Op::Tmpfs { .. }) => {
                     let mount = self.tmpfs(op).what(what)?;
-                    sys::move_mount(mount.as_fd(), self.stage).what(what)?;
+                    sys::move_mount(mount.as_fd(), stage).what(what)?;
                     root = Some(mount);
                 }
                 (None, _) => return Err(no_root(op)),
                 (Some(root), Op::Bind { at, .. }) => {
                     let standing = binds.iter().any(|bind| at.starts_with(bind));
-                    self.bind(root.as_fd(), op, standing)?;
+                    if let Some(source) = sources.next().flatten() {
+                        self.bind(root.as_fd(), at, &source, standing).what(what)?;
+                    }
                     binds.push(at);
                 }
                 (Some(root), _) => self.make(root.as_fd(), op).what(what)?,
@@ -141,20 +166,20 @@ impl Applier<'_> {
         }
     }
 
-    fn bind(&self, root: BorrowedFd<'_>, op: &Op, standing: bool) -> Result<(), Failure> {
+    fn copy(&self, op: &Op) -> Result<Option<Source>, Failure> {
         let Op::Bind {
             from,
-            at,
             access,
             owners,
             optional,
+            ..
         } = op
         else {
             return Err(no_root(op));
         };
         let what = || op.to_string();
         let source = match self.source(from, *access, *owners) {
-            Err(error) if *optional && error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if *optional && error.kind() == io::ErrorKind::NotFound => return Ok(None),
             result => result.what(what)?,
         };
         let stat = files::stat(source.as_fd()).what(what)?;
@@ -180,13 +205,22 @@ impl Applier<'_> {
             ));
         }
         let mount = self.clone_mount(source.as_fd(), *access, *owners, op)?;
-        let place = match (standing, directory) {
+        Ok(Some(Source { mount, directory }))
+    }
+
+    fn bind(
+        &self,
+        root: BorrowedFd<'_>,
+        at: &Path,
+        source: &Source,
+        standing: bool,
+    ) -> io::Result<()> {
+        let place = match (standing, source.directory) {
             (true, _) => self.standing(root, at),
             (false, true) => self.dir(root, at),
             (false, false) => self.file(root, at, b""),
         };
-        let place = place.what(what)?;
-        sys::move_mount(mount.as_fd(), place.as_fd()).what(what)
+        sys::move_mount(source.mount.as_fd(), place?.as_fd())
     }
 
     /// Opens a mount point that is there already, in a bind. In one whose owners are mapped root

@@ -10,16 +10,21 @@
 //! killed at any instruction is started again and knows as much as before.
 
 mod access;
+mod branch;
 mod create;
 mod dirs;
+mod ending;
 mod grants;
 mod helper;
 mod inspect;
+mod maps;
 mod record;
 mod requests;
 mod runaway;
 mod setup;
+mod shares;
 mod work;
+mod zygote;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -30,30 +35,24 @@ use nix::sys::signalfd::SignalFd;
 use nix::sys::socket::{SockFlag, accept4, getsockopt, sockopt};
 
 use crate::config::BrokerConfig;
-use crate::fail::{self, failure};
+use crate::fail::{self, Context, failure};
 use crate::packet::{self, Packet, Received};
-use crate::protocol::{Envelope, Failure, FailureKind, PACKET_BYTES_MAX, PROTOCOL_VERSION, Reply};
+use crate::protocol::{
+    Envelope, Failure, FailureKind, PACKET_BYTES_MAX, PROTOCOL_VERSION, Reply, Request,
+};
+use crate::spec::AgentId;
 use crate::sys;
 use access::Peer;
+use ending::Ending;
+use maps::FileMaps;
 use runaway::Runaways;
 use setup::Host;
+use shares::User;
 use work::{Outcome, Worker};
+use zygote::Zygote;
 
-/// Connections at once, all users together.
-const CONNECTIONS_MAX: usize = 512;
-/// Connections of one user other than the daemon: a grant takes one, for a moment.
-const CONNECTIONS_PER_USER_MAX: usize = 16;
-/// Connections of all users other than the daemon: the rest stays free for it.
-const CONNECTIONS_OF_USERS_MAX: usize = 256;
 /// Descriptors beside one request: a repository's working tree and git directory.
 const REQUEST_FDS_MAX: usize = 2;
-/// Workers at once: each is a process, and two cores gain nothing from more.
-const WORKERS_MAX: usize = 16;
-/// Workers for one user other than the daemon. What such a user passes may lie on a file system
-/// that answers when that user likes, so that a worker is held until it is killed.
-const WORKERS_PER_USER_MAX: usize = 2;
-/// Workers for all users other than the daemon.
-const WORKERS_OF_USERS_MAX: usize = 8;
 /// Longest wait of the loop without an event.
 const TICK: Duration = Duration::from_millis(500);
 /// Network namespaces kept ready: making one takes longer than all other namespaces together.
@@ -61,6 +60,9 @@ const POOL_SIZE: usize = 16;
 /// With fewer than this the pool is filled. One worker makes many, so that few creations are
 /// followed by one.
 const POOL_LOW: usize = 8;
+
+/// Pause after a failure to make something ready.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// One client.
 #[derive(Debug)]
@@ -76,7 +78,7 @@ struct Connection {
 struct Waiting {
     connection: u64,
     peer: Peer,
-    request: crate::protocol::Request,
+    request: Request,
     fds: Vec<OwnedFd>,
 }
 
@@ -88,9 +90,13 @@ struct Broker {
     next_connection: u64,
     waiting: VecDeque<Waiting>,
     workers: Vec<Worker>,
+    endings: Vec<Ending>,
     pool: Vec<OwnedFd>,
-    /// After a failure to make a namespace for the pool, not before this.
-    pool_not_before: Instant,
+    file_maps: FileMaps,
+    /// What spawners are forked from.
+    zygote: Option<Zygote>,
+    /// After a failure to make something ready, not before this.
+    not_ready_before: Instant,
     runaways: Runaways,
 }
 
@@ -100,6 +106,7 @@ struct Broker {
 /// It could not start: another broker runs here, or a directory is not as it must be.
 pub fn run(config: BrokerConfig, die_with_parent: bool) -> Result<(), Failure> {
     let host = Host::set_up(config, die_with_parent)?;
+    let zygote = Zygote::start(&host).what(|| "start the zygote".into())?;
     let mut broker = Broker {
         runaways: Runaways::find(&host),
         host,
@@ -107,8 +114,11 @@ pub fn run(config: BrokerConfig, die_with_parent: bool) -> Result<(), Failure> {
         next_connection: 1,
         waiting: VecDeque::new(),
         workers: Vec::new(),
+        endings: Vec::new(),
         pool: Vec::new(),
-        pool_not_before: Instant::now(),
+        file_maps: FileMaps::default(),
+        zygote: Some(zygote),
+        not_ready_before: Instant::now(),
     };
     loop {
         broker.turn()?;
@@ -122,26 +132,30 @@ enum Source {
     Signals,
     Connection(u64),
     Worker(i32),
+    Ending,
 }
 
 impl Broker {
     fn turn(&mut self) -> Result<(), Failure> {
         self.start_waiting();
-        self.fill_pool();
+        self.make_ready();
         for source in self.wait()? {
             match source {
                 Source::Listener => self.accept(),
-                Source::Signals => reap(&self.host.signals),
+                Source::Signals => {
+                    reap(&self.host.signals);
+                    // The event of a group comes up to 10 ms later than that of its last process.
+                    self.look_at_endings();
+                }
+                Source::Ending => self.look_at_endings(),
                 Source::Connection(number) => self.receive(number),
                 Source::Worker(pid) => self.hear_worker(pid),
             }
         }
         self.end_late_workers();
-        let workers = &self.workers;
-        self.runaways.look(&self.host, |agent| {
-            let mut owners = workers.iter().filter_map(|worker| worker.agent.as_ref());
-            owners.any(|owner| owner == agent)
-        });
+        let (workers, endings) = (&self.workers, &self.endings);
+        let busy = |agent: &AgentId| is_changed(agent, workers, endings);
+        self.runaways.look(&self.host, busy);
         Ok(())
     }
 
@@ -165,6 +179,10 @@ impl Broker {
         for worker in &self.workers {
             sources.push(Source::Worker(worker.pid.as_raw()));
             fds.push(PollFd::new(worker.socket.as_fd(), PollFlags::POLLIN));
+        }
+        for ending in &self.endings {
+            sources.push(Source::Ending);
+            fds.push(PollFd::new(ending.as_fd(), PollFlags::POLLPRI));
         }
         let timeout = PollTimeout::try_from(TICK).unwrap_or(PollTimeout::ZERO);
         match poll(&mut fds, timeout) {
@@ -193,7 +211,8 @@ impl Broker {
             uid: credentials.uid(),
             gid: credentials.gid(),
         };
-        if self.is_full_for(peer) {
+        let held = self.connections.values().map(|other| self.user(other.peer));
+        if !shares::may_connect(held, self.user(peer)) {
             return;
         }
         let number = self.next_connection;
@@ -208,29 +227,8 @@ impl Broker {
         );
     }
 
-    /// Whether a user holds as many connections as it may. Counted by uid: a group is chosen.
-    fn is_full_for(&self, peer: Peer) -> bool {
-        let count = |of: &dyn Fn(Peer) -> bool| {
-            let held = self.connections.values();
-            held.filter(|other| of(other.peer)).count()
-        };
-        if self.host.is_daemon(peer) {
-            return self.connections.len() >= CONNECTIONS_MAX;
-        }
-        count(&|other| other.uid == peer.uid) >= CONNECTIONS_PER_USER_MAX
-            || count(&|other| !self.host.is_daemon(other)) >= CONNECTIONS_OF_USERS_MAX
-    }
-
-    /// Whether as many workers as may be are at work for a user other than the daemon.
-    fn is_busy_for(&self, peer: Peer) -> bool {
-        if self.host.is_daemon(peer) {
-            return false;
-        }
-        let users = self.workers.iter().filter_map(|worker| worker.user);
-        let (own, all) = users.fold((0, 0), |(own, all), uid| {
-            (own + usize::from(uid == peer.uid), all + 1)
-        });
-        own >= WORKERS_PER_USER_MAX || all >= WORKERS_OF_USERS_MAX
+    fn user(&self, peer: Peer) -> User {
+        (!self.host.is_daemon(peer)).then_some(peer.uid)
     }
 
     fn receive(&mut self, number: u64) {
@@ -298,16 +296,14 @@ impl Broker {
         while let Some(waiting) = self.waiting.pop_front() {
             let agent = requests::changes(&waiting.request);
             let taken = agent.is_some_and(|agent| {
-                let working = self
-                    .workers
-                    .iter()
-                    .any(|worker| worker.agent.as_ref() == Some(agent));
+                let working = is_changed(agent, &self.workers, &self.endings);
                 let before = later
                     .iter()
                     .any(|other: &Waiting| requests::changes(&other.request) == Some(agent));
                 working || before
             });
-            let full = self.workers.len() >= WORKERS_MAX || self.is_busy_for(waiting.peer);
+            let at_work = self.workers.iter().map(|worker| worker.user);
+            let full = !shares::may_work(at_work, self.user(waiting.peer));
             if taken || full {
                 later.push_back(waiting);
             } else {
@@ -319,6 +315,11 @@ impl Broker {
 
     fn start(&mut self, waiting: Waiting) {
         let connection = waiting.connection;
+        if let Request::Delete { agent } = &waiting.request
+            && self.kill_at_once(connection, agent)
+        {
+            return;
+        }
         let user = Some(waiting.peer).filter(|peer| !self.host.is_daemon(*peer));
         match self.begin(waiting) {
             Ok(mut worker) => {
@@ -348,6 +349,9 @@ impl Broker {
 
     fn end_late_workers(&mut self) {
         let now = Instant::now();
+        if self.endings.iter().any(|ending| ending.is_late(now)) {
+            self.look_at_endings();
+        }
         while let Some(at) = self
             .workers
             .iter()
@@ -372,7 +376,7 @@ impl Broker {
             Outcome::GoOn(next) => self.workers.push(next),
             Outcome::Pooled(netns) => {
                 if netns.is_empty() {
-                    self.pool_not_before = Instant::now() + Duration::from_secs(1);
+                    self.not_ready_before = Instant::now() + PAUSE;
                 }
                 self.pool.extend(netns);
             }
@@ -407,16 +411,39 @@ impl Broker {
         }
     }
 
-    /// Keeps network namespaces ready, while nothing else is to do.
-    fn fill_pool(&mut self) {
+    /// Keeps a zygote, a spawner and network namespaces ready, while nothing else is to do.
+    fn make_ready(&mut self) {
         let idle = self.workers.is_empty() && self.waiting.is_empty();
-        if !idle || self.pool.len() >= POOL_LOW || Instant::now() < self.pool_not_before {
+        if !idle || Instant::now() < self.not_ready_before {
             return;
         }
-        match self.begin_pool(POOL_SIZE - self.pool.len()) {
-            Ok(worker) => self.workers.push(worker),
-            Err(_) => self.pool_not_before = Instant::now() + Duration::from_secs(1),
+        let networks = POOL_SIZE - self.pool.len();
+        let made = self.make_spawner_ready().and_then(|()| {
+            if self.pool.len() < POOL_LOW {
+                self.workers.push(self.begin_pool(networks)?);
+            }
+            Ok(())
+        });
+        if made.is_err() {
+            // The next creation tries again, and says why it can't.
+            self.not_ready_before = Instant::now() + PAUSE;
         }
+    }
+
+    fn make_spawner_ready(&mut self) -> Result<(), Failure> {
+        let what = || "make a spawner ready".to_owned();
+        let mut zygote = match self.zygote.take().filter(|zygote| !zygote.is_old()) {
+            Some(zygote) => zygote,
+            None => Zygote::start(&self.host).what(what)?,
+        };
+        match zygote.make_ready().what(what) {
+            Ok(()) => self.zygote = Some(zygote),
+            Err(failed) => {
+                zygote.kill();
+                return Err(failed);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -424,4 +451,10 @@ impl Broker {
 fn reap(signals: &SignalFd) {
     while let Ok(Some(_)) = signals.read_signal() {}
     while let Ok(Some(_)) = sys::reap() {}
+}
+
+/// Whether a worker changes this agent now, or it is ending.
+fn is_changed(agent: &AgentId, workers: &[Worker], endings: &[Ending]) -> bool {
+    let mut owners = workers.iter().filter_map(|worker| worker.agent.as_ref());
+    owners.any(|owner| owner == agent) || endings.iter().any(|ending| ending.agent == *agent)
 }

@@ -24,6 +24,7 @@ mod files;
 mod life;
 mod limits;
 mod mounts;
+mod strain;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ use crate::spec::{AgentId, LayerReport, Limits};
 
 pub use error::CgroupError;
 use files::{io_error, make_dir, open_dir, open_writable, write_file};
+pub use life::End;
 use limits::{Controller, Place};
 use mounts::Version;
 pub use tasks::Tasks;
@@ -266,7 +268,10 @@ impl Tree {
                 let what = || format!("make {}/{path}", hierarchy.path);
                 make_dir(hierarchy.dir.as_fd(), &path).map_err(io_error(what))?;
                 let holds_groups = ["", "payload", "payload/services"].contains(&group.as_str());
-                if hierarchy.version == Version::V2 && holds_groups {
+                if !hierarchy.controllers.is_empty()
+                    && hierarchy.version == Version::V2
+                    && holds_groups
+                {
                     let dir = open_dir(hierarchy.dir.as_fd(), &path).map_err(io_error(what))?;
                     enable(dir.as_fd(), &hierarchy.controllers);
                 }
@@ -278,18 +283,19 @@ impl Tree {
     fn set_limits(&self, agent: &AgentCgroup, limits: &AgentLimits) -> Vec<LayerReport> {
         let mut reports = Vec::new();
         for controller in Controller::ALL {
-            let place = self.place(agent, controller, "payload");
-            reports.extend(limits::set(controller, place, &limits.payload, ""));
-            let shim = self.place(agent, controller, "shim");
-            reports.extend(limits::set(controller, shim, &SHIM_LIMITS, " of the shim"));
-            for (name, own) in &limits.services {
-                let place = self.place(agent, controller, &format!("payload/services/{name}"));
-                reports.extend(limits::set(
-                    controller,
-                    place,
-                    own,
-                    &format!(" of service {name}"),
-                ));
+            let services = limits.services.iter().map(|(name, own)| {
+                let group = format!("payload/services/{name}");
+                (group, own, format!(" of service {name}"))
+            });
+            let all = [
+                ("payload".to_owned(), &limits.payload, String::new()),
+                ("shim".to_owned(), &SHIM_LIMITS, " of the shim".to_owned()),
+            ];
+            for (group, own, whose) in all.into_iter().chain(services) {
+                if controller.wanted(own).is_some() {
+                    let place = self.place(agent, controller, &group);
+                    reports.extend(limits::set(controller, place, own, &whose));
+                }
             }
         }
         let all = std::iter::once(&limits.payload).chain(limits.services.values());
@@ -334,7 +340,7 @@ impl Hierarchy {
         if self.version == Version::V2 {
             groups.push("payload/agent".into());
         }
-        if self.version == Version::V2 || !services.is_empty() {
+        if !services.is_empty() {
             groups.push("payload/services".into());
         }
         groups.extend(

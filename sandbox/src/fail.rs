@@ -71,22 +71,41 @@ const FILE: &str = "fault";
 /// The name of every point that is passed is added to this file, if a test made it.
 const PASSED: &str = "passed";
 
-static ARMED: OnceLock<(OwnedFd, Pid)> = OnceLock::new();
+/// What a test wants of a broker and of all that it starts.
+#[derive(Debug)]
+struct Armed {
+    run_dir: OwnedFd,
+    broker: Pid,
+    /// `WSM_FAULT` of the broker; the others have no environment.
+    wanted: Option<String>,
+}
 
-/// Looks for the broker's fail points in this directory from now on.
-pub(crate) fn watch(run_dir: &OwnedFd) {
+static ARMED: OnceLock<Armed> = OnceLock::new();
+
+/// Looks for this broker's fail points in this directory from now on.
+pub(crate) fn watch(run_dir: &OwnedFd, broker: Pid, wanted: Option<String>) {
     if compiled()
-        && let Ok(dir) = run_dir.try_clone()
+        && let Ok(run_dir) = run_dir.try_clone()
     {
-        ARMED.get_or_init(|| (dir, nix::unistd::getpid()));
+        ARMED.get_or_init(|| Armed {
+            run_dir,
+            broker,
+            wanted,
+        });
     }
+}
+
+/// The fault that the environment names: `WSM_FAULT=point` or `WSM_FAULT=point:kill`.
+pub(crate) fn wanted() -> Option<String> {
+    std::env::var("WSM_FAULT").ok().filter(|_| compiled())
 }
 
 /// Notes that it was passed; kills the broker if a test named it.
 fn pass(name: &str) {
-    let Some((dir, broker)) = ARMED.get() else {
+    let Some(armed) = ARMED.get() else {
         return;
     };
+    let dir = &armed.run_dir;
     // Tests alone make and read these files: what does not work there is seen there.
     let flags = OFlag::O_WRONLY | OFlag::O_APPEND;
     if let Ok(file) = files::open_below(dir.as_fd(), Path::new(PASSED), flags) {
@@ -100,22 +119,22 @@ fn pass(name: &str) {
         && unlinkat(dir.as_fd(), FILE, UnlinkatFlags::NoRemoveDir).is_ok()
     {
         // Inside a pid namespace or without the right this fails: then only this process ends.
-        crate::sys::kill(*broker, libc::SIGKILL).unwrap_or(());
+        crate::sys::kill(armed.broker, libc::SIGKILL).unwrap_or(());
         crate::sys::exit_now(137);
     }
 }
 
-/// Fails, or kills this process, if the environment names this point:
-/// `WSM_FAULT=point` or `WSM_FAULT=point:kill`. Compiled out of release builds.
+/// Fails, or kills this process, if the broker's environment names this point. Compiled out of
+/// release builds.
 pub(crate) fn point(name: &str) -> Result<(), Failure> {
     if !compiled() {
         return Ok(());
     }
     pass(name);
-    let Ok(wanted) = std::env::var("WSM_FAULT") else {
+    let Some(wanted) = ARMED.get().and_then(|armed| armed.wanted.as_deref()) else {
         return Ok(());
     };
-    match wanted.split_once(':').unwrap_or((&wanted, "fail")) {
+    match wanted.split_once(':').unwrap_or((wanted, "fail")) {
         // PID 1 of a namespace can't signal itself.
         (point, "kill") if point == name && std::process::id() == 1 => crate::sys::exit_now(137),
         (point, "kill") if point == name => {

@@ -152,6 +152,24 @@ pub(crate) fn chown_at(dir: BorrowedFd<'_>, name: &Path, owner: (u32, u32)) -> i
     Ok(fchownat(dir, name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)?)
 }
 
+/// Opens a log that members of `group` may read, and makes it where it is missing.
+pub(crate) fn log(
+    dir: BorrowedFd<'_>,
+    name: &str,
+    flags: OFlag,
+    group: u32,
+) -> io::Result<OwnedFd> {
+    let name = Path::new(name);
+    match open_below(dir, name, flags) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let made = create_below(dir, name, flags | OFlag::O_CREAT, 0o640)?;
+            chown_at(dir, name, (0, group))?;
+            Ok(made)
+        }
+        opened => opened,
+    }
+}
+
 /// A random number.
 pub(crate) fn random() -> io::Result<u64> {
     let mut bytes = [0; 8];

@@ -1,8 +1,8 @@
 //! PID 1 of a sandbox: starts the launcher, reaps, and ends when the launcher or the shim does.
 //!
-//! Executed from a sealed memory file with an empty environment. It is root inside, without a
-//! capability, not dumpable, and outside the agent's Landlock domain; it reads nothing that the
-//! agent writes.
+//! A fork of the zygote with an empty environment; `/proc/1/exe` is a sealed memory file. It is
+//! root inside, without a capability, not dumpable, and outside the agent's Landlock domain; it
+//! reads nothing that the agent writes.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -12,32 +12,26 @@ use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
-use serde::{Deserialize, Serialize};
 
 use crate::fail::{Context, failure};
 use crate::landlock;
-use crate::launch::Leaf;
 use crate::launcher;
 use crate::packet;
 use crate::protocol::{Failure, FailureKind};
-use crate::spawn::{CONFIG_FD, Status};
+use crate::spawn::{Leaves, Status};
 use crate::sys::{self, Fork};
 
-/// Longest configuration in bytes; ours is a few KiB.
-const CONFIG_BYTES_MAX: usize = 1 << 20;
-
-/// What init is told, by a sealed file at a fixed descriptor.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct InitConfig {
+/// What init and the launcher are given. Nothing else is open in them.
+#[derive(Debug)]
+pub(crate) struct Init {
     /// The launcher's end of the socket to the shim.
-    pub(crate) orders_fd: i32,
+    pub(crate) orders: OwnedFd,
     /// Where the self-test's result goes.
-    pub(crate) status_fd: i32,
+    pub(crate) status: OwnedFd,
     /// Lock of the uid range, held as long as the sandbox lives.
-    pub(crate) lock_fd: i32,
+    pub(crate) lock: OwnedFd,
     /// `cgroup.procs` of each leaf.
-    pub(crate) leaves: Vec<(Leaf, Vec<i32>)>,
+    pub(crate) leaves: Leaves,
     /// The second wall.
     pub(crate) rules: landlock::Rules,
     /// Whether to refuse a kernel without Landlock.
@@ -48,112 +42,55 @@ pub(crate) struct InitConfig {
     pub(crate) canaries: Vec<PathBuf>,
 }
 
-impl InitConfig {
-    /// Every descriptor that init inherits.
-    pub(crate) fn descriptors(&self) -> impl Iterator<Item = i32> {
-        let leaves = self.leaves.iter().flat_map(|(_, fds)| fds.iter().copied());
-        [self.orders_fd, self.status_fd, self.lock_fd]
+impl Init {
+    /// Every descriptor.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = &OwnedFd> {
+        let leaves = self.leaves.iter().flat_map(|(_, fds)| fds);
+        [&self.orders, &self.status, &self.lock]
             .into_iter()
             .chain(leaves)
     }
 }
 
-/// What the launcher goes on with.
-#[derive(Debug)]
-pub(crate) struct Inherited {
-    pub(crate) orders: OwnedFd,
-    pub(crate) status: OwnedFd,
-    pub(crate) leaves: Vec<(Leaf, Vec<OwnedFd>)>,
-}
-
 /// Runs as PID 1 until the sandbox ends. Gives the exit code.
-#[must_use]
-pub fn run() -> i32 {
-    let Ok(config) = read_config() else {
-        return 70; // not started by the spawner: nobody to tell
-    };
-    let lock = sys::inherit(config.lock_fd);
-    let (Ok(inherited), Ok(_lock)) = (inherit(&config), lock) else {
-        return 71;
-    };
-    match serve(&config, inherited) {
-        Ok(code) => code,
-        Err((status, failed)) => {
-            let told = packet::send(status.as_fd(), &Status::Failed(failed), &[]);
-            i32::from(told.is_err()) + 72
-        }
-    }
-}
-
-fn serve(config: &InitConfig, inherited: Inherited) -> Result<i32, (OwnedFd, Failure)> {
-    let life = match inherited.orders.try_clone() {
-        Ok(life) => life,
-        Err(error) => {
-            let failed = failure(FailureKind::Failed, "start init", error.to_string(), "");
-            return Err((inherited.status, failed));
-        }
-    };
-    let signals = match prepare() {
-        Ok(signals) => signals,
-        Err(failed) => return Err((inherited.status, failed)),
+pub(crate) fn run(init: Init) -> i32 {
+    let begun = init.orders.try_clone().what(|| "start init".into());
+    let begun = begun.and_then(|life| Ok((life, prepare()?)));
+    let (life, signals) = match begun {
+        Ok(begun) => begun,
+        Err(failed) => return fail(&init.status, failed),
     };
     let launcher = match sys::fork() {
         Ok(Fork::Child) => {
             drop((life, signals));
-            sys::exit_now(launcher::run(config, inherited));
+            sys::exit_now(launcher::run(init));
         }
         Ok(Fork::Parent(pid)) => pid,
         Err(error) => {
-            let failed = failure(
-                FailureKind::Failed,
-                "start the launcher",
-                error.to_string(),
-                "",
-            );
-            return Err((inherited.status, failed));
+            let why = error.to_string();
+            let failed = failure(FailureKind::Failed, "start the launcher", why, "");
+            return fail(&init.status, failed);
         }
     };
-    let Inherited {
+    let Init {
         orders,
         status,
+        lock: _lock,
         leaves,
-    } = inherited;
+        ..
+    } = init;
     drop((orders, leaves));
     if let Err(failed) = drop_rights() {
-        return Err((status, failed));
+        return fail(&status, failed);
     }
     drop(status);
-    Ok(reap(&signals, life.as_fd(), launcher))
+    reap(&signals, life.as_fd(), launcher)
 }
 
-fn read_config() -> std::io::Result<InitConfig> {
-    let file = std::fs::File::from(sys::inherit(CONFIG_FD)?);
-    let mut bytes = vec![0; CONFIG_BYTES_MAX];
-    let length = std::os::unix::fs::FileExt::read_at(&file, &mut bytes, 0)?;
-    Ok(serde_json::from_slice(&bytes[..length])?)
-}
-
-fn inherit(config: &InitConfig) -> std::io::Result<Inherited> {
-    let mut leaves = Vec::new();
-    for (leaf, numbers) in &config.leaves {
-        let fds: Result<Vec<_>, _> = numbers.iter().map(|fd| sys::inherit(*fd)).collect();
-        leaves.push((leaf.clone(), fds?));
-    }
-    let inherited = Inherited {
-        orders: sys::inherit(config.orders_fd)?,
-        status: sys::inherit(config.status_fd)?,
-        leaves,
-    };
-    for fd in config.descriptors() {
-        let fd = std::mem::ManuallyDrop::new(sys::inherit(fd)?);
-        cloexec(&fd)?;
-    }
-    Ok(inherited)
-}
-
-fn cloexec(fd: &OwnedFd) -> nix::Result<()> {
-    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-    fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map(drop)
+/// Tells the broker; gives the exit code.
+fn fail(status: &OwnedFd, failed: Failure) -> i32 {
+    let told = packet::send(status.as_fd(), &Status::Failed(failed), &[]);
+    i32::from(told.is_err()) + 72
 }
 
 /// What must hold before the launcher exists.

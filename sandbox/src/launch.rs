@@ -39,6 +39,15 @@ pub struct ShimConfig {
 /// Log of `setup` and `teardown`, beside those of the services.
 pub const SETUP_LOG: &str = "setup";
 
+/// File that the shim's own messages go to, beside those logs.
+pub const SHIM_LOG: &str = ".shim.log";
+
+/// File of a log.
+#[must_use]
+pub fn log_file(log: &str) -> String {
+    format!("{log}.log")
+}
+
 /// Shim to launcher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -13,7 +13,7 @@ mod start;
 mod watch;
 
 use std::collections::HashMap;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -21,11 +21,11 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
 use crate::fail::{Context, failure};
-use crate::init::{Inherited, InitConfig};
+use crate::init::Init;
 use crate::launch::{Leaf, Order, PACKET_BYTES_MAX, Report};
 use crate::packet::{self, Packet, Received};
 use crate::protocol::{Failure, FailureKind};
-use crate::spawn::Status;
+use crate::spawn::{Leaves, Status};
 use crate::spec::ProbeReport;
 use crate::sys;
 use watch::Watcher;
@@ -34,19 +34,21 @@ use watch::Watcher;
 const SIGKILL: i32 = Signal::SIGKILL as i32;
 
 /// Runs until the shim ends. Gives the exit code.
-pub(crate) fn run(config: &InitConfig, inherited: Inherited) -> i32 {
-    let Inherited {
-        orders,
-        status,
-        leaves,
-    } = inherited;
-    match close_and_test(config, orders.as_fd(), status.as_fd()) {
+pub(crate) fn run(init: Init) -> i32 {
+    match close_and_test(&init) {
         Ok(()) => {}
         Err(failed) => {
-            let told = packet::send(status.as_fd(), &Status::Failed(failed), &[]);
+            let told = packet::send(init.status.as_fd(), &Status::Failed(failed), &[]);
             return i32::from(told.is_err()) + 1;
         }
     }
+    let Init {
+        orders,
+        status,
+        leaves,
+        lock: _lock,
+        ..
+    } = init;
     drop(status);
     if packet::send(orders.as_fd(), &Report::Ready, &[]).is_err() {
         return 0; // the shim is gone already
@@ -57,15 +59,10 @@ pub(crate) fn run(config: &InitConfig, inherited: Inherited) -> i32 {
     }
 }
 
-fn close_and_test(
-    config: &InitConfig,
-    orders: BorrowedFd<'_>,
-    status: BorrowedFd<'_>,
-) -> Result<(), Failure> {
+fn close_and_test(init: &Init) -> Result<(), Failure> {
     let outside = confine::listen_outside()?;
-    let landlock = confine::enter(config)?;
-    let known = [orders, status, outside.as_fd()];
-    let expected = confine::expected(config, landlock.as_ref(), known);
+    let landlock = confine::enter(init)?;
+    let expected = confine::expected(init, landlock.as_ref(), &outside);
     let probes = confine::test(&expected)?;
     let broken: Vec<&ProbeReport> = probes.iter().filter(|probe| !probe.held).collect();
     if let Some(first) = broken.first() {
@@ -84,14 +81,14 @@ fn close_and_test(
         ));
     }
     let tested = Status::Tested { landlock, probes };
-    packet::send(status, &tested, &[]).what(|| "report the self-test".into())
+    packet::send(init.status.as_fd(), &tested, &[]).what(|| "report the self-test".into())
 }
 
 /// The serving launcher.
 #[derive(Debug)]
 struct Launcher {
     orders: OwnedFd,
-    leaves: Vec<(Leaf, Vec<OwnedFd>)>,
+    leaves: Leaves,
     signals: SignalFd,
     running: HashMap<Pid, Running>,
     watcher: Option<Watcher>,
@@ -107,7 +104,7 @@ struct Running {
 }
 
 impl Launcher {
-    fn new(orders: OwnedFd, leaves: Vec<(Leaf, Vec<OwnedFd>)>) -> nix::Result<Launcher> {
+    fn new(orders: OwnedFd, leaves: Leaves) -> nix::Result<Launcher> {
         let mut mask = SigSet::empty();
         mask.add(Signal::SIGCHLD);
         mask.thread_block()?;

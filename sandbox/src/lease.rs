@@ -25,6 +25,26 @@ pub(crate) struct Lease {
 /// Leases a free range. The search starts at a place that depends on `seed`, so that a range is
 /// seldom used again soon.
 pub(crate) fn take(seed: &str) -> io::Result<Lease> {
+    let dir = locks()?;
+    let start = seed.bytes().fold(0_u32, |hash, byte| {
+        hash.wrapping_mul(31).wrapping_add(byte.into())
+    });
+    for offset in 0..RANGES {
+        if let Some(lease) = try_take(&dir, start.wrapping_add(offset) % RANGES)? {
+            return Ok(lease);
+        }
+    }
+    Err(io::Error::other(format!(
+        "all {RANGES} uid ranges of this host are in use"
+    )))
+}
+
+/// Leases this range, if nobody has it.
+pub(crate) fn take_again(range: Range) -> io::Result<Option<Lease>> {
+    try_take(&locks()?, range.index())
+}
+
+fn locks() -> io::Result<OwnedFd> {
     let root = files::root()?;
     // /var/run and /run are the same; /run itself is never a symlink.
     let dir = files::make_dirs(root.as_fd(), Path::new(LOCK_DIR), 0o700, (0, 0))?;
@@ -32,22 +52,13 @@ pub(crate) fn take(seed: &str) -> io::Result<Lease> {
     if stat.st_uid != 0 || stat.st_mode & 0o022 != 0 {
         return Err(io::Error::other("/run/wsm-uids is not root's alone"));
     }
-    let start = seed.bytes().fold(0_u32, |hash, byte| {
-        hash.wrapping_mul(31).wrapping_add(byte.into())
-    });
-    for offset in 0..RANGES {
-        let number = start.wrapping_add(offset) % RANGES;
-        let name = number.to_string();
-        let flags = OFlag::O_RDWR | OFlag::O_CREAT;
-        let lock = files::create_below(dir.as_fd(), Path::new(&name), flags, 0o600)?;
-        if sys::try_lock(lock.as_fd())? {
-            return Ok(Lease {
-                range: Range::number(number),
-                lock,
-            });
-        }
-    }
-    Err(io::Error::other(format!(
-        "all {RANGES} uid ranges of this host are in use"
-    )))
+    Ok(dir)
+}
+
+fn try_take(dir: &OwnedFd, number: u32) -> io::Result<Option<Lease>> {
+    let name = number.to_string();
+    let flags = OFlag::O_RDWR | OFlag::O_CREAT;
+    let lock = files::create_below(dir.as_fd(), Path::new(&name), flags, 0o600)?;
+    let range = Range::number(number);
+    Ok(sys::try_lock(lock.as_fd())?.then_some(Lease { range, lock }))
 }

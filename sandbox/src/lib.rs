@@ -23,7 +23,7 @@ mod files;
 #[cfg(feature = "engine")]
 pub mod host;
 #[cfg(feature = "engine")]
-pub mod init;
+mod init;
 #[cfg(feature = "engine")]
 pub mod landlock;
 pub mod launch;
@@ -49,3 +49,5 @@ pub mod spec;
 mod sys;
 #[cfg(feature = "engine")]
 mod userns;
+#[cfg(feature = "engine")]
+pub mod zygote;

@@ -1,25 +1,21 @@
-//! `wsm-sandbox`: the broker, PID 1 of a sandbox, and the start of the daemon as its own user.
+//! `wsm-sandbox`: the broker, and the start of the daemon as its own user.
 
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use serde::de::DeserializeOwned;
 use wsm_sandbox::cgroup::Tree;
 use wsm_sandbox::config::{BrokerConfig, EnterConfig};
-use wsm_sandbox::{broker, enter, init};
+use wsm_sandbox::{broker, enter};
 
 const USAGE: &str = "usage: wsm-sandbox broker [--die-with-parent] --config FILE|-
        wsm-sandbox enter --config FILE|-
        wsm-sandbox sweep INSTANCE
+       wsm-sandbox doctor DIR
        wsm-sandbox version";
 
 fn main() -> ExitCode {
-    let mut args = std::env::args();
-    // The spawner executes init from memory under this name, with nothing else.
-    let name = args.next().unwrap_or_default();
-    if name == "init" && std::process::id() == 1 {
-        return code(init::run());
-    }
-    let args: Vec<String> = args.collect();
+    let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
         ["version" | "--version"] => {
@@ -30,6 +26,7 @@ fn main() -> ExitCode {
         ["broker", "--die-with-parent", "--config", file] => run_broker(file, true),
         ["enter", "--config", file] => run_enter(file),
         ["sweep", instance] => sweep(instance),
+        ["doctor", directory] => doctor(directory),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -63,6 +60,17 @@ fn run_enter(file: &str) -> Result<(), String> {
     }
 }
 
+/// Prints what this host can enforce, as JSON: what the broker would answer if it ran. `directory`
+/// lies where the state would.
+fn doctor(directory: &str) -> Result<(), String> {
+    let opened = std::fs::File::open(directory);
+    let opened = opened.map_err(|error| format!("open {directory}: {error}"))?;
+    let checks = wsm_sandbox::host::checks(opened.as_fd());
+    let text = serde_json::to_string(&checks).map_err(|error| error.to_string())?;
+    println!("{text}");
+    Ok(())
+}
+
 /// Removes what an instance leaves when no agent of it is left; success where one is.
 fn sweep(instance: &str) -> Result<(), String> {
     let swept = Tree::open(instance).and_then(Tree::close);
@@ -77,8 +85,4 @@ fn read<T: DeserializeOwned>(file: &str) -> Result<T, String> {
     };
     let text = text.map_err(|error| format!("read {file}: {error}"))?;
     serde_json::from_str(&text).map_err(|error| format!("read {file}: {error}"))
-}
-
-fn code(number: i32) -> ExitCode {
-    ExitCode::from(u8::try_from(number).unwrap_or(u8::MAX))
 }

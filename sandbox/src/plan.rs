@@ -44,7 +44,7 @@ pub struct HostLayout {
 }
 
 /// What the broker knows about one sandbox besides its spec.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// Who owns the files.
     pub account: Account,
@@ -166,7 +166,6 @@ pub fn plan(spec: &SandboxSpec, facts: &Facts) -> Result<Plan, Failure> {
     ops.extend([
         Op::Dir("/proc".into()),
         Op::Dir("/var/lib".into()),
-        link(Path::new("/var/tmp"), Path::new("../tmp")),
         link(Path::new("/var/run"), Path::new("../run")),
     ]);
     let mut binds = own_binds(facts);
@@ -183,8 +182,15 @@ pub fn plan(spec: &SandboxSpec, facts: &Facts) -> Result<Plan, Failure> {
     }
     // Parents before children: what lies deeper is mounted onto what lies above it.
     binds.sort_by_key(|(at, _)| at.components().count());
+    let mut rules = rules(facts, &binds);
+    let var_tmp = Path::new("/var/tmp");
+    if binds.iter().any(|(at, _)| at.starts_with(var_tmp)) {
+        ops.push(tmpfs("/var/tmp", tmp_bytes, TMP_FILES, 0o1777));
+        rules.write.push(var_tmp.to_owned());
+    } else {
+        ops.push(link(var_tmp, Path::new("../tmp")));
+    }
     check_places(&ops, &binds)?;
-    let rules = rules(facts, &binds);
     ops.extend(binds.into_iter().map(|(_, op)| op));
     Ok(Plan {
         hostname: spec.hostname.clone(),

@@ -90,6 +90,20 @@ pub enum Request {
         /// Whose.
         agent: AgentId,
     },
+    /// What the agent has run into of its limits. Answer: [`Reply::Strained`].
+    Strain {
+        /// Whose.
+        agent: AgentId,
+    },
+    /// Be told when somebody moves the agent's branch in its repository: one descriptor, an
+    /// inotify watch of the directory that the branch lies in, made with the account's rights.
+    /// Answer: [`Reply::Watched`].
+    WatchBranch {
+        /// Whose.
+        agent: AgentId,
+        /// Its branch, without `refs/heads/`.
+        branch: String,
+    },
     /// Unconnected TCP sockets made in the agent's network namespace, as descriptors.
     /// Answer: [`Reply::Sockets`].
     Sockets {
@@ -203,6 +217,10 @@ pub enum Reply {
         /// What the self-test saw at the start.
         probes: Vec<ProbeReport>,
     },
+    /// What it has run into.
+    Strained(Strain),
+    /// The watch comes as a descriptor.
+    Watched,
     /// Sockets come as descriptors.
     Sockets,
     /// The way out is open: a listening TCP socket, then a UDP socket for DNS, come as descriptors.
@@ -216,6 +234,17 @@ pub enum Reply {
     },
     /// It could not be done, and nothing is left of the attempt.
     Failed(Failure),
+}
+
+/// What an agent has run into of its limits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Strain {
+    /// Hardly any more processes may be made, or it is slowed for having tried to.
+    pub full: bool,
+    /// Processes that the kernel killed for want of memory, since the sandbox was built.
+    pub oom_kills: u64,
+    /// The limit of memory, where there is one.
+    pub memory_bytes: Option<u64>,
 }
 
 /// Why a request failed.

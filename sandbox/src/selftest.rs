@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::ProbeReport;
+pub(crate) use calls::Forbidden;
 
 /// What the probes expect.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,22 +1,23 @@
-//! The spawner: a fork of the broker that builds one sandbox and then becomes its shim.
+//! The spawner: a fork of the zygote that builds one sandbox and then becomes its shim.
 //!
 //! ```text
-//! broker ─fork→ spawner: cgroup, mount namespace, root by descriptors, netns
-//!                 ├─clone3→ child: proc and masks, user namespace, exec init from memory
-//!                 └─ last uid of the range, no capabilities, exec wsm-shim (same pid)
+//! zygote ─clone→ spawner: cgroup, mount namespace, root by descriptors, netns
+//!                 ├─clone3→ init: proc and masks, user namespace, no descriptor but its own
+//!                 └─ last uid of the range, no capabilities, the shim (same pid)
 //! ```
 //!
 //! The pid, mount, ipc and uts namespaces belong to the host's user namespace: they are made
 //! before the agent's user namespace is entered, so that root inside has no rights over them.
-//! Until its exec the spawner dies with the broker; what it leaves is a control group.
+//! Until it is the shim the spawner dies with the broker; what it leaves is a control group.
 
 mod inside;
 mod outside;
 
-pub(crate) use inside::CONFIG_FD;
-pub(crate) use outside::{enter_network, enter_root, new_network, private_mounts, socket_name};
+pub(crate) use outside::{
+    EmptyMounts, enter_network, enter_root, new_network, private_mounts, socket_name,
+};
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use nix::sys::prctl;
@@ -27,46 +28,74 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::{AgentCgroup, AgentLimits, Tree};
 use crate::fail::{self, Context, failure};
-use crate::init::InitConfig;
+use crate::init::Init;
 use crate::landlock::LandlockStatus;
 use crate::launch::Leaf;
+use crate::lease::{self, Lease};
 use crate::packet;
-use crate::plan::{Facts, Plan};
+use crate::plan::{self, Facts, Plan};
 use crate::protocol::{Failure, FailureKind, PACKET_BYTES_MAX};
 use crate::spec::{LayerReport, ProbeReport, Requirement, SandboxSpec};
 use crate::sys::{self, Fork};
+use crate::userns::Range;
+use crate::zygote::ShimMain;
 
-/// What one sandbox is made of.
+/// Longest order in bytes: a request, and what the broker knows besides.
+const ORDER_BYTES_MAX: usize = 2 * PACKET_BYTES_MAX;
+
+/// Where sandboxes are made: the same for all of an instance.
 #[derive(Debug)]
-pub(crate) struct Job<'a> {
+pub(crate) struct Place {
+    /// Control groups of this instance.
+    pub(crate) tree: Tree,
+    /// The run directory, where the shims' sockets are.
+    pub(crate) sockets: OwnedFd,
+    /// The run directory's path.
+    pub(crate) stage: PathBuf,
+    /// What a sandbox's mounts begin with.
+    pub(crate) empty: EmptyMounts,
+    /// Who connects to the shim.
+    pub(crate) daemon: (u32, u32),
+    /// The parent of every spawner.
+    pub(crate) broker: Pid,
+}
+
+/// What the broker orders. Descriptors come beside it in the order of its last fields.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Order {
     /// Admitted.
     pub(crate) spec: SandboxSpec,
     /// Of the host.
     pub(crate) facts: Facts,
-    /// Made from both.
-    pub(crate) plan: Plan,
-    /// Control groups of this instance.
-    pub(crate) tree: &'a Tree,
-    /// A prepared network namespace.
-    pub(crate) netns: Option<&'a OwnedFd>,
-    /// The run directory, where the shims' sockets are.
-    pub(crate) sockets: &'a OwnedFd,
-    /// A directory of the host to mount the new root on.
-    pub(crate) stage: PathBuf,
-    /// This program, sealed.
-    pub(crate) init_program: &'a OwnedFd,
-    /// The shim, sealed.
-    pub(crate) shim_program: &'a OwnedFd,
-    /// Who connects to the shim.
-    pub(crate) daemon: (u32, u32),
     /// Which life of the agent this is.
     pub(crate) incarnation: u64,
+    /// A range that the broker leased: its lock, and the map that shows the account's files as
+    /// those of the range's agent.
+    pub(crate) lease: Option<Range>,
+    /// A prepared network namespace.
+    pub(crate) network: bool,
+}
+
+/// What one sandbox is made of.
+#[derive(Debug)]
+struct Job<'a> {
+    place: &'a Place,
+    spec: SandboxSpec,
+    facts: Facts,
+    /// Made from both.
+    plan: Plan,
+    incarnation: u64,
+    lease: Lease,
+    /// The map of file owners, if there is one for this range.
+    file_map: Option<OwnedFd>,
+    netns: Option<OwnedFd>,
 }
 
 /// What spawner and launcher tell the broker while it waits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Status {
-    /// From the spawner: limits as they were set, the range of ids.
+    /// From the spawner: limits as they were set, the range of ids. The map of file owners comes
+    /// beside it.
     Built {
         /// First id of the range.
         range_base: u32,
@@ -84,9 +113,10 @@ pub(crate) enum Status {
     Failed(Failure),
 }
 
-/// Builds, then execs the shim. Returns only on failure, after telling it.
-pub(crate) fn run(job: &Job<'_>, status: &OwnedFd, broker: Pid) -> i32 {
-    let failed = match spawn(job, status.as_fd(), broker) {
+/// Reads its order, builds, and is the shim until the sandbox ends. Gives the exit code of a
+/// failure, after telling it.
+pub(crate) fn run(place: &Place, status: OwnedFd, shim: ShimMain) -> i32 {
+    let failed = match spawn(place, &status, shim) {
         Err(failed) => failed,
         Ok(never) => match never {},
     };
@@ -96,63 +126,89 @@ pub(crate) fn run(job: &Job<'_>, status: &OwnedFd, broker: Pid) -> i32 {
 }
 
 fn spawn(
-    job: &Job<'_>,
-    status: BorrowedFd<'_>,
-    broker: Pid,
+    place: &Place,
+    status: &OwnedFd,
+    shim: ShimMain,
 ) -> Result<std::convert::Infallible, Failure> {
     prctl::set_pdeathsig(Signal::SIGKILL).what(|| "tie the spawner to the broker".into())?;
-    if getppid() != broker {
-        return Err(failure(
-            FailureKind::Failed,
-            "start the spawner",
-            "the broker died",
-            "",
-        ));
+    if getppid() != place.broker {
+        let why = "the broker died";
+        return Err(failure(FailureKind::Failed, "start the spawner", why, ""));
     }
+    let job = &ordered(place, status.as_fd())?;
+    let range = job.lease.range;
     fail::point("spawn.start")?;
-    let lease = crate::lease::take(job.spec.agent.as_str()).what(|| "lease a uid range".into())?;
     let grouping = Grouping::begin(job)?;
     let listen = outside::listen(job)?;
     let logs = outside::logs(job)?;
     let stderr = outside::shim_log(job)?;
-    let stage = outside::Stage::build(job, lease.range)?;
+    let stage = outside::Stage::build(job)?;
     fail::point("spawn.root")?;
     let (group, limits) = grouping.made(job)?;
     fail::point("spawn.cgroup")?;
-    let leaves = leaves(&group, &job.spec)?;
     let payload = group.payload_procs_fds()?;
     let (orders, shim_orders) = packet::pair().what(|| "make the launcher's socket".into())?;
-    let config = init_config(job, &leaves, &orders, status, &lease.lock);
+    let init = init(job, leaves(&group, &job.spec)?, orders, status)?;
     let built = Status::Built {
-        range_base: lease.range.base,
+        range_base: range.base,
         limits,
     };
-    packet::send(status, &built, &[]).what(|| "report to the broker".into())?;
+    let map = [stage.file_map.as_fd()];
+    packet::send(status.as_fd(), &built, &map).what(|| "report to the broker".into())?;
     let flags = libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
     let child = sys::clone3(flags, group.v2_dir_fd()).what(|| "clone init".into())?;
     let pid = match child {
-        Fork::Child => inside::enter(job, &config, &payload, &stage, status, lease.range),
+        Fork::Child => inside::enter(job, init, &payload, &stage, range),
         Fork::Parent(pid) => pid,
     };
-    drop((orders, leaves, payload, group));
+    drop((init, payload, group));
     fail::point("spawn.cloned")?;
     // While init comes up: what was started and not waited for.
-    stage.holders.end()?;
+    drop(stage.holders);
     grouping.end()?;
-    outside::become_shim(outside::Shim {
-        job,
-        range: lease.range,
+    let descriptors = outside::Shim {
         init: pid,
-        listen: &listen,
-        orders: &shim_orders,
-        logs: &logs,
-        lock: &lease.lock,
-        stderr: &stderr,
+        listen,
+        orders: shim_orders,
+        logs,
+        stderr,
+    };
+    outside::become_shim(job, descriptors, shim)
+}
+
+/// The order that the broker put into the socket.
+fn ordered<'a>(place: &'a Place, status: BorrowedFd<'_>) -> Result<Job<'a>, Failure> {
+    let what = || "read the order".to_owned();
+    let packet::Received::Packet(packet) = packet::receive(status, ORDER_BYTES_MAX).what(what)?
+    else {
+        return Err(failure(FailureKind::Failed, what(), "there is none", ""));
+    };
+    let order: Order = serde_json::from_slice(&packet.bytes)
+        .map_err(std::io::Error::from)
+        .what(what)?;
+    let plan = plan::plan(&order.spec, &order.facts)?;
+    let mut fds = packet.fds.into_iter();
+    let (lease, file_map) = match (order.lease, order.lease.and_then(|_| fds.next())) {
+        (Some(range), Some(lock)) => (Lease { range, lock }, fds.next()),
+        _ => {
+            let what = || "lease a uid range".into();
+            (lease::take(order.spec.agent.as_str()).what(what)?, None)
+        }
+    };
+    Ok(Job {
+        place,
+        plan,
+        spec: order.spec,
+        facts: order.facts,
+        incarnation: order.incarnation,
+        lease,
+        file_map,
+        netns: order.network.then(|| fds.next()).flatten(),
     })
 }
 
 /// `cgroup.procs` of each leaf, open.
-type Leaves = Vec<(Leaf, Vec<OwnedFd>)>;
+pub(crate) type Leaves = Vec<(Leaf, Vec<OwnedFd>)>;
 
 fn leaves(group: &AgentCgroup, spec: &SandboxSpec) -> Result<Leaves, Failure> {
     let services = spec.services.keys().cloned().map(Leaf::Service);
@@ -195,7 +251,7 @@ impl Grouping {
                 let made: Result<Vec<LayerReport>, Failure> = serde_json::from_slice(&packet.bytes)
                     .map_err(std::io::Error::from)
                     .what(what)?;
-                Ok((job.tree.open_agent(&job.spec.agent)?, made?))
+                Ok((job.place.tree.open_agent(&job.spec.agent)?, made?))
             }
             _ => {
                 let why = "the child that makes them ended early";
@@ -223,7 +279,7 @@ fn group(job: &Job<'_>, spawner: Pid, told: &OwnedFd) -> i32 {
         payload: job.spec.limits.clone(),
         services: job.spec.services.clone(),
     };
-    let (said, group) = match job.tree.create(&job.spec.agent, &limits) {
+    let (said, group) = match job.place.tree.create(&job.spec.agent, &limits) {
         Ok(group) => (Ok(group.reports().to_vec()), Some(group)),
         Err(error) => (Err(Failure::from(error)), None),
     };
@@ -245,31 +301,22 @@ fn join(procs: &[OwnedFd]) -> std::io::Result<()> {
     Ok(())
 }
 
-fn init_config(
-    job: &Job<'_>,
-    leaves: &Leaves,
-    orders: &OwnedFd,
-    status: BorrowedFd<'_>,
-    lock: &OwnedFd,
-) -> InitConfig {
-    let numbers = |fds: &Vec<OwnedFd>| fds.iter().map(AsRawFd::as_raw_fd).collect();
+fn init(job: &Job<'_>, leaves: Leaves, orders: OwnedFd, status: &OwnedFd) -> Result<Init, Failure> {
+    let copy = |fd: &OwnedFd| fd.try_clone().what(|| "prepare init".into());
     let canaries = [
         job.facts.git_dir.join("config"),
-        job.stage.join("broker.sock"),
+        job.place.stage.join("broker.sock"),
         "/etc/shadow".into(),
         "/sys/kernel".into(),
     ];
-    InitConfig {
-        orders_fd: orders.as_raw_fd(),
-        status_fd: status.as_raw_fd(),
-        lock_fd: lock.as_raw_fd(),
-        leaves: leaves
-            .iter()
-            .map(|(leaf, fds)| (leaf.clone(), numbers(fds)))
-            .collect(),
+    Ok(Init {
+        orders,
+        status: copy(status)?,
+        lock: copy(&job.lease.lock)?,
+        leaves,
         rules: job.plan.rules.clone(),
         landlock_required: job.spec.landlock == Requirement::Required,
         debug: job.spec.debug,
         canaries: canaries.to_vec(),
-    }
+    })
 }

@@ -14,6 +14,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use nix::unistd::Pid;
 
 use crate::launch::Exit;
+use crate::selftest::Forbidden;
 
 /// `CLONE_INTO_CGROUP`, absent from libc because it does not fit the old call's argument.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
@@ -55,14 +56,6 @@ pub(crate) fn own(raw: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(raw) }
 }
 
-/// Takes over a descriptor that was inherited over exec under a number named in the configuration.
-pub(crate) fn inherit(raw: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: F_GETFD only looks at the number.
-    let flags = unsafe { libc::fcntl(raw, libc::F_GETFD) };
-    checked(flags.into())?;
-    Ok(own(raw))
-}
-
 /// `fork`, for single-threaded processes only: the child may then allocate and go on as usual.
 pub(crate) fn fork() -> io::Result<Fork> {
     // SAFETY: broker, spawner, init and launcher have one thread each, so no lock is held by
@@ -72,6 +65,89 @@ pub(crate) fn fork() -> io::Result<Fork> {
         0 => Ok(Fork::Child),
         _ => Ok(Fork::Parent(Pid::from_raw(result))),
     }
+}
+
+/// Memory for the stack of a child that shares its parent's, with a page below that ends it.
+#[derive(Debug)]
+pub(crate) struct Stack(*mut c_void);
+
+impl Stack {
+    const BYTES: usize = 256 << 10;
+    const GUARD: usize = 4096;
+
+    pub(crate) fn new() -> io::Result<Stack> {
+        let (read_write, none) = (libc::PROT_READ | libc::PROT_WRITE, std::ptr::null_mut());
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
+        // SAFETY: new memory at a place that the kernel chooses.
+        let base = unsafe { libc::mmap(none, Self::BYTES, read_write, flags, -1, 0) };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let stack = Stack(base);
+        // SAFETY: the lowest page of what was just mapped, which nobody uses yet.
+        checked(unsafe { libc::mprotect(base, Self::GUARD, libc::PROT_NONE) }.into())?;
+        Ok(stack)
+    }
+
+    /// Starts `entry` on it in a child that shares this process's memory.
+    fn start(
+        &self,
+        flags: c_int,
+        entry: extern "C" fn(*mut c_void) -> c_int,
+        argument: *mut c_void,
+    ) -> io::Result<Pid> {
+        let top = self.0.wrapping_byte_add(Self::BYTES);
+        let flags = flags | libc::CLONE_VM | libc::SIGCHLD;
+        // SAFETY: the stack is this child's alone and aligned as mmap aligns; each caller says why
+        // stack and argument outlive the child.
+        let pid = unsafe { libc::clone(entry, top, flags, argument) };
+        checked(pid.into()).map(|_| Pid::from_raw(pid))
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new`; whoever drops it knows that its child has ended.
+        unsafe { libc::munmap(self.0, Self::BYTES) };
+    }
+}
+
+/// Does `work` in a child that uses this process's memory while this process stands still, until the
+/// child ends or is another program. Single-threaded processes only. What `work` gives is the code.
+pub(crate) fn vfork<F: FnMut() -> c_int>(mut work: F) -> io::Result<Pid> {
+    extern "C" fn entry<F: FnMut() -> c_int>(work: *mut c_void) -> c_int {
+        // SAFETY: the closure below, which nobody else uses before this child has gone.
+        let work = unsafe { &mut *work.cast::<F>() };
+        work()
+    }
+    let stack = Stack::new()?;
+    // CLONE_VFORK: this call returns when the child uses neither stack nor closure any more.
+    stack.start(libc::CLONE_VFORK, entry::<F>, (&raw mut work).cast())
+}
+
+/// Starts a child in a new user namespace, which it holds until `held` is closed; `end` is the other
+/// end of that pipe. The stack must be kept until the child was waited for.
+pub(crate) fn hold_user_namespace(
+    end: BorrowedFd<'_>,
+    held: BorrowedFd<'_>,
+    stack: &Stack,
+) -> io::Result<Pid> {
+    // Both in one number: the child may look at no memory of the parent, which goes on.
+    extern "C" fn entry(fds: *mut c_void) -> c_int {
+        let number = |bits: usize| c_int::try_from(bits & 0xffff).unwrap_or(-1);
+        let mut byte = 0_u8;
+        // SAFETY: closes this child's copy alone.
+        unsafe { libc::close(number(fds.addr())) };
+        // SAFETY: writes one byte of the child's own stack.
+        unsafe { libc::read(number(fds.addr() >> 16), (&raw mut byte).cast(), 1) };
+        0
+    }
+    let fds = [end, held].map(|fd| usize::try_from(fd.as_raw_fd()));
+    let [Ok(end), Ok(held @ ..=0xffff)] = fds else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let fds = std::ptr::without_provenance_mut(end << 16 | held);
+    stack.start(libc::CLONE_NEWUSER, entry, fds)
 }
 
 /// `clone3` as a fork with namespace flags, the child starting in a v2 cgroup if one is given.
@@ -93,9 +169,12 @@ pub(crate) fn clone3(flags: c_int, cgroup: Option<BorrowedFd<'_>>) -> io::Result
     }
     let mut arguments = Arguments {
         flags: u64::from(flags.cast_unsigned()),
-        exit_signal: u64::from(libc::SIGCHLD.cast_unsigned()),
         ..Arguments::default()
     };
+    // A sibling signals its end as its parent's own children do; to ask for it is an error.
+    if flags & libc::CLONE_PARENT == 0 {
+        arguments.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
+    }
     if let Some(cgroup) = cgroup {
         arguments.flags |= CLONE_INTO_CGROUP;
         arguments.cgroup = u64::from(cgroup.as_raw_fd().cast_unsigned());
@@ -123,28 +202,18 @@ pub(crate) fn open_tree(dir: BorrowedFd<'_>, path: &CStr, recursive: bool) -> io
     if recursive {
         flags |= libc::AT_RECURSIVE.cast_unsigned();
     }
+    let (dir, path) = (dir.as_raw_fd(), path.as_ptr());
     // SAFETY: `path` is NUL-terminated and outlives the call.
-    let result =
-        unsafe { libc::syscall(libc::SYS_open_tree, dir.as_raw_fd(), path.as_ptr(), flags) };
-    checked_fd(result)
+    checked_fd(unsafe { libc::syscall(libc::SYS_open_tree, dir, path, flags) })
 }
 
 /// `move_mount`: attaches a detached mount onto the object that `to` refers to.
 pub(crate) fn move_mount(mount: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
     // MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
     let flags: c_uint = 0x4 | 0x40;
-    let empty = c"".as_ptr();
+    let (mount, to, empty) = (mount.as_raw_fd(), to.as_raw_fd(), c"".as_ptr());
     // SAFETY: both paths are the same static empty string.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_move_mount,
-            mount.as_raw_fd(),
-            empty,
-            to.as_raw_fd(),
-            empty,
-            flags,
-        )
-    };
+    let result = unsafe { libc::syscall(libc::SYS_move_mount, mount, empty, to, empty, flags) };
     checked(result).map(drop)
 }
 
@@ -196,26 +265,15 @@ pub(crate) fn fsopen(fs_type: &CStr) -> io::Result<OwnedFd> {
 
 /// `fsconfig(FSCONFIG_SET_STRING)`.
 pub(crate) fn fsconfig_string(fs: BorrowedFd<'_>, key: &CStr, value: &CStr) -> io::Result<()> {
+    let (fs, key, value) = (fs.as_raw_fd(), key.as_ptr(), value.as_ptr());
     // SAFETY: key and value are NUL-terminated and outlive the call.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_fsconfig,
-            fs.as_raw_fd(),
-            1,
-            key.as_ptr(),
-            value.as_ptr(),
-            0,
-        )
-    };
-    checked(result).map(drop)
+    checked(unsafe { libc::syscall(libc::SYS_fsconfig, fs, 1, key, value, 0) }).map(drop)
 }
 
 /// `fsconfig(FSCONFIG_CMD_CREATE)`.
 pub(crate) fn fsconfig_create(fs: BorrowedFd<'_>) -> io::Result<()> {
-    let none = std::ptr::null::<c_void>();
     // SAFETY: this command takes neither key nor value.
-    let result = unsafe { libc::syscall(libc::SYS_fsconfig, fs.as_raw_fd(), 6, none, none, 0) };
-    checked(result).map(drop)
+    checked(unsafe { libc::syscall(libc::SYS_fsconfig, fs.as_raw_fd(), 6, 0, 0, 0) }).map(drop)
 }
 
 /// `fsmount`: the detached mount of a created file system.
@@ -231,6 +289,24 @@ pub(crate) fn cloexec_from(first: c_uint) -> io::Result<()> {
     checked(result).map(drop)
 }
 
+/// Closes every descriptor above standard error but these, which are sorted.
+pub(crate) fn close_others(keep: &[RawFd]) -> io::Result<()> {
+    let mut first: c_uint = 3;
+    for kept in keep
+        .iter()
+        .map(|fd| fd.cast_unsigned())
+        .chain([c_uint::MAX])
+    {
+        if kept > first {
+            // SAFETY: whoever calls this never uses, nor drops, what else it had open.
+            let result = unsafe { libc::syscall(libc::SYS_close_range, first, kept - 1, 0) };
+            checked(result)?;
+        }
+        first = first.max(kept.saturating_add(1));
+    }
+    Ok(())
+}
+
 /// `dup2` onto a fixed number; the copy survives exec.
 pub(crate) fn dup_to(from: BorrowedFd<'_>, to: RawFd) -> io::Result<()> {
     // SAFETY: what `to` referred to is given up by the caller, who is about to exec.
@@ -239,9 +315,8 @@ pub(crate) fn dup_to(from: BorrowedFd<'_>, to: RawFd) -> io::Result<()> {
 
 /// Joins a fresh anonymous session keyring, so that the one of whoever started wsm stays outside.
 pub(crate) fn join_session_keyring() -> io::Result<()> {
-    let none = std::ptr::null::<c_void>();
     // SAFETY: KEYCTL_JOIN_SESSION_KEYRING (1) with no name makes an anonymous keyring.
-    checked(unsafe { libc::syscall(libc::SYS_keyctl, 1, none, 0, 0, 0) }).map(drop)
+    checked(unsafe { libc::syscall(libc::SYS_keyctl, 1, 0, 0, 0, 0) }).map(drop)
 }
 
 /// Locks the secure bits: uid 0 gives no capabilities, and nothing raises ambient ones.
@@ -383,17 +458,13 @@ pub(crate) fn reap() -> io::Result<Option<(Pid, Exit)>> {
     let mut status: c_int = 0;
     // SAFETY: `status` is valid for writing.
     let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
-    match checked(pid.into())? {
-        0 => Ok(None),
-        _ if libc::WIFSIGNALED(status) => Ok(Some((
-            Pid::from_raw(pid),
-            Exit::Signal(libc::WTERMSIG(status)),
-        ))),
-        _ => Ok(Some((
-            Pid::from_raw(pid),
-            Exit::Code(libc::WEXITSTATUS(status)),
-        ))),
-    }
+    let exit = if libc::WIFSIGNALED(status) {
+        Exit::Signal(libc::WTERMSIG(status))
+    } else {
+        Exit::Code(libc::WEXITSTATUS(status))
+    };
+    let ended = checked(pid.into())? != 0;
+    Ok(ended.then_some((Pid::from_raw(pid), exit)))
 }
 
 /// Ends this process at once, without the parent's exit handlers.
@@ -413,76 +484,16 @@ pub(crate) fn kill(pid: Pid, signal: c_int) -> io::Result<()> {
 
 /// The kernel's Landlock ABI version; 0 where there is none.
 pub(crate) fn landlock_abi() -> u32 {
-    let none = std::ptr::null::<c_void>();
     // SAFETY: with LANDLOCK_CREATE_RULESET_VERSION (1) nothing is read and nothing is made.
-    let result = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0, 1) };
+    let result = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, 0, 0, 1) };
     u32::try_from(result).unwrap_or(0)
 }
 
-/// A system call that a sandbox must refuse, in a form that does no harm where it is not refused:
-/// bad descriptors, bad addresses, invalid flags.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Forbidden {
-    Mount,
-    Umount,
-    PivotRoot,
-    Chroot,
-    FsOpen,
-    MoveMount,
-    MountSetattr,
-    Setns,
-    UnshareUser,
-    CloneUser,
-    Clone3,
-    Keyctl,
-    AddKey,
-    RequestKey,
-    Bpf,
-    PerfEventOpen,
-    IoUringSetup,
-    OpenByHandle,
-    Userfaultfd,
-    TypeIntoTerminal,
-    SeizeInit,
-    X32Getpid,
-    NotYetInvented,
-}
-
-/// Tries a forbidden call; `Ok` holds what it returned.
-pub(crate) fn attempt(call: Forbidden) -> nix::Result<libc::c_long> {
-    use Forbidden as F;
-    const NEWUSER: libc::c_long = 0x1000_0000;
-    const BAD: libc::c_long = 1; // as an address: below the first page that can be mapped
-    let (number, arguments): (_, [libc::c_long; 5]) = match call {
-        F::Mount => (libc::SYS_mount, [BAD, BAD, BAD, 0, BAD]),
-        F::Umount => (libc::SYS_umount2, [BAD, 0, 0, 0, 0]),
-        F::PivotRoot => (libc::SYS_pivot_root, [BAD, BAD, 0, 0, 0]),
-        F::Chroot => (libc::SYS_chroot, [BAD, 0, 0, 0, 0]),
-        F::FsOpen => (libc::SYS_fsopen, [BAD, 0, 0, 0, 0]),
-        F::MoveMount => (libc::SYS_move_mount, [-1, BAD, -1, BAD, 0]),
-        F::MountSetattr => (libc::SYS_mount_setattr, [-1, BAD, 0, BAD, 0]),
-        F::Setns => (libc::SYS_setns, [-1, 0, 0, 0, 0]),
-        F::UnshareUser => (libc::SYS_unshare, [NEWUSER | 1, 0, 0, 0, 0]),
-        // NEWUSER together with CLONE_FS (0x200) is invalid, so that no child is made.
-        F::CloneUser => (libc::SYS_clone, [NEWUSER | 0x200 | 17, 0, 0, 0, 0]),
-        F::Clone3 => (libc::SYS_clone3, [BAD, 0, 0, 0, 0]),
-        F::Keyctl => (libc::SYS_keyctl, [0, -3, 0, 0, 0]),
-        F::AddKey => (libc::SYS_add_key, [BAD, BAD, BAD, 0, -3]),
-        F::RequestKey => (libc::SYS_request_key, [BAD, BAD, BAD, 0, 0]),
-        F::Bpf => (libc::SYS_bpf, [0, BAD, 8, 0, 0]),
-        F::PerfEventOpen => (libc::SYS_perf_event_open, [BAD, 0, -1, -1, 0]),
-        F::IoUringSetup => (libc::SYS_io_uring_setup, [1, BAD, 0, 0, 0]),
-        F::OpenByHandle => (libc::SYS_open_by_handle_at, [-1, BAD, 0, 0, 0]),
-        F::Userfaultfd => (libc::SYS_userfaultfd, [0xffff, 0, 0, 0, 0]),
-        F::TypeIntoTerminal => (libc::SYS_ioctl, [-1, 0x5412, BAD, 0, 0]),
-        // Seizing does not stop PID 1, and ends with the probing process.
-        F::SeizeInit => (libc::SYS_ptrace, [0x4206, 1, 0, 0, 0]),
-        F::X32Getpid => (0x4000_0000 | libc::SYS_getpid, [0; 5]),
-        F::NotYetInvented => (1000, [0; 5]),
-    };
-    let [a, b, c, d, e] = arguments;
+/// Makes a system call that must be refused.
+pub(crate) fn attempt(call: &Forbidden) -> nix::Result<libc::c_long> {
+    let [a, b, c, d, e] = call.arguments;
     // SAFETY: no entry of the table names a valid address, so the kernel can write nothing; none
     // makes a process, and descriptors it could open are closed with the probing process.
-    let result = unsafe { libc::syscall(number, a, b, c, d, e, 0) };
+    let result = unsafe { libc::syscall(call.number, a, b, c, d, e, 0) };
     nix::errno::Errno::result(result)
 }

@@ -1,16 +1,17 @@
 //! User namespaces: the agent's own, and the one that maps the ids of its files.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::fcntl::OFlag;
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, pipe2};
+use serde::{Deserialize, Serialize};
 
 use crate::files;
 use crate::spec::INSIDE_ID;
-use crate::sys::{self, Fork};
+use crate::sys::{self, Stack};
 
 /// First id of the first range. The ranges lie above what `useradd` and `newuidmap` give out.
 pub(crate) const RANGE_BASE: u32 = 0x7000_0000;
@@ -20,7 +21,7 @@ pub(crate) const RANGE_IDS: u32 = 65_536;
 pub(crate) const RANGES: u32 = 4096;
 
 /// One agent's range of ids on the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Range {
     /// First id.
     pub(crate) base: u32,
@@ -32,6 +33,11 @@ impl Range {
         Range {
             base: RANGE_BASE + number % RANGES * RANGE_IDS,
         }
+    }
+
+    /// Its number.
+    pub(crate) fn index(self) -> u32 {
+        (self.base - RANGE_BASE) / RANGE_IDS
     }
 
     /// Root inside, on the host.
@@ -60,15 +66,19 @@ impl Range {
     }
 }
 
-/// The child that held a new user namespace until it was open. It ends by itself.
+/// The child that held a new user namespace until it was open, on a stack of its own. It ends by
+/// itself, and is waited for when this is dropped.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Holder(Pid);
+pub(crate) struct Holder {
+    pid: Pid,
+    _stack: Stack,
+}
 
-impl Holder {
-    /// Reaps it.
-    pub(crate) fn end(&self) -> io::Result<()> {
-        Ok(waitpid(self.0, None).map(drop)?)
+impl Drop for Holder {
+    fn drop(&mut self) {
+        // Fails for no child of ours that was not waited for.
+        waitpid(self.pid, None).map(drop).unwrap_or(());
     }
 }
 
@@ -80,17 +90,10 @@ pub(crate) fn make(
     gid_map: &str,
 ) -> io::Result<(OwnedFd, Holder)> {
     let (wait, done) = pipe2(OFlag::O_CLOEXEC)?;
-    let pid = match sys::clone3(libc::CLONE_NEWUSER, None)? {
-        Fork::Child => {
-            drop(done);
-            // Ends when the parent closes its end, or dies.
-            let ended = std::fs::File::from(wait).read(&mut [0]).is_ok();
-            sys::exit_now(i32::from(!ended));
-        }
-        Fork::Parent(pid) => pid,
-    };
+    let stack = Stack::new()?;
+    let pid = sys::hold_user_namespace(wait.as_fd(), done.as_fd(), &stack)?;
     drop(wait);
-    let result = (|| {
+    let result: io::Result<OwnedFd> = (|| {
         write(proc, &format!("{pid}/uid_map"), uid_map)?;
         write(proc, &format!("{pid}/gid_map"), gid_map)?;
         let path = format!("{pid}/ns/user");
@@ -102,14 +105,8 @@ pub(crate) fn make(
         )?)
     })();
     drop(done);
-    let holder = Holder(pid);
-    match result {
-        Ok(namespace) => Ok((namespace, holder)),
-        Err(error) => {
-            holder.end()?;
-            Err(error)
-        }
-    }
+    let holder = Holder { pid, _stack: stack };
+    Ok((result?, holder))
 }
 
 fn write(proc: BorrowedFd<'_>, path: &str, text: &str) -> io::Result<()> {
@@ -127,6 +124,7 @@ mod tests {
         assert_eq!(Range::number(0).base, RANGE_BASE);
         assert_eq!(Range::number(0).shim() + 1, Range::number(1).base);
         assert_eq!(last.shim(), 0x7fff_ffff);
+        assert_eq!(last.index(), RANGES - 1);
         assert_eq!(Range::number(1).own_map(), "0 1879113728 65535\n");
     }
 }

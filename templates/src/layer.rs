@@ -57,6 +57,17 @@ pub struct Source {
     pub text: String,
 }
 
+impl Source {
+    /// A file as it was read. Bytes that are not UTF-8 are a problem of this template, no other.
+    #[must_use]
+    pub fn new(file: impl Into<String>, bytes: &[u8]) -> Source {
+        Source {
+            file: file.into(),
+            text: String::from_utf8_lossy(bytes).into_owned(),
+        }
+    }
+}
+
 /// The template files of every layer but the built-in one, which is compiled in.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sources {

@@ -119,6 +119,10 @@ pub(crate) fn parse(layer: Layer, file: &str, text: &str) -> Template {
             format!("is larger than {TEMPLATE_BYTES_MAX} bytes"),
             None,
         );
+    } else if let Some(at) = text.find(char::REPLACEMENT_CHARACTER) {
+        // What stands for bytes that are none, whoever read them.
+        let line = parser.line(&(at..at));
+        parser.problem(line, "", "is not TOML: not UTF-8".to_owned(), None);
     } else {
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in errors.iter().take(SYNTAX_ERRORS_MAX) {

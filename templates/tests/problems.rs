@@ -351,7 +351,7 @@ fn faults_of_values_are_told() {
         "schema = 1\nenv.A = 3",
         "schema = 1\nenv.A = \"{url}\"",
         "schema = 1\nfiles.\"../x\" = \"\"",
-        "schema = 1\nfilesystem.read = [\"opt\", \"/proc/1\", \"/\"]",
+        "schema = 1\nfilesystem.read = [\"opt\", \"/proc/1\", \"/var/tmp/x\", \"/\"]",
         "schema = 1\nworkspace.branch = \"x/{port.web}\"",
         "schema = 1\nworkspace.base = \"--upload-pack=x\"",
         "schema = 1\nlimits.cpu = 0.0001",
@@ -370,8 +370,10 @@ fn faults_of_values_are_told() {
     t.toml:2: files: "../x" has an empty, `.` or `..` part
       hint: write the path plainly
 
-    filesystem.read = ["opt", "/proc/1", "/"]
+    filesystem.read = ["opt", "/proc/1", "/var/tmp/x", "/"]
     t.toml:2: filesystem.read: "/proc/1" lies below /proc, which every sandbox has of its own
+      hint: choose another place
+    t.toml:2: filesystem.read: "/var/tmp/x" lies below /var/tmp, which every sandbox has of its own
       hint: choose another place
     t.toml:2: filesystem.read: "opt" is not absolute
       hint: write the path from / on

@@ -1,4 +1,6 @@
-//! `wsm-shim --config-fd N`: started by the spawner with everything it needs as descriptors.
+//! `wsm-shim zygote`: what every sandbox is forked from, and then its shim.
+//!
+//! `wsm-shim --config-fd N` is the shim alone, with everything it needs as descriptors.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -6,12 +8,19 @@ use std::process::ExitCode;
 
 use nix::sys::prctl;
 use wsm_sandbox::launch::ShimConfig;
+use wsm_sandbox::zygote::{self, ZYGOTE};
 use wsm_terminal::{pty, shim};
 
 /// Longest configuration in bytes: a log for each of many services.
 const CONFIG_BYTES_MAX: u64 = 256 * 1024;
 
 fn main() -> ExitCode {
+    if std::env::args().skip(1).eq([ZYGOTE]) {
+        return match zygote::run(run) {
+            0 => ExitCode::SUCCESS,
+            _ => ExitCode::FAILURE,
+        };
+    }
     match start() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -22,7 +31,11 @@ fn main() -> ExitCode {
 }
 
 fn start() -> io::Result<()> {
-    let usage = || io::Error::other("usage: wsm-shim --config-fd N (started by the broker)");
+    let usage = || {
+        io::Error::other(
+            "usage: wsm-shim --config-fd N (`wsm-shim zygote` is started by the broker)",
+        )
+    };
     let mut args = std::env::args().skip(1);
     let (Some(option), Some(number), None) = (args.next(), args.next(), args.next()) else {
         return Err(usage());
@@ -30,15 +43,18 @@ fn start() -> io::Result<()> {
     if option != "--config-fd" {
         return Err(usage());
     }
+    run(&read_config(number.parse().map_err(|_| usage())?)?)
+}
+
+fn run(config: &ShimConfig) -> io::Result<()> {
     // Before anything of the agent is read: nobody may look into this process or gain by its exec.
     prctl::set_dumpable(false)?;
     prctl::set_no_new_privs()?;
-    let config = read_config(number.parse().map_err(|_| usage())?)?;
     let mut keep = vec![config.listen_fd, config.launcher_fd];
     keep.extend(config.logs.values());
     keep.extend(&config.keep_fds);
     pty::close_others(&keep)?;
-    shim::run(&config)
+    shim::run(config)
 }
 
 fn read_config(fd: i32) -> io::Result<ShimConfig> {

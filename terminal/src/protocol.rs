@@ -149,7 +149,24 @@ pub struct Attach {
     /// Lines of history to put before the first screen.
     #[serde(default)]
     pub history_lines: u32,
+    /// The viewer's own terminal came along as a descriptor, on which the shim may draw instead of
+    /// sending [`Frame::Snapshot`] and [`Frame::Output`]. It does if the descriptor can do nothing
+    /// else: a pseudo-terminal, open for writing only, that does not block. See [`REDRAW`].
+    #[serde(default)]
+    pub tty: bool,
 }
+
+/// Brings a terminal from whatever a program left, or from the middle of a sequence, to what a
+/// [`Frame::Snapshot`] expects: alternate screen, mouse reports, focus reports, bracketed paste,
+/// application keys, kitty keyboard, `modifyOtherKeys`, link, charset, scroll region, origin,
+/// insert, wrap, colours, cursor.
+pub const RESET: &str = "\x1b\\\x1b[?1049l\x1b[?1000;1002;1003;1005;1006;1015;1016l\x1b[?1004l\x1b[?2004l\
+    \x1b[?1l\x1b>\x1b[<64u\x1b[=0;1u\x1b[>4m\x1b]8;;\x1b\\\x1b(B\x0f\x1b[?5l\x1b[?6l\x1b[4l\x1b[20l\
+    \x1b[r\x1b[?7h\x1b[?45l\x1b[m\x1b[0 q\x1b[?25h\x1b[?2026l";
+
+/// What to write before a snapshot and after it: an update that is shown at once, so that nothing
+/// flickers.
+pub const REDRAW: (&str, &str) = ("\x1b[?2026h\x1b[H\x1b[2J", "\x1b[?2026l");
 
 /// What may be asked of a shim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

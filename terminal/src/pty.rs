@@ -1,12 +1,13 @@
 //! The system calls for which neither std nor nix has a safe form.
 #![expect(
     unsafe_code,
-    reason = "descriptors that come as numbers, and three calls nix lacks"
+    reason = "descriptors that come as numbers, and four calls nix lacks or has otherwise"
 )]
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 
 /// Takes over a descriptor that this process was given as a number.
@@ -37,7 +38,7 @@ pub fn close_others(keep: &[RawFd]) -> io::Result<()> {
     let mut from = 3;
     for kept in keep.into_iter().chain([u32::MAX]) {
         if kept > from {
-            // SAFETY: nothing in this process owns a descriptor yet but those in `keep`.
+            // SAFETY: nothing in this process uses or drops a descriptor any more but those in `keep`.
             let done = unsafe { libc::close_range(from, kept - 1, 0) };
             if done != 0 {
                 return Err(io::Error::last_os_error());
@@ -76,6 +77,56 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     let flags = OFlag::from_bits_truncate(fcntl(fd, FcntlArg::F_GETFL)?);
     fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
     Ok(())
+}
+
+/// Room for one descriptor, and for no more: the kernel hands over no others, whatever was sent.
+#[repr(C)]
+struct OneDescriptor {
+    head: libc::cmsghdr,
+    fd: RawFd,
+}
+
+/// Reads from a socket without waiting; the first descriptor that comes along is taken, others are
+/// closed. (nix forgets those that came when there were more than expected.)
+///
+/// # Errors
+/// As of `recvmsg`.
+pub fn receive(
+    socket: BorrowedFd<'_>,
+    bytes: &mut [u8],
+) -> Result<(usize, Option<OwnedFd>), Errno> {
+    const LENGTH: usize = std::mem::offset_of!(OneDescriptor, fd) + size_of::<RawFd>();
+    let mut control = OneDescriptor {
+        head: libc::cmsghdr {
+            cmsg_len: 0,
+            cmsg_level: 0,
+            cmsg_type: 0,
+        },
+        fd: -1,
+    };
+    let mut part = libc::iovec {
+        iov_base: bytes.as_mut_ptr().cast(),
+        iov_len: bytes.len(),
+    };
+    let mut message = libc::msghdr {
+        msg_name: std::ptr::null_mut(),
+        msg_namelen: 0,
+        msg_iov: &raw mut part,
+        msg_iovlen: 1,
+        msg_control: (&raw mut control).cast(),
+        msg_controllen: LENGTH,
+        msg_flags: 0,
+    };
+    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    // SAFETY: what `message` points to lives through the call, with the lengths it says.
+    let got = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
+    let length = usize::try_from(Errno::result(got)?).expect("it is not negative");
+    let head = control.head;
+    let is_fd = (head.cmsg_level, head.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS);
+    // SAFETY: the kernel has just opened it for us, and told nobody else.
+    let fd =
+        (head.cmsg_len == LENGTH && is_fd).then(|| unsafe { OwnedFd::from_raw_fd(control.fd) });
+    Ok((length, fd))
 }
 
 /// Random bytes from the kernel, fit for secrets; needs no device.

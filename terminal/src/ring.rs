@@ -51,6 +51,20 @@ impl Ring {
         }
     }
 
+    /// All output from `from` on, in two parts. `None`: it is no longer there (or was never).
+    #[must_use]
+    pub fn parts(&self, from: u64) -> Option<(&[u8], &[u8])> {
+        if from < self.start() || from > self.end {
+            return None;
+        }
+        let offset = usize::try_from(from - self.start()).expect("the ring fits memory");
+        let (old, new) = self.bytes.as_slices();
+        Some(match old.get(offset..) {
+            None | Some([]) => (&new[offset - old.len()..], &[]),
+            Some(old) => (old, new),
+        })
+    }
+
     /// Output from `from` on, about `bytes_max` of it but ending at a cut. `None`: it is no longer
     /// there (or was never).
     #[must_use]
@@ -101,6 +115,9 @@ mod tests {
         for from in (ring.start()..ring.end()).step_by(777) {
             let offset = usize::try_from(from - ring.start()).unwrap();
             let piece = ring.read(from, 5000).unwrap();
+            let (one, other) = ring.parts(from).unwrap();
+            assert!(one.iter().chain(other).eq(ring.bytes.range(offset..)));
+            assert!(other.is_empty() || !one.is_empty());
             assert!(
                 ring.bytes
                     .range(offset..offset + piece.len())
@@ -108,5 +125,8 @@ mod tests {
             );
         }
         assert!(ring.cuts.len() <= RING_BYTES_MAX / 2048 + 1);
+        assert_eq!(ring.parts(ring.end()), Some((&[][..], &[][..])));
+        assert_eq!(ring.parts(ring.start() - 1), None);
+        assert_eq!(ring.parts(ring.end() + 1), None);
     }
 }

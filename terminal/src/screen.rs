@@ -227,6 +227,24 @@ impl Sink for Collector<'_> {
         self.fed.forward.extend_from_slice(bytes);
     }
 
+    fn plain(&mut self, bytes: &[u8]) {
+        self.catch_up();
+        self.fed.forward.extend_from_slice(bytes);
+        self.taken = self.fed.forward.len();
+        if !self.broken {
+            let ran = AssertUnwindSafe(|| self.model.plain(bytes));
+            self.broken = std::panic::catch_unwind(ran).is_err();
+        }
+    }
+
+    fn attribute(&mut self, code: u16, bytes: &[u8]) {
+        self.catch_up();
+        self.fed.forward.extend_from_slice(bytes);
+        if self.model.attribute(code) {
+            self.taken = self.fed.forward.len();
+        }
+    }
+
     fn screen(&mut self, bytes: &[u8]) {
         self.catch_up();
         if !self.broken {

@@ -18,6 +18,7 @@ mod process;
 mod request;
 mod stream;
 mod terminal;
+mod tty;
 mod viewer;
 
 use std::collections::BTreeMap;
@@ -53,6 +54,8 @@ const CLIENTS_MAX: usize = 128;
 const LINGER: Duration = Duration::from_secs(5);
 /// How long init may take to die when the shim is told to end.
 const STOP: Duration = Duration::from_secs(2);
+/// Bytes taken from one terminal or connection per turn of the loop, so that a flood starves nobody.
+const TURN_BYTES: usize = 64 * 1024;
 /// Reports taken from the launcher per turn.
 const REPORTS_PER_TURN: usize = 64;
 
@@ -76,6 +79,8 @@ pub(crate) struct Shim {
     /// Pipes whose processes were forgotten but whose children may write on.
     orphans: Vec<OwnedFd>,
     events: Vec<Event>,
+    /// What was just read.
+    scratch: Box<[u8]>,
     /// When init ended.
     init_exit: Option<Instant>,
     /// Told to end, since when.
@@ -122,6 +127,7 @@ impl Shim {
             logs,
             orphans: Vec::new(),
             events: Vec::new(),
+            scratch: vec![0; TURN_BYTES].into_boxed_slice(),
             init_exit: None,
             stopping: false,
             stop_by: None,
@@ -150,10 +156,11 @@ impl Shim {
             Source::Launcher => self.hear(now),
             Source::Signals => self.signalled(now),
             Source::Client(id) => self.client(id, flags, now),
+            Source::Tty(id) => self.draw(id),
             Source::Master(name) => {
-                if let Some(terminal) = self.terminals.get_mut(&name) {
+                if let Some(terminal) = self.terminals.get_mut(&*name) {
                     terminal.write();
-                    let bytes = terminal.read(now, &mut self.events, &name);
+                    let bytes = terminal.read(&mut self.scratch, now, &mut self.events);
                     if let Some(process) = self.processes.get_mut(&terminal.process) {
                         process.wrote(bytes);
                     }
@@ -302,7 +309,7 @@ impl Shim {
 
     fn client_frames(&mut self, id: u64, now: Instant) {
         if let Some(client) = self.clients.get_mut(&id) {
-            client.read();
+            client.read(&mut self.scratch);
         }
         while let Some(client) = self.clients.get_mut(&id).filter(|client| !client.closing) {
             match client.next_frame() {
@@ -363,11 +370,22 @@ impl Shim {
         }
     }
 
+    /// A viewer's terminal takes more.
+    fn draw(&mut self, id: u64) {
+        if let Some(client) = self.clients.get_mut(&id)
+            && let Some(tty) = &mut client.tty
+            && tty.flush().is_err()
+        {
+            client.gone = true;
+        }
+        self.serve(id);
+    }
+
     /// What time brings, and what the last turn left to say.
     fn tick(&mut self, now: Instant) {
         let mut exits = Vec::new();
-        for (name, terminal) in &mut self.terminals {
-            if let Some(exit) = terminal.tick(now, &mut self.events, name) {
+        for terminal in self.terminals.values_mut() {
+            if let Some(exit) = terminal.tick(now, &mut self.events) {
                 exits.push((terminal.process.clone(), exit));
             }
         }
@@ -381,11 +399,6 @@ impl Shim {
                     .extend(news.map(|process| Event::Logged { process }));
             }
         }
-        let shown: Vec<String> = self
-            .terminals
-            .iter_mut()
-            .filter_map(|(name, terminal)| terminal.shows(now).then(|| name.clone()))
-            .collect();
         let events = std::mem::take(&mut self.events);
         for client in self.clients.values_mut() {
             if client.subscribed {
@@ -396,7 +409,7 @@ impl Shim {
             {
                 // One that was behind goes on as soon as it can, the others when output is due.
                 let behind = viewer.stale || terminal.behind(viewer.sent);
-                if behind || shown.contains(&viewer.terminal) {
+                if behind || terminal.shows {
                     terminal.serve(client);
                 }
             }
@@ -411,6 +424,7 @@ impl Shim {
             .map(|(id, _)| *id)
             .collect();
         gone.into_iter().for_each(|id| self.drop_client(id));
+        self.sweep(now);
     }
 
     fn done(&self, now: Instant) -> bool {

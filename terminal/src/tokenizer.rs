@@ -35,6 +35,14 @@ pub const TITLE_BYTES_MAX: usize = 256;
 pub trait Sink {
     /// For the screen and for viewers.
     fn both(&mut self, bytes: &[u8]);
+    /// The same, and it is nothing but printable ASCII and BS, HT, LF, CR.
+    fn plain(&mut self, bytes: &[u8]) {
+        self.both(bytes);
+    }
+    /// The same, and it is the SGR sequence with this one parameter.
+    fn attribute(&mut self, _code: u16, bytes: &[u8]) {
+        self.both(bytes);
+    }
     /// For the screen only: a query that it answers.
     fn screen(&mut self, bytes: &[u8]);
     /// For viewers only.
@@ -148,12 +156,9 @@ impl Tokenizer {
         if !self.partial.is_empty() {
             return self.continue_partial(input[0], sink);
         }
-        let plain = input
-            .iter()
-            .position(|&byte| !PLAIN[usize::from(byte)])
-            .unwrap_or(input.len());
+        let plain = run::<_, 32>(input, is_plain);
         if plain > 0 {
-            sink.both(&input[..plain]);
+            sink.plain(&input[..plain]);
             let last = input[plain - 1];
             self.printed = (last >= b' ').then_some(char::from(last));
             self.zero_width_run = 0;
@@ -390,19 +395,26 @@ impl Tokenizer {
 }
 
 /// Bytes that pass as they are: printable ASCII, backspace, tab, line feed, carriage return.
-const PLAIN: [bool; 256] = {
-    let mut plain = [false; 256];
-    let mut byte = 0x20;
-    while byte < 0x7f {
-        plain[byte] = true;
-        byte += 1;
+fn is_plain(byte: &u8) -> bool {
+    is_printable(byte) | (byte.wrapping_sub(0x08) <= 2) | (*byte == b'\r')
+}
+
+/// Printable ASCII.
+pub(crate) fn is_printable(byte: &u8) -> bool {
+    byte.wrapping_sub(b' ') < 0x7f - b' '
+}
+
+/// How many at the start are all such. `STEP` are looked at without a branch between them.
+#[inline]
+pub(crate) fn run<T, const STEP: usize>(all: &[T], such: impl Fn(&T) -> bool) -> usize {
+    if !all.first().is_some_and(&such) {
+        return 0;
     }
-    plain[0x08] = true;
-    plain[b'\t' as usize] = true;
-    plain[b'\n' as usize] = true;
-    plain[b'\r' as usize] = true;
-    plain
-};
+    let whole = |part: &&[T]| part.iter().fold(true, |whole, one| whole & such(one));
+    let steps = all.chunks_exact(STEP).take_while(whole).count() * STEP;
+    let rest = all[steps..].iter().take_while(|one| such(one));
+    steps + rest.count()
+}
 
 /// One line without controls, at most `bytes_max` bytes: fit to be shown to a person.
 #[must_use]

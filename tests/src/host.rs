@@ -16,7 +16,10 @@ pub struct Process {
     pub parent: i32,
 }
 
-/// Every process that is not a zombie.
+/// Of `flags` in /proc/PID/stat: it is ending, has left its groups, and is no zombie yet.
+const PF_EXITING: u32 = 0x4;
+
+/// Every process that is not a zombie, nor about to be one.
 #[must_use]
 pub fn processes() -> Vec<Process> {
     let Ok(entries) = fs::read_dir("/proc") else {
@@ -36,13 +39,14 @@ pub fn process(pid: i32) -> Option<Process> {
     let mut after = stat.rsplit_once(')')?.1.split_whitespace();
     let state = after.next()?;
     let parent = after.next()?.parse().ok()?;
+    let flags: u32 = after.nth(4)?.parse().ok()?;
     let command = fs::read(directory.join("cmdline")).ok()?;
     let command = String::from_utf8_lossy(&command)
         .replace('\0', " ")
         .trim_end()
         .to_owned();
     let cgroup = fs::read_to_string(directory.join("cgroup")).unwrap_or_default();
-    (state != "Z").then_some(Process {
+    (state != "Z" && flags & PF_EXITING == 0).then_some(Process {
         pid,
         command,
         cgroup,

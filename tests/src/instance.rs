@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -36,6 +37,8 @@ pub struct Instance {
     up: RefCell<Option<Child>>,
     agents: RefCell<BTreeSet<String>>,
     checked: Cell<bool>,
+    /// Its directory is a file system of its own.
+    small: bool,
 }
 
 /// Where the programs under test lie: `WSM_BIN_DIR`, or `target/stage`.
@@ -61,16 +64,22 @@ impl Instance {
     /// Starts an instance in a directory that every account can reach.
     #[must_use]
     pub fn start() -> Instance {
-        Instance::below(Path::new("/tmp"), 0o755)
+        Instance::below(Path::new("/tmp"), 0o755, None)
+    }
+
+    /// Starts one whose directory is a file system of this many MiB.
+    #[must_use]
+    pub fn start_small(mebibytes: u32) -> Instance {
+        Instance::below(Path::new("/tmp"), 0o755, Some(mebibytes))
     }
 
     /// Starts one in a directory that nobody but root can reach, below root's own home.
     #[must_use]
     pub fn start_private() -> Instance {
-        Instance::below(Path::new("/root"), 0o700)
+        Instance::below(Path::new("/root"), 0o700, None)
     }
 
-    fn below(parent: &Path, mode: u32) -> Instance {
+    fn below(parent: &Path, mode: u32, small: Option<u32>) -> Instance {
         let base = tempfile::Builder::new().prefix("wsmt-").tempdir_in(parent);
         let base = base.unwrap_or_else(|why| panic!("a directory in {}: {why}", parent.display()));
         fs::set_permissions(base.path(), fs::Permissions::from_mode(mode)).expect("our directory");
@@ -82,7 +91,17 @@ impl Instance {
             up: RefCell::new(None),
             agents: RefCell::default(),
             checked: Cell::new(false),
+            small: small.is_some(),
         };
+        if let Some(mebibytes) = small {
+            fs::create_dir(instance.dir()).expect("a new directory is empty");
+            let mut mount = Command::new("mount");
+            let size = format!("mode=755,size={mebibytes}m");
+            mount
+                .args(["-t", "tmpfs", "-o", &size, "none"])
+                .arg(instance.dir());
+            cli::run(mount, b"").ok();
+        }
         instance.up();
         instance
     }
@@ -226,6 +245,22 @@ impl Instance {
     pub fn list(&self) -> Vec<Agent> {
         let listed = self.wsm(&["ls", "-a", "--json"]).ok();
         serde_json::from_value(listed.json()).unwrap_or_else(|why| panic!("{why}: {listed}"))
+    }
+
+    /// Fills the file system of [`Instance::start_small`] to its last byte.
+    ///
+    /// # Panics
+    /// If there is still room after as much as was asked for.
+    pub fn fill(&self) {
+        let mut file = fs::File::create(self.dir().join("fill")).expect("root writes");
+        for size in [1 << 20, 4096, 1] {
+            while file.write_all(&vec![1; size]).is_ok() {}
+        }
+    }
+
+    /// Gives the room back.
+    pub fn free(&self) {
+        fs::remove_file(self.dir().join("fill")).expect("it was filled");
     }
 
     /// Puts a template into the host's layer.
@@ -388,8 +423,20 @@ impl Instance {
             }
         }
         self.down();
+        if self.small {
+            let mut umount = Command::new("umount");
+            umount.arg(self.dir());
+            let gone = cli::run(umount, b"");
+            left.extend((gone.code != 0).then(|| gone.to_string()));
+        }
         let agents: Vec<_> = self.agents.borrow().iter().cloned().collect();
-        left.extend(host::leftovers(&self.dir(), &agents));
+        let mut found = host::leftovers(&self.dir(), &agents);
+        if self.small {
+            // Every mount namespace that somebody else made meanwhile has a copy of it.
+            let own = format!(" / {} ", self.dir().display());
+            found.retain(|line| !line.contains(&own));
+        }
+        left.extend(found);
         left
     }
 }
@@ -412,6 +459,13 @@ impl Drop for Instance {
         }
         for agent in self.agents.borrow().iter() {
             host::sweep(agent);
+        }
+        if failing && self.small {
+            let umount = Command::new("umount")
+                .arg("--lazy")
+                .arg(self.dir())
+                .status();
+            eprintln!("the small file system is unmounted: {umount:?}");
         }
         if !failing {
             assert!(left.is_empty(), "left behind:\n  {}", left.join("\n  "));

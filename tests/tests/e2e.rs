@@ -10,6 +10,8 @@ mod builtins;
 mod chaos;
 #[path = "e2e/egress.rs"]
 mod egress;
+#[path = "e2e/full.rs"]
+mod full;
 #[path = "e2e/git.rs"]
 mod git;
 #[path = "e2e/lifecycle.rs"]
@@ -22,9 +24,13 @@ mod recovery;
 mod refusals;
 #[path = "e2e/review.rs"]
 mod review;
+#[path = "e2e/rights.rs"]
+mod rights;
 #[path = "e2e/sandbox.rs"]
 mod sandbox;
 #[path = "e2e/services.rs"]
 mod services;
 #[path = "e2e/terminals.rs"]
 mod terminals;
+#[path = "e2e/told.rs"]
+mod told;

@@ -17,6 +17,13 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context, args: &Args, verb: Verb) -> Outcome {
     let agent = context.client.act(&args.agent, verb).await?;
     render::print(&outcome(context, &agent))?;
+    if !agent.unrecorded.is_empty() {
+        render::say(&format!(
+            "{} is in fact {}; it is written down as soon as there is room",
+            agent.name,
+            clean(&agent.unrecorded)
+        ));
+    }
     Ok(if agent.state == State::Failed {
         Exit(1)
     } else {

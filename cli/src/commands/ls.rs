@@ -74,6 +74,9 @@ fn listing(agents: &[Agent], output: Output) -> String {
 /// The reason, and what else wants attention.
 fn reason(agent: &Agent) -> String {
     let mut reason = agent.reason.clone();
+    if !agent.unrecorded.is_empty() {
+        reason.push_str(&format!(" [unrecorded: {}]", agent.unrecorded));
+    }
     let ill: Vec<_> = agent
         .services
         .iter()

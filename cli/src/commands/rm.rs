@@ -54,6 +54,9 @@ pub(crate) fn text(context: &Context, removed: &Removed) -> String {
             )
         };
         text.push_str(&format!("{name}: {fate}\n"));
+        for failed in &agent.failed {
+            text.push_str(&format!("  failed: {}\n", clean(failed)));
+        }
         if !agent.unmerged.is_empty() {
             text.push_str(&format!("  not merged: {}\n", clean(&agent.unmerged)));
         }

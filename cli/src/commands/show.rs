@@ -14,6 +14,9 @@ pub(crate) struct Args {
     /// Tell where each value of the template came from.
     #[arg(long)]
     provenance: bool,
+    /// Tell each thing that the self-test tried, not only those that did not hold.
+    #[arg(long)]
+    probes: bool,
 }
 
 pub(crate) async fn run(context: &Context, args: &Args) -> Outcome {
@@ -23,13 +26,13 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Outcome {
     } else if context.output.quiet {
         format!("{}\n", clean(&shown.agent.id))
     } else {
-        text(&shown, args.provenance)
+        text(&shown, args)
     };
     render::print(&text)?;
     Ok(Exit::DONE)
 }
 
-fn text(shown: &Shown, provenance: bool) -> String {
+fn text(shown: &Shown, args: &Args) -> String {
     let mut text = facts(&shown.agent);
     let agent = &shown.agent;
     if !agent.ports.is_empty() {
@@ -57,8 +60,18 @@ fn text(shown: &Shown, provenance: bool) -> String {
             render::table(&["LAYER", "STATUS", "READ BACK"], &rows)
         ));
     }
-    if !shown.probes.is_empty() {
-        let row = |probe: &wsm_api::agent::Probe| {
+    let all = shown.probes.len();
+    let told = shown
+        .probes
+        .iter()
+        .filter(|probe| args.probes || !probe.held);
+    let told: Vec<_> = told.collect();
+    if all > 0 {
+        let held = shown.probes.iter().filter(|probe| probe.held).count();
+        text.push_str(&format!("\nself-test: {held} of {all} held\n"));
+    }
+    if !told.is_empty() {
+        let row = |probe: &&wsm_api::agent::Probe| {
             let held = if probe.held { "held" } else { "NOT HELD" };
             vec![
                 probe.layer.clone(),
@@ -67,11 +80,11 @@ fn text(shown: &Shown, provenance: bool) -> String {
                 probe.saw.clone(),
             ]
         };
-        let rows: Vec<_> = shown.probes.iter().map(row).collect();
+        let rows: Vec<_> = told.iter().map(row).collect();
         let table = render::table(&["SELF-TEST", "RESULT", "TRIED", "SAW"], &rows);
         text.push_str(&format!("\n{table}"));
     }
-    if provenance {
+    if args.provenance {
         let rows: Vec<_> = shown
             .provenance
             .iter()
@@ -101,6 +114,9 @@ fn facts(agent: &Agent) -> String {
         ("base", agent.base.clone()),
         ("terminals", agent.terminals.join(", ")),
     ];
+    if !agent.unrecorded.is_empty() {
+        facts.push(("unrecorded", agent.unrecorded.clone()));
+    }
     if agent.trashed {
         facts.push(("trash", "yes".to_owned()));
     }

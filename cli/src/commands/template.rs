@@ -168,7 +168,7 @@ fn looks_like_a_file(name: &str) -> bool {
 }
 
 fn validate_file(sources: &Sources, path: &Path) -> Result<Vec<wsm_template::Problem>, Failure> {
-    let text = read(path).map_err(|error| unreadable(path, &error))?;
+    let bytes = read(path).map_err(|error| unreadable(path, &error))?;
     let in_repository = path
         .parent()
         .and_then(Path::file_name)
@@ -178,10 +178,7 @@ fn validate_file(sources: &Sources, path: &Path) -> Result<Vec<wsm_template::Pro
     } else {
         Layer::User
     };
-    let source = Source {
-        file: path.display().to_string(),
-        text,
-    };
+    let source = Source::new(path.display().to_string(), &bytes);
     Ok(wsm_template::validate_text(sources, layer, source))
 }
 
@@ -299,21 +296,24 @@ fn files(dir: &Path, shown: Option<&str>) -> Result<Vec<Source>, Failure> {
             Some(shown) => Path::new(shown).join(name).display().to_string(),
             None => path.display().to_string(),
         };
-        let text = read(&path).map_err(|error| unreadable(&path, &error))?;
-        sources.push(Source { file, text });
+        match read(&path) {
+            Ok(bytes) => sources.push(Source::new(file, &bytes)),
+            // One that can't be read is no reason to do without the others.
+            Err(error) => render::say(&format!("left out: {}: {error}", clean(&file))),
+        }
     }
     Ok(sources)
 }
 
 /// One byte more than a template may have is enough to be refused for it.
-fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
     let limit = u64::try_from(TEMPLATE_BYTES_MAX)
         .unwrap_or(u64::MAX)
         .saturating_add(1);
     let file = io::Read::take(std::fs::File::open(path)?, limit);
-    io::Read::read_to_string(&mut { file }, &mut text)?;
-    Ok(text)
+    io::Read::read_to_end(&mut { file }, &mut bytes)?;
+    Ok(bytes)
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {

@@ -1,24 +1,31 @@
 //! Straight to the shim, on the same machine: the daemon has given a ticket and is out of the way.
 //!
-//! One thread that only waits, reads and writes. A key costs it one write, an echo one more.
+//! The shim is given the terminal to draw on, if it can be given safely; a key costs this thread one
+//! write then, and an echo nothing. Else it draws what the shim sends.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use wsm_api::terminal::Ticket;
 use wsm_terminal::protocol::{Decoder, Frame, Hello, PROTOCOL_VERSION};
 
+use super::canvas;
 use super::picture::Picture;
 use super::{DRAW_BYTES, READ_BYTES, Turn};
 use crate::screen;
 
 /// How long the shim may take to answer a hello, and to read what was typed.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long it may take to let go of the terminal: until then it may draw over what comes after.
+const PARTING: Duration = Duration::from_secs(1);
 
 /// Read from the shim at once.
 const SOCKET_BYTES: usize = 64 * 1024;
@@ -36,6 +43,8 @@ pub(super) struct Link {
     buffer: Box<[u8]>,
     /// To send.
     out: Vec<u8>,
+    /// The shim has got the terminal.
+    gave: bool,
 }
 
 impl Link {
@@ -53,6 +62,7 @@ impl Link {
             decoder: Decoder::default(),
             buffer: vec![0; SOCKET_BYTES].into_boxed_slice(),
             out: Vec::new(),
+            gave: false,
         };
         Frame::Hello(Hello {
             version: PROTOCOL_VERSION,
@@ -81,8 +91,8 @@ impl Link {
         signals: &UnixStream,
     ) -> io::Result<Turn> {
         let mut keyboard = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-        for frame in picture.begin() {
-            frame.encode(&mut self.out);
+        if let Err(error) = self.attach(picture) {
+            return Ok(Turn::Lost(error.to_string()));
         }
         // What came with the hello.
         if let Some(turn) = self.show(picture)? {
@@ -106,10 +116,7 @@ impl Link {
                     .iter()
                     .for_each(|frame| frame.encode(&mut self.out));
                 if typed.leaves {
-                    Frame::Detach.encode(&mut self.out);
-                    // The shim notices a closed connection as well.
-                    drop(self.flush());
-                    return Ok(Turn::Ended(picture.detached()));
+                    return Ok(self.leave(picture));
                 }
             }
             if heard && let Some(turn) = self.show(picture)? {
@@ -119,12 +126,55 @@ impl Link {
                 let mut said = [0; 64];
                 let length = (&*signals).read(&mut said)?;
                 if length == 0 || said[..length].contains(&QUIT) {
-                    return Ok(Turn::Ended(picture.detached()));
+                    return Ok(self.leave(picture));
                 }
                 let (cols, rows) = screen::size();
                 Frame::Resize { cols, rows }.encode(&mut self.out);
             }
         }
+    }
+
+    /// Becomes a viewer. A watcher's terminal stays its own: the shim takes none of theirs.
+    fn attach(&mut self, picture: &mut Picture) -> io::Result<()> {
+        let tty = picture.drives().then(canvas::open).flatten();
+        for frame in picture.begin(tty.is_some()) {
+            frame.encode(&mut self.out);
+        }
+        let Some(tty) = tty else {
+            return Ok(());
+        };
+        let rights = [tty.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !control.push(SendAncillaryMessage::ScmRights(&rights)) {
+            return Err(ErrorKind::InvalidInput.into());
+        }
+        let parts = [IoSlice::new(&self.out)];
+        let sent = sendmsg(&self.socket, &parts, &mut control, SendFlags::NOSIGNAL)?;
+        self.out.drain(..sent);
+        self.gave = true;
+        Ok(())
+    }
+
+    /// Says goodbye, and waits until the shim has let go of the terminal.
+    fn leave(mut self, picture: &Picture) -> Turn {
+        Frame::Detach.encode(&mut self.out);
+        let end = Instant::now() + PARTING;
+        // A shim that is gone has let go as well.
+        while self.gave && self.flush().is_ok() {
+            let left = timespec(end.saturating_duration_since(Instant::now()));
+            let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
+            let ended = match poll(&mut fds, Some(&left)) {
+                Ok(0) => true,
+                Ok(_) => !matches!(self.receive(), Ok(Received::Bytes | Received::Nothing)),
+                Err(errno) => errno != rustix::io::Errno::INTR,
+            };
+            if ended {
+                break;
+            }
+        }
+        drop(self.flush());
+        Turn::Ended(picture.detached())
     }
 
     /// Waits for signals, keys (while nothing waits to be sent) and frames; tells which are there.

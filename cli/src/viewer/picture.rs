@@ -58,8 +58,13 @@ impl Picture {
         })
     }
 
-    /// How a connection begins.
-    pub(super) fn begin(&mut self) -> Vec<Frame> {
+    /// Whether keys are sent.
+    pub(super) fn drives(&self) -> bool {
+        !self.wish.read_only
+    }
+
+    /// How a connection begins; with `tty`, the terminal goes along.
+    pub(super) fn begin(&mut self, tty: bool) -> Vec<Frame> {
         let (cols, rows) = screen::size();
         let attach = Frame::Attach(Attach {
             terminal: self.wish.terminal.clone(),
@@ -68,6 +73,7 @@ impl Picture {
             rows,
             read_only: self.wish.read_only,
             history_lines: self.wish.history_lines,
+            tty,
         });
         let held = std::mem::take(&mut self.held);
         [Some(attach), self.input(&held)]
@@ -141,11 +147,16 @@ impl Picture {
                 self.seen(seq + bytes.len() as u64);
             }
             Frame::Refused { reason } => {
-                out.push(0x07);
+                // Where the shim draws, it rings as well: it knows where that cuts nothing.
+                if self.drawn.is_some() {
+                    out.push(0x07);
+                }
                 self.refused = Some(reason);
             }
             Frame::Exited(exit) => return Ok(Some(Turn::Ended(End::Exited(exit)))),
-            // The shim's size is drawn by what it sends; the rest is not for viewers.
+            // The shim's size is drawn by what it sends, or it drew the screen itself.
+            Frame::Resized { .. } => self.shown = true,
+            // The rest is not for viewers.
             _ => {}
         }
         Ok(None)

@@ -25,7 +25,7 @@ pub(super) async fn converse(
     signals: &mut Signals,
 ) -> io::Result<Turn> {
     let mut keyboard = Keyboard::open()?;
-    for frame in picture.begin() {
+    for frame in picture.begin(false) {
         if let Err(why) = send(&mut socket, &frame).await {
             return Ok(Turn::Lost(why));
         }

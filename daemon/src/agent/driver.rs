@@ -16,6 +16,7 @@ use wsm_sandbox::protocol::Listed;
 use wsm_terminal::protocol::Event;
 
 use super::handle::{Handle, Message, Published};
+use super::ledger::Ledger;
 use super::make::{Made, Opened};
 use super::request::{Decision, decide};
 use crate::engine::{Engine, WSM, row};
@@ -24,7 +25,7 @@ use crate::port::{Forward, SocketSource};
 use crate::record::{Record, Wanted};
 use crate::service::Supervisor;
 use crate::shim::Shim;
-use crate::store::{Change, Row, now_ms};
+use crate::store::{Row, now_ms};
 use crate::workspace::protocol::Imported;
 
 /// How long the agent's own command may take to end after it was asked to.
@@ -37,7 +38,8 @@ pub(super) enum Done {
     Opened(Result<Box<Opened>, Problem>),
     SetUp(Result<(), Problem>),
     Closed(Result<(), Problem>, Option<Box<Imported>>),
-    Erased(Result<(), Problem>),
+    /// With what of `teardown` failed.
+    Erased(Result<(), Problem>, Vec<Problem>),
     /// It panicked.
     BrokeOff(Problem),
 }
@@ -56,7 +58,12 @@ pub(super) enum Stage {
     /// Services and the command.
     Running,
     /// They were asked to end.
-    Stopping { until: Instant, next: Next },
+    Stopping {
+        until: Instant,
+        /// When it is looked whether they still can.
+        look: Instant,
+        next: Next,
+    },
     /// The sandbox is being taken down.
     Closing { next: Next },
     /// The files are being removed.
@@ -74,11 +81,28 @@ pub(super) enum Next {
     Erase,
 }
 
+/// What is begun only when everything before it is written down: after a crash it would be begun
+/// again, or in another way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begin {
+    /// Worktree and directories.
+    Making,
+    /// The sandbox.
+    Opening,
+    /// Services.
+    Services,
+    /// The command.
+    Command,
+}
+
 /// One agent's driver.
 #[derive(Debug)]
 pub(crate) struct Driver {
     pub(super) engine: Arc<Engine>,
     pub(super) record: Record,
+    pub(super) ledger: Ledger,
+    /// Waits until the ledger is clean.
+    pub(super) held: Option<Begin>,
     pub(super) stage: Stage,
     pub(super) shim: Option<Shim>,
     pub(super) events: Option<mpsc::Receiver<Event>>,
@@ -103,8 +127,10 @@ impl Driver {
     /// Starts the driver of a record that is in the database. `listed`: what the broker has of it.
     pub(crate) fn spawn(engine: &Arc<Engine>, record: Record, listed: Option<Listed>) -> Handle {
         let id = record.id.clone();
+        let ledger = Ledger::new(record.clone());
         let first = Published {
-            record: record.clone(),
+            record: ledger.recorded(),
+            unrecorded: None,
             terminals: Vec::new(),
             shim: None,
             guess: false,
@@ -115,6 +141,8 @@ impl Driver {
         let driver = Driver {
             engine: Arc::clone(engine),
             record,
+            ledger,
+            held: None,
             stage: Stage::Resting,
             shim: None,
             events: None,
@@ -150,7 +178,7 @@ impl Driver {
                 },
                 event = next_event(&mut self.events) => self.on_event(event).await,
                 done = next_done(&mut self.job) => self.on_done(done).await,
-                done = super::work::next_import(&mut self.work) => self.on_imported(done).await,
+                done = super::work::next_import(&mut self.work) => self.on_imported(done),
                 () = shim_gone(self.shim.as_ref()) => self.on_shim_gone().await,
                 () = at(deadline) => self.on_deadline().await,
             }
@@ -171,37 +199,82 @@ impl Driver {
         if self.record.state == state && self.record.reason == reason {
             return;
         }
+        let told = self.turn(actor, state, reason);
+        self.commit(told);
+    }
+
+    /// Changes state and reason; the row is to be written with them.
+    pub(super) fn turn(&mut self, actor: &str, state: State, reason: String) -> Row {
         if self.record.state != state {
             self.record.since_ms = now_ms();
         }
         self.record.state = state;
         self.record.reason = reason;
         let message = format!("{state}: {}", self.record.reason);
-        self.commit(row(actor, "agent.state", self.record.id.as_str(), message));
+        row(actor, "agent.state", self.record.id.as_str(), message)
     }
 
-    /// Writes the record with a row, and publishes it.
+    /// Tells a change of the record, which is shown as soon as it is written.
     pub(super) fn commit(&mut self, row: Row) {
-        let change = Change::new(row).agent(&self.record);
-        if let Err(error) = self.engine.store.commit(&change) {
-            // The agent lives on; the next change writes the whole record again.
-            tracing::error!(agent = %self.record.name, %error, "can't write the agent's record");
+        self.ledger.push(row);
+        self.write();
+    }
+
+    /// Changes the record if that can be written, or leaves it as it was.
+    pub(super) fn try_commit(&mut self, before: Record, row: Row) -> Result<(), Problem> {
+        self.ledger.push(row);
+        if self.write() {
+            return Ok(());
         }
+        let why = self.ledger.why();
+        self.record = before;
+        self.ledger.take_back();
         self.publish();
+        Err(why)
+    }
+
+    /// Writes what is not written yet, and publishes.
+    fn write(&mut self) -> bool {
+        let store = &self.engine.store;
+        let written = self.ledger.write(store, &self.record, Instant::now());
+        self.publish();
+        written
+    }
+
+    /// Whether this has to wait: what it builds on is not written down yet.
+    pub(super) fn hold(&mut self, step: Begin) -> bool {
+        let held = !self.ledger.is_clean();
+        self.held = held.then_some(step);
+        if held {
+            self.publish();
+        }
+        held
+    }
+
+    /// Begins what was held, if all is written now.
+    pub(super) async fn go_on(&mut self) {
+        self.write();
+        if !self.ledger.is_clean() {
+            return;
+        }
+        match self.held.take() {
+            Some(Begin::Making) => self.make(),
+            Some(Begin::Opening) => self.build(),
+            Some(Begin::Services) => self.run_services().await,
+            Some(Begin::Command) => self.run_main().await,
+            None => {}
+        }
     }
 
     pub(super) fn publish(&self) {
-        self.publish_as(false);
-    }
-
-    pub(super) fn publish_as(&self, erased: bool) {
         self.publish.send_replace(Arc::new(Published {
-            record: self.record.clone(),
+            record: self.ledger.recorded(),
+            unrecorded: self.ledger.unrecorded(&self.record, self.held.is_some()),
             terminals: self.terminals.clone(),
             shim: self.shim.clone(),
             guess: self.guess,
             recovered: self.recovered,
-            erased,
+            erased: self.ledger.is_erased(),
         }));
     }
 
@@ -254,6 +327,12 @@ impl Driver {
             } => {
                 self.on_probed(service, id, ok, detail).await;
             }
+            Message::Note { row, reply } => {
+                self.commit(row);
+                drop(reply.send(Ok(())));
+            }
+            Message::Forwarded { said } => self.on_forwarded(said),
+            Message::Outside => self.moved_outside(),
             Message::Step { reason } => {
                 if self.stage == Stage::SettingUp {
                     self.set(State::SettingUp, reason);
@@ -275,6 +354,9 @@ impl Driver {
                 return Err(Problem::new(Code::Conflict, message, "see `wsm explain`"));
             }
         }
+        if !matches!(verb, Verb::Stop | Verb::Resume) {
+            self.must_write(verb)?;
+        }
         match verb {
             Verb::Start => self.begin_start(actor),
             Verb::Stop => {
@@ -288,6 +370,17 @@ impl Driver {
             Verb::Restore => self.restore(actor).await?,
         }
         Ok(decision)
+    }
+
+    /// Nothing is begun that could not be written down; what ends something never waits for that.
+    fn must_write(&mut self, verb: Verb) -> Result<(), Problem> {
+        if self.ledger.is_clean() || self.write() {
+            return Ok(());
+        }
+        let mut why = self.ledger.why();
+        let verb = format!("{verb:?}").to_lowercase();
+        why.message = format!("{verb} {}: {}", self.record.name, why.message);
+        Err(why)
     }
 
     fn note_wanted(&mut self, actor: &str, verb: Verb) {
@@ -305,11 +398,15 @@ impl Driver {
 
     fn next_deadline(&self) -> Option<Instant> {
         let stopping = match &self.stage {
-            Stage::Stopping { until, .. } => Some(*until),
+            Stage::Stopping { until, look, .. } => Some((*until).min(*look)),
             _ => None,
         };
         let services = self.supervisor.as_ref().and_then(Supervisor::next_deadline);
-        [stopping, services, self.work.due(), self.main.due()]
+        let held = self.held.filter(|_| self.ledger.is_clean());
+        let begins = held.map(|_| Instant::now());
+        let writes = self.ledger.due();
+        let (work, main) = (self.work.due(), self.main.due());
+        [stopping, services, work, main, begins, writes]
             .into_iter()
             .flatten()
             .min()

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use wsm_api::agent::State;
 use wsm_api::policy::PolicyChange;
 use wsm_api::problem::{Code, Problem};
 
+use super::ledger::Unrecorded;
 use super::request::Decision;
 use crate::facade::{ServiceVerb, Verb};
 use crate::record::Record;
 use crate::shim::Shim;
+use crate::store::Row;
 
 /// Requests that wait for a driver.
 const INBOX_MAX: usize = 64;
@@ -17,8 +20,10 @@ const INBOX_MAX: usize = 64;
 /// What others may know of an agent.
 #[derive(Debug, Clone)]
 pub struct Published {
-    /// The record.
-    pub record: Record,
+    /// The record, as it is in the database.
+    pub record: Arc<Record>,
+    /// What is so beyond that, while the database takes nothing.
+    pub unrecorded: Option<Unrecorded>,
     /// Terminals, `main` first.
     pub terminals: Vec<String>,
     /// The shim, while there is one.
@@ -29,6 +34,38 @@ pub struct Published {
     pub recovered: bool,
     /// Gone for good.
     pub erased: bool,
+}
+
+impl Published {
+    /// The state that is so, written or not: what a request is answered by.
+    #[must_use]
+    pub fn state(&self) -> State {
+        let unrecorded = self.unrecorded.as_ref();
+        unrecorded.map_or(self.record.state, |beyond| beyond.state)
+    }
+
+    /// Why it is so, written or not.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let unrecorded = self.unrecorded.as_ref();
+        unrecorded.map_or_else(
+            || self.record.reason.clone(),
+            |beyond| beyond.reason.clone(),
+        )
+    }
+
+    /// Whether it is in the trash, written or not.
+    #[must_use]
+    pub fn trashed(&self) -> bool {
+        let unrecorded = self.unrecorded.as_ref();
+        unrecorded.map_or(self.record.trashed_ms.is_some(), |beyond| beyond.trashed)
+    }
+
+    /// Whether nothing is left of it, written or not.
+    #[must_use]
+    pub fn gone(&self) -> bool {
+        self.erased || self.unrecorded.as_ref().is_some_and(|beyond| beyond.erased)
+    }
 }
 
 /// What is sent to a driver.
@@ -73,6 +110,12 @@ pub(crate) enum Message {
         ok: bool,
         detail: String,
     },
+    /// What somebody did with its work; told where all its changes are.
+    Note { row: Row, reply: Answer<()> },
+    /// The agent's view was moved to the human's commit, or not; told if it is news.
+    Forwarded { said: Option<String> },
+    /// Somebody moved its branch, maybe wsm itself.
+    Outside,
     /// Setup came a step further.
     Step { reason: String },
 }

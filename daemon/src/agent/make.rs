@@ -31,6 +31,8 @@ const TRIES_MAX: u32 = 3;
 pub(super) struct Made {
     pub(super) paths: AgentPaths,
     pub(super) base: String,
+    /// What of `copy` was left out, and why.
+    pub(super) notes: Vec<String>,
 }
 
 /// A sandbox that stands.
@@ -119,15 +121,11 @@ async fn try_make(engine: &Engine, record: &Record, again: bool) -> Result<Made,
         late => Trouble::Final(no_answer(&late)),
     })?;
     match answer {
-        GitReply::Workspace(created) => {
-            for note in &created.notes {
-                tracing::info!(agent = %record.name, "copy: {note}");
-            }
-            Ok(Made {
-                paths,
-                base: created.base.as_str().to_owned(),
-            })
-        }
+        GitReply::Workspace(created) => Ok(Made {
+            notes: created.notes,
+            paths,
+            base: created.base.as_str().to_owned(),
+        }),
         other => Err(odd(&other).into()),
     }
 }
@@ -299,21 +297,18 @@ pub(super) async fn close(
 }
 
 /// Runs `teardown`, then removes worktree, branches and files for good.
-pub(super) async fn erase(engine: &Engine, record: &Record) -> Result<(), Problem> {
+/// Second: what of it did not succeed, which does not stop a removal that was asked for.
+pub(super) async fn erase(engine: &Engine, record: &Record) -> (Result<(), Problem>, Vec<Problem>) {
     // It may never have had one.
     drop(tokio::fs::remove_file(engine.screen_file(&record.id)).await);
+    let mut failed = Vec::new();
     if record.phase == Phase::Made && !record.resolved.workspace.teardown.is_empty() {
-        let opened = open(engine, record).await?;
-        for (number, line) in record.resolved.workspace.teardown.iter().enumerate() {
-            // The removal was asked for; a teardown that fails is told, and does not stop it.
-            if let Err(problem) =
-                super::setup::run_line(engine, record, "teardown", number, line).await
-            {
-                tracing::warn!(agent = %record.name, %problem, "teardown");
-            }
-        }
-        drop(opened);
+        failed = tear_down(engine, record).await;
     }
+    (erase_files(engine, record).await, failed)
+}
+
+async fn erase_files(engine: &Engine, record: &Record) -> Result<(), Problem> {
     let delete = BrokerRequest::Delete {
         agent: record.id.clone(),
     };
@@ -345,6 +340,21 @@ pub(super) async fn erase(engine: &Engine, record: &Record) -> Result<(), Proble
         .await
         .map(|_| ())
         .map_err(|e| problem(&e))
+}
+
+/// Runs each line of `teardown`, in a sandbox of its own. What failed of it.
+async fn tear_down(engine: &Engine, record: &Record) -> Vec<Problem> {
+    let opened = match open(engine, record).await {
+        Ok(opened) => opened,
+        Err(problem) => return vec![problem],
+    };
+    let mut failed = Vec::new();
+    for (number, line) in record.resolved.workspace.teardown.iter().enumerate() {
+        let ran = super::setup::run_line(engine, record, "teardown", number, line).await;
+        failed.extend(ran.err());
+    }
+    drop(opened);
+    failed
 }
 
 /// Forgets the worktree and its branches. With the rights of a merge: a branch that `git gc` has

@@ -46,6 +46,12 @@ pub(super) fn decide(record: &Record, boot_id: &str, shim: bool, left: bool) -> 
             Recovery::Rest
         };
     }
+    if record.trashed_ms.is_some() {
+        // It was killed before it could say that it stops.
+        let stopped = (Stopped, "stopped while wsm was restarted".to_owned());
+        let (state, reason) = record.ending.clone().unwrap_or(stopped);
+        return Recovery::Close(state, reason);
+    }
     if state == Stopping && record.wanted == Wanted::Running {
         return match &record.ending {
             Some((state, reason)) => Recovery::Close(*state, reason.clone()),
@@ -89,7 +95,17 @@ impl Driver {
         }
     }
 
+    /// A pause or a resume may have broken off between the kernel and the record, which was not
+    /// acknowledged then: the record holds.
+    async fn as_recorded(&self) {
+        let frozen = self.record.state == State::Paused;
+        if let Err(problem) = self.ask_freeze(frozen).await {
+            tracing::warn!(agent = %self.record.name, %problem, "freeze or thaw as recorded");
+        }
+    }
+
     async fn adopt_all(&mut self) {
+        self.as_recorded().await;
         let listed = match make::reconnect(&self.engine, &self.record).await {
             Some((shim, events)) => {
                 let listed = shim.request(Request::List).await;
@@ -210,6 +226,20 @@ mod tests {
             matches!(stopped, Recovery::Close(State::Stopped, _)),
             "{stopped:?}"
         );
+    }
+
+    #[test]
+    fn what_went_to_the_trash_is_stopped() {
+        let mut record = record();
+        (record.state, record.phase) = (State::Working, Phase::Made);
+        (record.boot_id, record.trashed_ms) = (BOOT.into(), Some(1));
+        for shim in [false, true] {
+            let stopped = decide(&record, BOOT, shim, true);
+            assert!(
+                matches!(stopped, Recovery::Close(State::Stopped, _)),
+                "{stopped:?}"
+            );
+        }
     }
 
     #[test]

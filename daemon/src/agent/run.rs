@@ -11,9 +11,10 @@ use wsm_template::resolved::{Kind, Restart};
 use wsm_terminal::protocol::{Event, Io, Process, Reply, Request};
 
 use super::assemble;
-use super::driver::{Driver, Next, Stage};
+use super::driver::{Begin, Driver, Next, Stage};
 use super::make::{self, Opened};
 use super::setup;
+use super::strain::how_it_ended;
 use crate::engine::{WSM, row};
 use crate::record::{Phase, Wanted};
 use crate::service::{Input, RESTARTS_MAX, RESTARTS_WINDOW};
@@ -94,8 +95,27 @@ impl Driver {
         }));
     }
 
-    /// Starts the agent's command.
+    /// Starts the agent's command, under a number that is written down: a name is never used twice,
+    /// even across a crash.
     pub(super) async fn start_main(&mut self) {
+        self.main.again = None;
+        if self.shim.is_none() || self.held == Some(Begin::Command) {
+            return;
+        }
+        self.record.run += 1;
+        let message = format!("run {} of the command", self.record.run);
+        self.commit(row(
+            WSM,
+            "command.starting",
+            self.record.id.as_str(),
+            message,
+        ));
+        if !self.hold(Begin::Command) {
+            self.run_main().await;
+        }
+    }
+
+    pub(super) async fn run_main(&mut self) {
         let Some(shim) = self.shim.clone() else {
             return;
         };
@@ -103,17 +123,7 @@ impl Driver {
             Ok(command) => command,
             Err(e) => return self.close(Next::Rest(State::Failed, e.to_string())),
         };
-        self.main.again = None;
-        // Written before the start: a name is never used twice, even across a crash.
-        self.record.run += 1;
         let program = command.argv.first().cloned().unwrap_or_default();
-        let message = format!("start {program}");
-        self.commit(row(
-            WSM,
-            "command.starting",
-            self.record.id.as_str(),
-            message,
-        ));
         let (cols, rows) = self.record.size;
         let terminal = MAIN.to_owned();
         let io = Io::Terminal {
@@ -207,7 +217,7 @@ impl Driver {
         if self.stage != Stage::Running {
             return;
         }
-        let how = ended(exit);
+        let how = how_it_ended(&self.engine, &self.record, exit).await;
         let kind = self.record.resolved.agent.kind;
         // A shell ends with the code of its last command; only a signal is a failure of its own.
         let killed = matches!(exit, Exit::Signal(_));
@@ -263,11 +273,13 @@ impl Driver {
 
     pub(super) async fn on_deadline(&mut self) {
         let now = Instant::now();
-        if let Stage::Stopping { until, next } = &self.stage
-            && *until <= now
+        self.stop_due(now).await;
+        if self
+            .ledger
+            .due()
+            .map_or(self.held.is_some(), |due| due <= now)
         {
-            let next = next.clone();
-            return self.close(next);
+            self.go_on().await;
         }
         if self.main.again.is_some_and(|again| again <= now) {
             self.start_main().await;
@@ -403,8 +415,6 @@ impl Driver {
 pub(super) fn ended(exit: Exit) -> String {
     match exit {
         Exit::Code(code) => format!("ended with code {code}"),
-        // Nobody inside sends it to the command as a rule: the kernel does, out of memory.
-        Exit::Signal(9) => "was killed by signal 9, as at its memory limit".to_owned(),
         Exit::Signal(signal) => format!("was killed by signal {signal}"),
     }
 }

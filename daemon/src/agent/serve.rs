@@ -14,7 +14,7 @@ use wsm_template::{Vars, expand_all};
 use wsm_terminal::protocol::{Io, Process, Reply, Request};
 
 use super::assemble;
-use super::driver::{Driver, Next, Stage};
+use super::driver::{Begin, Driver, Next, Stage};
 use super::handle::Message;
 use super::make;
 use crate::engine::{Engine, WSM, row};
@@ -33,6 +33,12 @@ impl Driver {
     pub(super) async fn start_services(&mut self) {
         self.stage = Stage::Running;
         self.set(State::Starting, "services are being started");
+        if !self.hold(Begin::Services) {
+            self.run_services().await;
+        }
+    }
+
+    pub(super) async fn run_services(&mut self) {
         if let Err(problem) = self.listen().await {
             let reason = super::driver::problem_text(&problem);
             return self.close(Next::Rest(State::Failed, reason));
@@ -85,10 +91,13 @@ impl Driver {
             forward.close().await;
         }
         let engine = std::sync::Arc::clone(&self.engine);
+        let before = self.record.clone();
         let (leased, moved) = make::hold_ports(&engine, &mut self.record).await?;
         if moved {
+            // Written while they are held: others are given what is neither held nor written.
             let message = "ports were leased anew: the old ones are in use by others";
-            self.commit(row(WSM, "port.leased", self.record.id.as_str(), message));
+            let told = row(WSM, "port.leased", self.record.id.as_str(), message);
+            self.try_commit(before, told)?;
         }
         let sockets = sockets(&engine, &self.record);
         self.sockets = Some(sockets.clone());

@@ -8,7 +8,7 @@ use wsm_terminal::protocol::{Event, Io, Reply, Request};
 use super::assemble::{self, SETUP_LOG};
 use super::handle::Message;
 use super::make::reconnect;
-use super::run::ended;
+use super::strain::how_it_ended;
 use crate::engine::Engine;
 use crate::record::Record;
 use crate::shim::{Shim, run_to_end};
@@ -116,7 +116,7 @@ pub(super) async fn run_line(
     if exit == Exit::Code(0) {
         Ok(())
     } else {
-        Err(failed(ended(exit)))
+        Err(failed(how_it_ended(engine, record, exit).await))
     }
 }
 

@@ -5,28 +5,27 @@ use std::sync::Arc;
 use wsm_api::agent::State;
 use wsm_api::problem::Problem;
 
-use super::driver::{Done, Driver, Next, Stage, problem_text};
+use super::driver::{Begin, Done, Driver, Next, Stage, problem_text};
 use super::make;
 use crate::engine::{WSM, row};
 use crate::record::{Phase, Wanted};
-use crate::store::Change;
+
+/// Rows of this verb tell what a `teardown` did not do.
+pub(crate) const TEARDOWN_FAILED: &str = "teardown.failed";
 
 impl Driver {
     /// Begins what is missing until the command runs.
     pub(super) fn begin_start(&mut self, actor: &str) {
         self.record.wanted = Wanted::Running;
         self.record.boot_id.clone_from(&self.engine.boot_id);
-        let engine = Arc::clone(&self.engine);
-        let record = self.record.clone();
-        if record.phase < Phase::Setup {
+        if self.record.phase < Phase::Setup {
             self.stage = Stage::Making;
             self.record.phase = Phase::Workspace;
             self.record.attempts += 1;
-            let record = self.record.clone();
             self.set_by(actor, State::Creating, "the worktree is being made");
-            self.job = Some(tokio::spawn(async move {
-                Done::Made(make::make(&engine, &record).await)
-            }));
+            if !self.hold(Begin::Making) {
+                self.make();
+            }
         } else {
             self.open(actor);
         }
@@ -41,6 +40,20 @@ impl Driver {
             State::Creating
         };
         self.set_by(actor, state, "the sandbox is being built");
+        if !self.hold(Begin::Opening) {
+            self.build();
+        }
+    }
+
+    pub(super) fn make(&mut self) {
+        let engine = Arc::clone(&self.engine);
+        let record = self.record.clone();
+        self.job = Some(tokio::spawn(async move {
+            Done::Made(make::make(&engine, &record).await)
+        }));
+    }
+
+    pub(super) fn build(&mut self) {
         let engine = Arc::clone(&self.engine);
         let record = self.record.clone();
         self.job = Some(tokio::spawn(async move {
@@ -52,6 +65,7 @@ impl Driver {
     pub(super) fn close(&mut self, next: Next) {
         let opening = self.stage == Stage::Opening;
         self.stage = Stage::Closing { next };
+        self.held = None;
         let forwards = std::mem::take(&mut self.forwards);
         self.sockets = None;
         self.supervisor = None;
@@ -90,6 +104,10 @@ impl Driver {
                 self.record.base = made.base.clone();
                 self.record.sync.head = made.base;
                 self.record.phase = Phase::Setup;
+                for note in &made.notes {
+                    let told = row(WSM, "workspace.left-out", self.record.id.as_str(), note);
+                    self.ledger.push(told);
+                }
                 let message = format!("branch {} made", self.record.branch);
                 self.commit(row(
                     WSM,
@@ -123,27 +141,28 @@ impl Driver {
             Done::Closed(result, imported) => {
                 self.shim = None;
                 if let Some(imported) = imported {
-                    self.take_in(*imported).await;
+                    self.take_in(*imported);
                 }
                 self.on_closed(result);
             }
-            Done::Erased(Ok(())) => {
-                let change = Change::new(row(
-                    WSM,
-                    "agent.erased",
-                    self.record.id.as_str(),
-                    format!("{} is gone for good", self.record.name),
-                ));
-                let change = change.erased(self.record.id.as_str());
-                match self.engine.store.commit(&change) {
-                    Ok(_) => self.publish_as(true),
-                    Err(e) => self.rest(State::Failed, format!("erase: {e}")),
-                }
-            }
-            Done::Erased(Err(problem)) => {
-                self.rest(State::Failed, problem_text(&problem));
-            }
+            Done::Erased(erased, failed) => self.on_erased(erased, &failed),
             Done::BrokeOff(problem) => self.on_broke_off(&problem),
+        }
+    }
+
+    fn on_erased(&mut self, erased: Result<(), Problem>, failed: &[Problem]) {
+        let id = self.record.id.to_string();
+        for problem in failed {
+            let told = row(WSM, TEARDOWN_FAILED, &id, problem_text(problem));
+            self.ledger.push(told);
+        }
+        match erased {
+            Ok(()) => {
+                self.ledger.erase();
+                let message = format!("{} is gone for good", self.record.name);
+                self.commit(row(WSM, "agent.erased", &id, message));
+            }
+            Err(problem) => self.rest(State::Failed, problem_text(&problem)),
         }
     }
 
@@ -191,11 +210,13 @@ impl Driver {
 
     pub(super) fn erase(&mut self) {
         self.stage = Stage::Erasing;
+        self.held = None;
         self.set(State::Stopping, "its files are being removed");
         let engine = Arc::clone(&self.engine);
         let record = self.record.clone();
         self.job = Some(tokio::spawn(async move {
-            Done::Erased(make::erase(&engine, &record).await)
+            let (erased, failed) = make::erase(&engine, &record).await;
+            Done::Erased(erased, failed)
         }));
     }
 }

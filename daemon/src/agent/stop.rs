@@ -3,16 +3,20 @@
 use std::time::{Duration, Instant};
 
 use wsm_api::agent::State;
-use wsm_api::problem::Problem;
+use wsm_api::problem::{Code, Problem};
 use wsm_sandbox::protocol::Request as BrokerRequest;
 use wsm_terminal::protocol::Request;
 
-use super::driver::{Driver, Next, STOP_GRACE, Stage, stopped_by};
+use super::driver::{Begin, Driver, Next, STOP_GRACE, Stage, stopped_by};
 use super::make;
+use super::strain::strain;
 use crate::engine::row;
-use crate::record::Wanted;
+use crate::record::{Phase, Wanted};
 use crate::service::Input;
 use crate::store::now_ms;
+
+/// How often it is looked whether what was asked to end still can.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Signals by number (signal(7)); the daemon makes no system calls of its own.
 const SIGHUP: i32 = 1;
@@ -29,6 +33,11 @@ impl Driver {
             Next::Rest(state, reason) => Some((*state, reason.clone())),
             Next::Restart | Next::Erase => None,
         };
+        if self.held.take() == Some(Begin::Making) {
+            // Nothing of it was begun.
+            self.record.phase = Phase::Recorded;
+            self.stage = Stage::Resting;
+        }
         match &mut self.stage {
             Stage::Resting => match next {
                 Next::Rest(state, reason) => self.set_by(actor, state, reason),
@@ -50,12 +59,16 @@ impl Driver {
     }
 
     async fn stop_running(&mut self, actor: &str, next: Next) {
-        if self.record.state == State::Paused {
-            self.thaw().await;
+        if self.record.state == State::Paused
+            && let Err(problem) = self.ask_freeze(false).await
+        {
+            tracing::warn!(agent = %self.record.name, %problem, "thaw before the stop");
         }
         let grace = STOP_GRACE.max(self.longest_grace());
+        let now = Instant::now();
         self.stage = Stage::Stopping {
-            until: Instant::now() + grace,
+            until: now + grace,
+            look: now + LOOK,
             next,
         };
         self.set_by(
@@ -82,6 +95,23 @@ impl Driver {
         self.check_stopped();
     }
 
+    /// Closes the sandbox when its time is over, or when nothing in it can react: at its process
+    /// limit no process can be made, all CPU is taken, and a service can't end in order either.
+    pub(super) async fn stop_due(&mut self, now: Instant) {
+        let Stage::Stopping { until, look, next } = &self.stage else {
+            return;
+        };
+        let (over, looks, next) = (*until <= now, *look <= now, next.clone());
+        if over || (looks && strain(&self.engine, &self.record).await.full) {
+            return self.close(next);
+        }
+        if let Stage::Stopping { look, .. } = &mut self.stage
+            && looks
+        {
+            *look = now + LOOK;
+        }
+    }
+
     fn longest_grace(&self) -> Duration {
         let services = self.record.resolved.services.values();
         let sum = services
@@ -103,30 +133,34 @@ impl Driver {
 
     /// Freezes or thaws.
     pub(super) async fn freeze(&mut self, actor: &str, frozen: bool) -> Result<(), Problem> {
-        let agent = self.record.id.clone();
-        let request = BrokerRequest::Freeze { agent, frozen };
-        self.engine
-            .broker
-            .ask(request)
-            .await
-            .map_err(|e| crate::broker::problem(&e))?;
+        if self.stage != Stage::Running {
+            // Its shim died, or its command ended: the state follows when that is cleaned up.
+            let what = if frozen { "pause" } else { "resume" };
+            let message = format!("{what} {}: it is ending", self.record.name);
+            return Err(Problem::new(Code::Conflict, message, "see `wsm explain`"));
+        }
+        self.ask_freeze(frozen).await?;
         self.guess = false;
-        if frozen {
-            self.set_by(actor, State::Paused, format!("paused by {actor}"));
-        } else {
+        if !frozen {
             self.set_by(actor, State::Working, format!("resumed by {actor}"));
+            return Ok(());
+        }
+        let before = self.record.clone();
+        let reason = format!("paused by {actor}");
+        let told = self.turn(actor, State::Paused, reason);
+        if let Err(problem) = self.try_commit(before, told) {
+            // Frozen without a word of it, a later daemon would wait for it for ever.
+            self.ask_freeze(false).await?;
+            return Err(problem);
         }
         Ok(())
     }
 
-    async fn thaw(&mut self) {
-        let request = BrokerRequest::Freeze {
-            agent: self.record.id.clone(),
-            frozen: false,
-        };
-        if let Err(error) = self.engine.broker.ask(request).await {
-            tracing::warn!(agent = %self.record.name, %error, "thaw before the stop");
-        }
+    pub(super) async fn ask_freeze(&self, frozen: bool) -> Result<(), Problem> {
+        let agent = self.record.id.clone();
+        let request = BrokerRequest::Freeze { agent, frozen };
+        let asked = self.engine.broker.ask(request).await;
+        asked.map(drop).map_err(|e| crate::broker::problem(&e))
     }
 
     /// To the trash, or gone for good.
@@ -164,16 +198,14 @@ impl Driver {
 
     /// Out of the trash, with its ports leased again.
     pub(super) async fn restore(&mut self, actor: &str) -> Result<(), Problem> {
+        let before = self.record.clone();
+        // Held until they are written down, so that nobody else is given them meanwhile.
         let held = make::lease_ports(&self.engine, &mut self.record).await?;
         self.record.trashed_ms = None;
         let message = format!("{} was taken out of the trash", self.record.name);
-        self.commit(row(
-            actor,
-            "agent.restored",
-            self.record.id.as_str(),
-            message,
-        ));
+        let told = row(actor, "agent.restored", self.record.id.as_str(), message);
+        let written = self.try_commit(before, told);
         drop(held);
-        Ok(())
+        written
     }
 }

@@ -10,7 +10,8 @@ use wsm_terminal::protocol::Request;
 
 use super::assemble;
 use super::driver::{Driver, problem_text};
-use super::handle::Answer;
+use super::handle::{Answer, Message};
+use super::outside;
 use crate::engine::{Engine, WSM, row};
 use crate::record::{Phase, Record};
 use crate::shim::run_to_end;
@@ -32,6 +33,9 @@ const BURST: u32 = 20;
 /// … and then one in this time.
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// How long the kernel may take to say that an import moved the branch.
+const ECHO: Duration = Duration::from_millis(500);
+
 /// Another git holds the index: try again.
 const LOCKED_PAUSE: Duration = Duration::from_secs(1);
 
@@ -47,6 +51,14 @@ pub(super) struct Work {
     waiting: Vec<Answer<()>>,
     served: Vec<Answer<()>>,
     check_index: bool,
+    /// The agent's view is being moved.
+    forwarding: bool,
+    /// Follows the branch as others move it.
+    outside: Option<JoinHandle<()>>,
+    /// It was moved while an import ran, which may have done that.
+    moved: bool,
+    /// When an import moved it last.
+    own: Option<Instant>,
     pace: Pace,
 }
 
@@ -81,6 +93,9 @@ impl Work {
     /// Gives the running import to whoever closes the sandbox.
     pub(super) fn abandon(&mut self) -> Option<JoinHandle<Result<Imported, Problem>>> {
         self.due = None;
+        if let Some(outside) = self.outside.take() {
+            outside.abort();
+        }
         self.job.take()
     }
 }
@@ -112,6 +127,20 @@ impl Driver {
         }
         self.work.check_index = true;
         self.work.due = Some(Instant::now() + SETTLE);
+        let engine = Arc::clone(&self.engine);
+        let following = outside::follow(engine, self.record.clone(), self.to_self.clone());
+        if let Some(before) = self.work.outside.replace(tokio::spawn(following)) {
+            before.abort();
+        }
+    }
+
+    /// Looks, unless it was an import that moved the branch: its own word comes a moment later.
+    pub(super) fn moved_outside(&mut self) {
+        if self.work.job.is_some() {
+            self.work.moved = true;
+        } else if self.work.own.is_none_or(|at| at.elapsed() > ECHO) {
+            self.work_changed();
+        }
     }
 
     pub(super) fn work_changed(&mut self) {
@@ -164,10 +193,16 @@ impl Driver {
         }
     }
 
-    pub(super) async fn on_imported(&mut self, done: Result<Imported, Problem>) {
+    pub(super) fn on_imported(&mut self, done: Result<Imported, Problem>) {
         let result = match done {
             Ok(imported) => {
-                self.take_in(imported).await;
+                let own = matches!(imported.outcome, Outcome::TookOver { .. });
+                self.take_in(imported);
+                if own {
+                    self.work.own = Some(Instant::now());
+                } else if std::mem::take(&mut self.work.moved) {
+                    self.work_changed();
+                }
                 Ok(())
             }
             Err(problem) => {
@@ -179,6 +214,7 @@ impl Driver {
                 Err(problem)
             }
         };
+        self.work.moved = false;
         self.answer_served(&result);
         if !self.work.waiting.is_empty() {
             return self.begin_import();
@@ -189,7 +225,7 @@ impl Driver {
     }
 
     /// Records what an import found; moves the agent's view where the human was ahead.
-    pub(super) async fn take_in(&mut self, imported: Imported) {
+    pub(super) fn take_in(&mut self, imported: Imported) {
         let before = self.record.sync.clone();
         if let Some(last) = &imported.last {
             self.record.sync.head = last.as_str().to_owned();
@@ -206,15 +242,11 @@ impl Driver {
                 format!("{} is at {}", self.record.branch, short(to)),
             ),
             Outcome::AgentBehind { oid } => {
-                let moved = self.forward_agent(oid).await;
-                let said = if moved {
-                    "follows"
-                } else {
-                    "does not follow (it has staged changes, or is paused)"
-                };
+                self.forward_agent(oid, before != self.record.sync);
+                let short = short(oid);
                 (
-                    "work.forwarded",
-                    format!("the agent {said} the commit {} made outside", short(oid)),
+                    "work.outside",
+                    format!("the branch is at {short}, made outside"),
                 )
             }
             Outcome::Diverged { agent, .. } => (
@@ -237,22 +269,43 @@ impl Driver {
         }
     }
 
-    /// Runs git inside: the agent's view is its own, nothing on the host writes it.
-    async fn forward_agent(&self, oid: &Oid) -> bool {
-        let Some(shim) = &self.shim else { return false };
-        if self.record.state == State::Paused {
+    /// Runs git inside: the agent's view is its own, nothing on the host writes it. It may take
+    /// long, and nobody waits for it: `tell` whether its outcome is a row.
+    fn forward_agent(&mut self, oid: &Oid, tell: bool) {
+        let (Some(shim), Some(sender)) = (self.shim.clone(), self.sender()) else {
+            return;
+        };
+        if self.record.state == State::Paused || self.work.forwarding {
             // Frozen: it would only time out. The next look comes again.
-            return false;
+            return;
         }
         let line = "git diff --cached --quiet && git reset -q --mixed \"$1\"";
         let argv = ["/bin/sh", "-c", line, "sh", oid.as_str()]
             .map(str::to_owned)
             .to_vec();
         let made = assemble::command(&self.record, &self.engine.host, argv, Leaf::Agent);
-        let Ok(command) = made else { return false };
-        let process = format!("git/{}", crate::store::now_ms());
-        let ran = run_to_end(shim, &process, command, FORWARD_TIMEOUT).await;
-        ran.is_ok_and(|output| output.exit == Exit::Code(0))
+        let Ok(command) = made else { return };
+        self.work.forwarding = true;
+        let short = short(oid).to_owned();
+        tokio::spawn(async move {
+            let process = format!("git/{}", crate::store::now_ms());
+            let ran = run_to_end(&shim, &process, command, FORWARD_TIMEOUT).await;
+            let moved = ran.is_ok_and(|output| output.exit == Exit::Code(0));
+            let said = if moved {
+                "follows"
+            } else {
+                "does not follow (it has staged changes)"
+            };
+            let said = tell.then(|| format!("the agent {said} the commit {short} made outside"));
+            drop(sender.send(Message::Forwarded { said }).await);
+        });
+    }
+
+    pub(super) fn on_forwarded(&mut self, said: Option<String>) {
+        self.work.forwarding = false;
+        if let Some(said) = said {
+            self.commit(row(WSM, "work.forwarded", self.record.id.as_str(), said));
+        }
     }
 }
 

@@ -23,12 +23,14 @@ use crate::store::{Change, StoreError, now_ms};
 use crate::workspace::Helper;
 use crate::workspace::protocol::{Facts, Reply as GitReply, Request as GitRequest};
 
-/// Template files of one layer, and their size: far above what people write.
-const FILES_MAX: usize = 200;
-const FILE_BYTES_MAX: u64 = 64 * 1024;
-
 /// Where a repository keeps its templates.
 const REPOSITORY_PREFIX: &str = ".wsm/";
+
+/// What a workspace starts from where nothing else is said.
+const HEAD: &str = "HEAD";
+
+/// Commits that are looked at for templates: HEAD, the one they name, and that one again.
+const BASES_MAX: u32 = 3;
 
 /// First size of the terminal where nobody has one.
 const SIZE_DEFAULT: (u16, u16) = (120, 40);
@@ -204,26 +206,7 @@ async fn resolve(
                     makes the repository whole";
         return Err(Problem::new(Code::NotAvailable, message, hint));
     }
-    let rev = new.base.clone().unwrap_or_else(|| "HEAD".to_owned());
-    let (prefix, suffix) = (REPOSITORY_PREFIX.to_owned(), ".toml".to_owned());
-    let read = GitRequest::ReadFiles {
-        git_dir,
-        rev,
-        prefix,
-        suffix,
-    };
-    let files = match work::ask(helper, read).await? {
-        GitReply::Files { files, .. } => files,
-        other => return Err(work::odd(&other)),
-    };
     let mut sources = host_sources(engine).await?;
-    sources.repository = files
-        .into_iter()
-        .map(|file| Source {
-            file: file.path,
-            text: file.text,
-        })
-        .collect();
     sources.user = new
         .user_templates
         .iter()
@@ -232,7 +215,64 @@ async fn resolve(
             text: text.clone(),
         })
         .collect();
-    Ok((resolve_with(&sources, new)?, facts))
+    Ok((resolve_at(helper, &git_dir, sources, new).await?, facts))
+}
+
+/// Resolves with what the repository brings at the commit that the workspace starts from. Which
+/// that is may be said by a template of the repository itself, as it is at HEAD.
+async fn resolve_at(
+    helper: &mut Helper,
+    git_dir: &std::path::Path,
+    mut sources: Sources,
+    new: &NewAgent,
+) -> Result<Resolution, Problem> {
+    let mut rev = new.base.clone().unwrap_or_else(|| HEAD.to_owned());
+    for _ in 0..BASES_MAX {
+        sources.repository = brought(helper, git_dir, &rev).await?;
+        let resolution = resolve_with(&sources, new).map_err(|problem| {
+            if problem.code != Code::NotFound || rev == HEAD {
+                return problem;
+            }
+            let template = &new.template;
+            let message = format!("template {template:?} is not in {rev}, where it starts from");
+            Problem::new(Code::NotFound, message, problem.hint)
+        })?;
+        let base = &resolution.resolved.workspace.base;
+        if *base == rev {
+            return Ok(resolution);
+        }
+        rev.clone_from(base);
+    }
+    let message = format!(
+        "template {}: at the commit that it starts from, {rev}, it names yet another one",
+        new.template
+    );
+    let hint = "say which with --base REF";
+    Err(Problem::new(Code::Invalid, message, hint))
+}
+
+/// The repository's templates at a commit.
+async fn brought(
+    helper: &mut Helper,
+    git_dir: &std::path::Path,
+    rev: &str,
+) -> Result<Vec<Source>, Problem> {
+    let read = GitRequest::ReadFiles {
+        git_dir: git_dir.to_owned(),
+        rev: rev.to_owned(),
+        prefix: REPOSITORY_PREFIX.to_owned(),
+        suffix: ".toml".to_owned(),
+    };
+    match work::ask(helper, read).await? {
+        GitReply::Files { files, .. } => Ok(files
+            .into_iter()
+            .map(|file| Source {
+                file: file.path,
+                text: file.text,
+            })
+            .collect()),
+        other => Err(work::odd(&other)),
+    }
 }
 
 /// The pure part, with its errors as the API tells them.
@@ -282,24 +322,30 @@ fn read_dir(dir: &std::path::Path) -> Result<Vec<Source>, Problem> {
         Err(e) => return Err(failed(dir, e)),
     };
     let mut sources = Vec::new();
-    for entry in entries.take(FILES_MAX) {
-        let path = entry.map_err(|e| failed(dir, e))?.path();
+    for entry in entries.take(wsm_template::FILES_MAX) {
+        let Ok(path) = entry.map(|entry| entry.path()) else {
+            continue;
+        };
         if path.extension().is_none_or(|extension| extension != "toml") {
             continue;
         }
-        let length = path.metadata().map_err(|e| failed(&path, e))?.len();
-        if length > FILE_BYTES_MAX {
-            let message = format!("{}: {length} bytes of {FILE_BYTES_MAX}", path.display());
-            return Err(Problem::new(Code::Invalid, message, "make it smaller"));
+        match read_file(&path) {
+            Ok(bytes) => sources.push(Source::new(path.display().to_string(), &bytes)),
+            // One that can't be read is no reason to do without the others.
+            Err(error) => tracing::warn!(file = %path.display(), %error, "a template is left out"),
         }
-        let text = std::fs::read_to_string(&path).map_err(|e| failed(&path, e))?;
-        sources.push(Source {
-            file: path.display().to_string(),
-            text,
-        });
     }
     sources.sort_by(|a, b| a.file.cmp(&b.file));
     Ok(sources)
+}
+
+/// One byte more than a template may have is enough to be refused for it.
+fn read_file(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
+    let limit = u64::try_from(wsm_template::TEMPLATE_BYTES_MAX).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    std::io::Read::read_to_end(&mut std::io::Read::take(file, limit + 1), &mut bytes)?;
+    Ok(bytes)
 }
 
 fn record(

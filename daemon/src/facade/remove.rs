@@ -3,8 +3,10 @@
 use wsm_api::agent::{Removed, RemovedAgent};
 use wsm_api::problem::{Code, Problem};
 
-use super::{Actor, Daemon, WAIT_MAX, resting, review, until};
+use super::{Actor, Daemon, EVIDENCE_ROWS, WAIT_MAX, resting, review, until};
 use crate::agent::handle::{Handle, Message};
+use crate::agent::stage::TEARDOWN_FAILED;
+use crate::record::{Record, Wanted};
 use crate::role::{Right, allows};
 
 impl Daemon {
@@ -35,7 +37,11 @@ impl Daemon {
             if record.trashed_ms.is_none() || !allows(actor, Right::Own, &record.owner) {
                 continue;
             }
-            let unmerged = review::unmerged(&self.engine, record).await?;
+            // What is being removed already can't be looked at any more.
+            let unmerged = match record.wanted {
+                Wanted::Erased => String::new(),
+                _ => review::unmerged(&self.engine, record).await?,
+            };
             if dry_run || !unmerged.is_empty() {
                 let (name, purged) = (record.name.clone(), unmerged.is_empty());
                 removed.agents.push(RemovedAgent {
@@ -43,6 +49,7 @@ impl Daemon {
                     name,
                     purged,
                     unmerged,
+                    failed: Vec::new(),
                 });
             } else {
                 removed
@@ -60,7 +67,7 @@ impl Daemon {
         handle: &Handle,
         purge: bool,
     ) -> Result<RemovedAgent, Problem> {
-        let record = handle.now().record.clone();
+        let record = Record::clone(&handle.now().record);
         // A last look before it goes; a repository that is gone can't say.
         drop(handle.ask(|reply| Message::Import { reply }).await);
         let unmerged = review::unmerged(&self.engine, &record)
@@ -75,19 +82,19 @@ impl Daemon {
             })
             .await?;
         // A purge that failed rests in `failed`: what is being removed is `stopping` meanwhile.
-        let gone = until(handle, |p| p.erased || resting(p.record.state), WAIT_MAX).await?;
-        if purge && !gone.erased {
-            return Err(Problem::new(
-                Code::Failed,
-                gone.record.reason.clone(),
-                "try it again",
-            ));
+        let gone = until(handle, |p| p.gone() || resting(p.state()), WAIT_MAX).await?;
+        if purge && !gone.gone() {
+            return Err(Problem::new(Code::Failed, gone.reason(), "try it again"));
         }
+        let rows = self.engine.store.about(record.id.as_str(), EVIDENCE_ROWS);
+        let mut failed = rows.unwrap_or_default();
+        failed.retain(|row| row.verb == TEARDOWN_FAILED);
         Ok(RemovedAgent {
             id: record.id.to_string(),
             name: record.name,
             purged: purge,
             unmerged,
+            failed: failed.into_iter().rev().map(|row| row.message).collect(),
         })
     }
 }

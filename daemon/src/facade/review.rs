@@ -5,13 +5,12 @@ use wsm_api::review::{Diff, FileStat, Merge, Merged};
 use wsm_sandbox::protocol::HelperRights;
 
 use super::{Actor, Daemon};
-use crate::agent::handle::Message;
+use crate::agent::handle::{Handle, Message};
 use crate::agent::make::identity;
 use crate::agent::work::{git, odd, place};
-use crate::engine::{Engine, row, store_problem};
+use crate::engine::{Engine, row};
 use crate::record::{Phase, Record};
 use crate::role::Right;
-use crate::store::Change;
 use crate::workspace::protocol::{
     Identity, Merge as GitMerge, MergeKind, MergeReply, Reply, Request, Uncommitted, WorkState,
 };
@@ -22,7 +21,7 @@ impl Daemon {
     /// # Errors
     /// There is no such agent, or the repository can't be read.
     pub async fn diff(&self, actor: &Actor, agent: &str) -> Result<Diff, Problem> {
-        let record = self.imported(actor, agent, Right::View).await?;
+        let (_, record) = self.imported(actor, agent, Right::View).await?;
         let state = state(&self.engine, &record).await?;
         let request = Request::Diff {
             place: place(&record)?,
@@ -59,7 +58,7 @@ impl Daemon {
     /// # Errors
     /// Conflicts, a checkout that is in the way, uncommitted work: nothing was changed.
     pub async fn merge(&self, actor: &Actor, agent: &str, merge: Merge) -> Result<Merged, Problem> {
-        let record = self.imported(actor, agent, Right::Drive).await?;
+        let (handle, record) = self.imported(actor, agent, Right::Drive).await?;
         let commits = state(&self.engine, &record).await?.ahead;
         let title = format!("Merge {} of {}", record.branch, record.name);
         let uncommitted = if merge.leave_uncommitted {
@@ -77,7 +76,7 @@ impl Daemon {
         };
         let request = Request::Merge(Box::new(request));
         let reply = git(&self.engine, &record, HelperRights::Merge, request).await?;
-        self.brought(actor, &record, "work.merged", reply, commits)
+        brought(&handle, actor, &record, "work.merged", reply, commits).await
     }
 
     /// Stages the agent's work in the main checkout, without a commit.
@@ -85,52 +84,56 @@ impl Daemon {
     /// # Errors
     /// Conflicts, a checkout that is in the way: nothing was changed.
     pub async fn apply(&self, actor: &Actor, agent: &str) -> Result<Merged, Problem> {
-        let record = self.imported(actor, agent, Right::Drive).await?;
+        let (handle, record) = self.imported(actor, agent, Right::Drive).await?;
         let work_tree = record.repository.clone().into();
         let request = Request::Apply {
             place: place(&record)?,
             work_tree,
         };
         let reply = git(&self.engine, &record, HelperRights::Merge, request).await?;
-        self.brought(actor, &record, "work.applied", reply, 0)
+        brought(&handle, actor, &record, "work.applied", reply, 0).await
     }
 
     /// The record, after the newest commits were taken over.
-    async fn imported(&self, actor: &Actor, agent: &str, right: Right) -> Result<Record, Problem> {
+    async fn imported(
+        &self,
+        actor: &Actor,
+        agent: &str,
+        right: Right,
+    ) -> Result<(Handle, Record), Problem> {
         let handle = self.find(actor, agent, right)?;
         if handle.now().record.phase < Phase::Setup {
             let message = format!("{agent} has no workspace yet");
             return Err(Problem::new(Code::Conflict, message, "see `wsm explain`"));
         }
         handle.ask(|reply| Message::Import { reply }).await?;
-        Ok(handle.now().record.clone())
+        let record = Record::clone(&handle.now().record);
+        Ok((handle, record))
     }
+}
 
-    fn brought(
-        &self,
-        actor: &Actor,
-        record: &Record,
-        verb: &'static str,
-        reply: Reply,
-        commits: u64,
-    ) -> Result<Merged, Problem> {
-        let Reply::Merge(reply) = reply else {
-            return Err(odd(&reply));
-        };
-        let merged = merged(reply, record, commits)?;
-        if merged.how != "nothing" {
-            let message = format!(
-                "{} into {}: {}, {} files, {}",
-                record.branch, merged.into, merged.how, merged.files, merged.commit
-            );
-            let change = Change::new(row(&actor.user, verb, record.id.as_str(), message));
-            self.engine
-                .store
-                .commit(&change)
-                .map_err(|e| store_problem(&e))?;
-        }
-        Ok(merged)
+/// Has the agent's driver tell what was brought, now or when there is room to write it: it is done.
+async fn brought(
+    handle: &Handle,
+    actor: &Actor,
+    record: &Record,
+    verb: &'static str,
+    reply: Reply,
+    commits: u64,
+) -> Result<Merged, Problem> {
+    let Reply::Merge(reply) = reply else {
+        return Err(odd(&reply));
+    };
+    let merged = merged(reply, record, commits)?;
+    if merged.how != "nothing" {
+        let message = format!(
+            "{} into {}: {}, {} files, {}",
+            record.branch, merged.into, merged.how, merged.files, merged.commit
+        );
+        let row = row(&actor.user, verb, record.id.as_str(), message);
+        handle.ask(|reply| Message::Note { row, reply }).await?;
     }
+    Ok(merged)
 }
 
 fn merged(reply: MergeReply, record: &Record, commits: u64) -> Result<Merged, Problem> {

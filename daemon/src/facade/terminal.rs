@@ -16,7 +16,6 @@ use crate::agent::assemble::{self, SETUP_LOG};
 use crate::agent::handle::{Message, Published};
 use crate::agent::make::socket_name;
 use crate::agent::run::MAIN;
-use crate::record::Record;
 use crate::role::Right;
 use crate::service::service_of;
 use crate::shim::{Shim, ShimError};
@@ -99,7 +98,7 @@ impl Daemon {
     /// The agent does not run, or its program does not read.
     pub async fn send(&self, actor: &Actor, agent: &str, send: Send) -> Result<(), Problem> {
         let (shim, published) = self.running(actor, agent, Right::Drive)?;
-        thawed(&published.record)?;
+        thawed(&published)?;
         let terminal = send.terminal.unwrap_or_else(|| MAIN.to_owned());
         let mut bytes = send.text.into_bytes();
         if send.enter {
@@ -195,7 +194,7 @@ impl Daemon {
         new: NewTerminal,
     ) -> Result<Opened, Problem> {
         let handle = self.find(actor, agent, Right::Drive)?;
-        thawed(&handle.now().record)?;
+        thawed(&handle.now())?;
         let size = (new.cols, new.rows);
         let terminal = handle
             .ask(|reply| Message::Terminal { size, reply })
@@ -268,7 +267,7 @@ impl Daemon {
             ));
         }
         let (shim, published) = self.running(actor, agent, Right::Drive)?;
-        thawed(&published.record)?;
+        thawed(&published)?;
         let program = exec.argv[0].clone();
         let made = assemble::command(&published.record, &self.engine.host, exec.argv, Leaf::Agent);
         let mut command = made.map_err(|e| Problem::new(Code::Invalid, e.to_string(), ""))?;
@@ -333,12 +332,12 @@ impl Daemon {
 }
 
 /// A frozen agent starts nothing and reads nothing: told at once rather than by silence.
-pub(crate) fn thawed(record: &Record) -> Result<(), Problem> {
-    if record.state != State::Paused {
+pub(crate) fn thawed(published: &Published) -> Result<(), Problem> {
+    if published.state() != State::Paused {
         return Ok(());
     }
-    let name = &record.name;
-    let message = format!("{name} is paused: {}", record.reason);
+    let name = &published.record.name;
+    let message = format!("{name} is paused: {}", published.reason());
     let hint = format!("let it run on with `wsm resume {name}`");
     Err(Problem::new(Code::Conflict, message, hint))
 }

@@ -15,7 +15,13 @@ use crate::store::{Stored, rfc3339};
 
 pub(super) fn shown_agent(published: &Published) -> Agent {
     let record = &published.record;
+    let unrecorded = published.unrecorded.as_ref().map(|beyond| {
+        let gone = if beyond.erased { "gone; " } else { "" };
+        let (state, reason) = (beyond.state, &beyond.reason);
+        format!("{gone}{state}: {reason} ({})", beyond.why.message)
+    });
     Agent {
+        unrecorded: unrecorded.unwrap_or_default(),
         name: record.name.clone(),
         id: record.id.to_string(),
         state: record.state,

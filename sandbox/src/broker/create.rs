@@ -1,6 +1,6 @@
 //! Creating a sandbox: what is checked before, what is kept after, what is undone on failure.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,17 +10,20 @@ use super::dirs;
 use super::record::{self, AgentRecord, Made};
 use super::setup::Host;
 use super::work::{self, Outcome, Task, Worker};
+use super::zygote::{Spawner, Zygote};
 use super::{Broker, Waiting};
 use crate::ceiling::Ceiling;
 use crate::fail::{self, Context, failure};
 use crate::landlock::LandlockStatus;
-use crate::packet::Packet;
+use crate::packet::{self, Packet};
 use crate::plan::{self, Facts};
-use crate::protocol::{Failure, FailureKind, Purpose, Reply};
-use crate::spawn::{self, Job, Status};
+use crate::protocol::{Account, Failure, FailureKind, Purpose, Reply};
+use crate::spawn::{self, Order, Status};
 use crate::spec::{
     AgentId, GrantId, LayerReport, LayerStatus, Limits, Network, ProbeReport, SandboxSpec,
 };
+use crate::sys;
+use crate::userns::Range;
 
 /// How long killed processes may take to vanish: what sits in a dead file system takes longest.
 const GONE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,15 +33,21 @@ const GONE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Creating {
     asked: Limits,
     network: Network,
+    account: Account,
     built: Option<(u32, Vec<LayerReport>)>,
     tested: Option<(Option<LandlockStatus>, Vec<ProbeReport>)>,
     failed: Option<Failure>,
+    /// The map of file owners that it was made with.
+    file_map: Option<OwnedFd>,
 }
 
 impl Creating {
-    pub(super) fn hear(&mut self, packet: &Packet) {
+    pub(super) fn hear(&mut self, packet: Packet) {
         match serde_json::from_slice(&packet.bytes) {
-            Ok(Status::Built { range_base, limits }) => self.built = Some((range_base, limits)),
+            Ok(Status::Built { range_base, limits }) => {
+                self.built = Some((range_base, limits));
+                self.file_map = packet.fds.into_iter().next();
+            }
             Ok(Status::Tested { landlock, probes }) => self.tested = Some((landlock, probes)),
             // The first failure is the cause, later ones its consequences.
             Ok(Status::Failed(failed)) => {
@@ -65,8 +74,7 @@ impl Broker {
         let spec = ceiling.admit(spec)?.spec().clone();
         dirs::check_services(spec.services.keys())?;
         let agent = spec.agent.clone();
-        let existing = host.tree.agents()?;
-        if existing.contains(&agent) {
+        if host.tree.has(&agent)? {
             let hint = "delete it first";
             let why = "its sandbox, or what is left of one, exists";
             return Err(failure(
@@ -76,8 +84,9 @@ impl Broker {
                 hint,
             ));
         }
-        if existing.len() >= ceiling.agents_max {
-            let why = format!("{} agents run, the ceiling's number", existing.len());
+        let running = host.tree.count()?;
+        if running >= ceiling.agents_max {
+            let why = format!("{running} agents run, the ceiling's number");
             let hint = "stop some, or raise `agents_max` in ceiling.json";
             return Err(failure(
                 FailureKind::Refused,
@@ -86,6 +95,7 @@ impl Broker {
                 hint,
             ));
         }
+        self.runaways.forget(&agent);
         let record = host.record(&agent)?;
         let facts = host.facts(&spec, &record)?;
         if facts.account.uid == 0 && !ceiling.allow_root_account {
@@ -98,36 +108,65 @@ impl Broker {
                 hint,
             ));
         }
-        let plan = plan::plan(&spec, &facts)?;
-        let netns = self.pool.pop();
-        let job = Job {
-            spec,
-            facts,
-            plan,
-            tree: &host.tree,
-            netns: netns.as_ref(),
-            sockets: &host.run,
-            stage: host.run_path.clone(),
-            init_program: &host.init_program,
-            shim_program: &host.shim_program,
-            daemon: (host.config.daemon_uid, host.config.daemon_gid),
-            incarnation: incarnation(),
-        };
+        let asked = spec.limits.clone();
+        let network = spec.network;
+        let account = facts.account.clone();
+        let what = || format!("start the spawner of {agent}");
+        let Spawner { pid, socket } = self.new_spawner().what(what)?;
+        if let Err(error) = self.order(&socket, spec, facts) {
+            sys::kill(pid, libc::SIGKILL).unwrap_or(());
+            return Err(error).what(what);
+        }
         let creating = Creating {
-            asked: job.spec.limits.clone(),
-            network: job.spec.network,
+            asked,
+            network,
+            account,
             built: None,
             tested: None,
             failed: None,
+            file_map: None,
         };
         let task = Task::Create(Box::new(creating));
-        work::fork(
-            host,
+        Ok(Worker::new(
+            pid,
+            socket,
             Some(waiting.connection),
             Some(agent),
             task,
-            |status, broker| spawn::run(&job, status, broker),
-        )
+        ))
+    }
+
+    /// Tells a spawner what to make, with what is ready for it.
+    fn order(&mut self, spawner: &OwnedFd, spec: SandboxSpec, facts: Facts) -> std::io::Result<()> {
+        let netns = self.pool.pop();
+        let lent = self.file_maps.lease(&facts.account);
+        let order = Order {
+            spec,
+            facts,
+            incarnation: incarnation(),
+            lease: lent.as_ref().map(|(lease, _)| lease.range),
+            network: netns.is_some(),
+        };
+        let mut fds = Vec::new();
+        if let Some((lease, map)) = &lent {
+            fds.extend([lease.lock.as_fd(), map.as_fd()]);
+        }
+        fds.extend(netns.iter().map(AsFd::as_fd));
+        packet::send(spawner.as_fd(), &order, &fds)
+    }
+
+    /// A spawner of the zygote's; a zygote that has none is replaced, once.
+    fn new_spawner(&mut self) -> std::io::Result<Spawner> {
+        if let Some(mut zygote) = self.zygote.take() {
+            match zygote.spawner() {
+                Ok(spawner) => {
+                    self.zygote = Some(zygote);
+                    return Ok(spawner);
+                }
+                Err(_) => zygote.kill(),
+            }
+        }
+        self.zygote.insert(Zygote::start(&self.host)?).spawner()
     }
 
     /// A spawner's socket closed: it became a shim whose launcher said that all holds, or it failed.
@@ -142,10 +181,15 @@ impl Broker {
         let Creating {
             asked,
             network,
+            account,
             built,
             tested,
             failed,
+            file_map,
         } = creating;
+        if let (Some((base, _)), Some(map)) = (&built, file_map) {
+            self.file_maps.keep(Range { base: *base }, &account, map);
+        }
         let failed = match (failed, built, tested) {
             (Some(failed), ..) => failed,
             (None, Some((range_base, limits)), Some((landlock, probes))) if !late => {
@@ -186,7 +230,7 @@ impl Broker {
             connection,
             Some(agent),
             Task::CleanUp(failed.clone()),
-            |socket, _| {
+            |socket| {
                 let result = host.delete(&id).err();
                 work::tell(socket, &result, &[])
             },
@@ -303,6 +347,11 @@ impl Host {
         self.tree.wait_empty(agent, Instant::now() + GONE_TIMEOUT)?;
         fail::point("delete.killed")?;
         self.tree.remove(agent)?;
+        self.forget(agent)
+    }
+
+    /// What is left to remove after the control groups.
+    pub(super) fn forget(&self, agent: &AgentId) -> Result<(), Failure> {
         fail::point("delete.removed")?;
         let name = spawn::socket_name(agent.as_str());
         match unlinkat(self.run.as_fd(), name.as_str(), UnlinkatFlags::NoRemoveDir) {
@@ -327,9 +376,14 @@ impl Host {
             .flatten()
     }
 
+    pub(super) fn reserve_made(&self, agent: &AgentId) -> Result<(), Failure> {
+        let name = record::made_file(agent);
+        record::reserve(self.agents.as_fd(), &name).what(|| format!("make {name}"))
+    }
+
     fn write_made(&self, agent: &AgentId, made: &Made) -> Result<(), Failure> {
         let name = record::made_file(agent);
-        record::write_passing(self.agents.as_fd(), &name, made).what(|| format!("write {name}"))
+        record::overwrite(self.agents.as_fd(), &name, made).what(|| format!("write {name}"))
     }
 
     /// Path of a shim's socket.

@@ -14,6 +14,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use super::setup::Host;
 use crate::fail::{Context, failure};
 use crate::files;
+use crate::launch::{SETUP_LOG, SHIM_LOG, log_file};
 use crate::protocol::{Account, AgentPaths, Failure, FailureKind};
 use crate::spec::AgentId;
 
@@ -83,6 +84,19 @@ impl Host {
         for (path, mode, owner) in wanted {
             let what = || format!("make {}", self.state_path.join(&path).display());
             files::make_dirs(state, &path, mode, owner).what(what)?;
+        }
+        self.prepare_logs(&own.join("log"), services)
+    }
+
+    /// Makes the logs, so that no start has to: a file that is new on the disk takes its time.
+    fn prepare_logs(&self, dir: &Path, services: &[String]) -> Result<(), Failure> {
+        let what = || format!("make the logs in {}", self.state_path.join(dir).display());
+        let dir = files::open_below(self.state.as_fd(), dir, OFlag::O_PATH).what(what)?;
+        let setup = SETUP_LOG.to_owned();
+        let logs = services.iter().chain([&setup]).map(|log| log_file(log));
+        for name in logs.chain([SHIM_LOG.to_owned()]) {
+            let group = self.config.daemon_gid;
+            files::log(dir.as_fd(), &name, OFlag::O_WRONLY, group).what(what)?;
         }
         Ok(())
     }

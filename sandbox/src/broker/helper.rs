@@ -92,10 +92,10 @@ fn become_helper(
         account,
         root_id: 0,
         file_map: None,
-        stage: stage.as_fd(),
     };
-    let NewRoot { fd: new_root } =
-        applier.apply(&plan::helper(&host.layout, &program, &reach, &home))?;
+    let plan = plan::helper(&host.layout, &program, &reach, &home);
+    let sources = applier.sources(&plan)?;
+    let NewRoot { fd: new_root } = applier.apply(&plan, sources, stage.as_fd())?;
     enter_root(&new_root)?;
     enter_network(netns)?;
     limit()?;

@@ -9,7 +9,7 @@ use nix::sys::socket::{AddressFamily, Shutdown, SockFlag, SockType, shutdown, so
 use super::grants::{self, Checked};
 use super::record;
 use super::work::{self, Outcome, Task, Worker};
-use super::{Broker, Waiting, dirs, inspect};
+use super::{Broker, Waiting, branch, dirs, inspect};
 use crate::fail::{self, Context, failure};
 use crate::protocol::{
     EXPOSED_MAX, Failure, FailureKind, HelperRights, Listed, Purpose, Reply, Request, SOCKETS_MAX,
@@ -31,6 +31,8 @@ pub(super) fn changes(request: &Request) -> Option<&AgentId> {
         | Request::Plan { .. }
         | Request::List
         | Request::Inspect { .. }
+        | Request::Strain { .. }
+        | Request::WatchBranch { .. }
         | Request::Sockets { .. }
         | Request::Egress { .. }
         | Request::Helper { .. }
@@ -47,7 +49,7 @@ impl Broker {
         match request {
             Request::Grant { purpose } => {
                 let (peer, fds) = (waiting.peer, waiting.fds);
-                work::fork(host, connection, None, Task::Grant(purpose), |socket, _| {
+                work::fork(host, connection, None, Task::Grant(purpose), |socket| {
                     work::tell(socket, &grants::check(host, peer, purpose, &fds), &[])
                 })
             }
@@ -69,13 +71,7 @@ impl Broker {
                     Ok((Reply::Done, Vec::new()))
                 })
             }
-            Request::Delete { agent } => {
-                work::answer(host, connection, Some(agent.clone()), || {
-                    fail::point("delete.start")?;
-                    host.delete(&agent)?;
-                    Ok((Reply::Done, Vec::new()))
-                })
-            }
+            Request::Delete { agent } => self.delete_by_worker(connection, agent),
             Request::Erase { agent } => self.begin_erase(connection, agent),
             Request::List => {
                 let making = self.making();
@@ -87,6 +83,17 @@ impl Broker {
                     inspect::inspect(host, runaways, &agent)
                 })
             }
+            Request::Strain { agent } => {
+                let held = self.runaways.holds(&agent);
+                work::answer(host, connection, None, || {
+                    let mut strain = host.tree.strain(&agent)?;
+                    strain.full |= held;
+                    Ok((Reply::Strained(strain), Vec::new()))
+                })
+            }
+            Request::WatchBranch { agent, branch } => work::answer(host, connection, None, || {
+                branch::watch(host, &agent, &branch)
+            }),
             Request::Sockets { agent, count } => {
                 work::answer(host, connection, None, || sockets(host, &agent, count))
             }
@@ -105,6 +112,20 @@ impl Broker {
         }
     }
 
+    /// Does all that a deletion takes, however long.
+    pub(super) fn delete_by_worker(
+        &self,
+        connection: Option<u64>,
+        agent: AgentId,
+    ) -> Result<Worker, Failure> {
+        let host = &self.host;
+        work::answer(host, connection, Some(agent.clone()), || {
+            fail::point("delete.start")?;
+            host.delete(&agent)?;
+            Ok((Reply::Done, Vec::new()))
+        })
+    }
+
     fn begin_prepare(
         &self,
         connection: Option<u64>,
@@ -121,6 +142,7 @@ impl Broker {
             host.write_record(&id, &record)?;
             fail::point("prepare.recorded")?;
             host.prepare(&id, &record.account, &services)?;
+            host.reserve_made(&id)?;
             let paths = dirs::paths(&host.state_path, &record.git_dir, &id, &record.account);
             Ok(Reply::Prepared {
                 paths,
@@ -128,7 +150,7 @@ impl Broker {
             })
         };
         let owner = Some(agent.clone());
-        work::fork(host, connection, owner, Task::Answer, move |socket, _| {
+        work::fork(host, connection, owner, Task::Answer, move |socket| {
             let told = work::tell(socket, &prepare().unwrap_or_else(Reply::Failed), &[]);
             // The client goes on while the disk writes the record.
             let hung_up = shutdown(socket.as_raw_fd(), Shutdown::Both);
@@ -213,7 +235,7 @@ impl Broker {
             None,
             None,
             Task::Pool,
-            |socket, _| match networks(count) {
+            |socket| match networks(count) {
                 Ok(made) => work::tell(socket, &(), &made),
                 Err(_) => 1,
             },

@@ -18,14 +18,14 @@ use crate::spec::{AgentId, LayerReport};
 const HELD_MILLI: u64 = 200;
 /// Pause between two looks at all agents.
 const LOOK: Duration = Duration::from_millis(500);
-/// How long an agent must have been below half its limit before it is let go.
+/// How long no fork must have failed before an agent that is below half its limit is let go.
 const CALM: Duration = Duration::from_secs(3);
 
 /// The agents that are held.
 #[derive(Debug)]
 pub(super) struct Runaways {
     held: BTreeMap<AgentId, Held>,
-    /// Forks that failed, as last seen, of agents that were full once.
+    /// Forks that failed, as last seen, of agents that had many tasks once.
     refused: BTreeMap<AgentId, u64>,
     next: Instant,
 }
@@ -34,7 +34,7 @@ pub(super) struct Runaways {
 struct Held {
     /// The limit it has otherwise.
     own: Option<u64>,
-    /// When it was last seen with too many tasks.
+    /// When it was last seen to fork in vain.
     seen: Instant,
 }
 
@@ -46,10 +46,13 @@ enum Verdict {
     LetGo,
 }
 
-/// Full is 15/16 of the limit: a bomb's processes end and are replaced all the time. Who is full but
-/// forks no more, as a server with many threads, is none.
+/// Not how many there are counts, but that more are tried: a server with many threads is no runaway,
+/// and a bomb's processes end and are replaced all the time, so that there may be few for a moment.
 fn verdict(tasks: Tasks, refused_before: u64, calm: Option<Duration>) -> Verdict {
-    if tasks.is_full() && tasks.refused > refused_before {
+    if tasks
+        .refused
+        .is_some_and(|refused| refused > refused_before)
+    {
         Verdict::Hold
     } else if tasks.current < tasks.max.div_ceil(2) && calm.is_some_and(|calm| calm >= CALM) {
         Verdict::LetGo
@@ -75,6 +78,12 @@ impl Runaways {
         }
     }
 
+    /// A new sandbox of an agent begins with nothing against it.
+    pub(super) fn forget(&mut self, agent: &AgentId) {
+        self.held.remove(agent);
+        self.refused.remove(agent);
+    }
+
     /// Looks at every agent that `busy` does not name, if it is time.
     pub(super) fn look(&mut self, host: &Host, busy: impl Fn(&AgentId) -> bool) {
         let now = Instant::now();
@@ -95,14 +104,13 @@ impl Runaways {
         let Some(tasks) = host.tree.tasks(agent)? else {
             return Ok(());
         };
-        let before = if tasks.is_full() {
-            self.refused.insert(agent.clone(), tasks.refused)
-        } else {
-            None
-        };
+        let before = self.refused.get(agent).copied().unwrap_or(0);
+        if let Some(refused) = tasks.refused {
+            self.refused.insert(agent.clone(), refused);
+        }
         let held = self.held.get_mut(agent);
         let calm = held.as_ref().map(|held| now - held.seen);
-        match (verdict(tasks, before.unwrap_or(0), calm), held) {
+        match (verdict(tasks, before, calm), held) {
             (Verdict::Hold, Some(held)) => held.seen = now,
             (Verdict::Hold, None) => {
                 let Some(own) = own_limit(host, agent) else {
@@ -120,6 +128,11 @@ impl Runaways {
             (Verdict::Keep | Verdict::LetGo, _) => {}
         }
         Ok(())
+    }
+
+    /// Whether it is held: it can hardly make processes, nor use its CPU.
+    pub(super) fn holds(&self, agent: &AgentId) -> bool {
+        self.held.contains_key(agent)
     }
 
     /// Says of a held agent why it has less CPU than it was given.
@@ -145,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_held_when_full_and_let_go_when_it_was_small_for_a_while() {
+    fn it_is_held_when_it_forks_in_vain_and_let_go_when_it_is_small() {
         let of = |current, refused, calm| {
             let calm = Option::map(calm, Duration::from_secs);
             let tasks = Tasks {
@@ -155,13 +168,13 @@ mod tests {
             };
             verdict(tasks, 7, calm)
         };
-        assert_eq!(of(59, 8, None), Verdict::Keep);
-        assert_eq!(of(60, 8, None), Verdict::Hold);
-        assert_eq!(of(60, 7, None), Verdict::Keep, "it forks no more");
-        assert_eq!(of(64, 9, Some(9)), Verdict::Hold);
-        assert_eq!(of(32, 7, Some(9)), Verdict::Keep);
-        assert_eq!(of(31, 7, Some(2)), Verdict::Keep);
-        assert_eq!(of(31, 7, Some(3)), Verdict::LetGo);
-        assert_eq!(of(1, 7, None), Verdict::Keep);
+        assert_eq!(of(64, Some(7), None), Verdict::Keep, "it forks no more");
+        assert_eq!(of(64, Some(8), None), Verdict::Hold);
+        assert_eq!(of(20, Some(9), Some(9)), Verdict::Hold);
+        assert_eq!(of(32, Some(7), Some(9)), Verdict::Keep);
+        assert_eq!(of(31, Some(7), Some(2)), Verdict::Keep);
+        assert_eq!(of(31, Some(7), Some(3)), Verdict::LetGo);
+        assert_eq!(of(1, None, Some(3)), Verdict::LetGo);
+        assert_eq!(of(1, None, None), Verdict::Keep);
     }
 }

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, open};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -11,7 +12,7 @@ use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
 };
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Uid, UnlinkatFlags, getppid, unlinkat};
+use nix::unistd::{Uid, UnlinkatFlags, getpid, getppid, unlinkat};
 
 use crate::apply;
 use crate::cgroup::Tree;
@@ -20,7 +21,6 @@ use crate::fail::{Context, failure};
 use crate::files;
 use crate::plan::HostLayout;
 use crate::protocol::{Failure, FailureKind};
-use crate::spawn::CONFIG_FD;
 use crate::sys;
 
 /// Clients that may wait to be accepted.
@@ -49,7 +49,6 @@ pub(super) struct Host {
     pub(super) agents: OwnedFd,
     pub(super) tree: Tree,
     pub(super) layout: HostLayout,
-    pub(super) init_program: OwnedFd,
     pub(super) shim_program: OwnedFd,
     pub(super) listener: OwnedFd,
     pub(super) signals: SignalFd,
@@ -84,7 +83,7 @@ impl Host {
         let (run_path, run) = directory(&config.run_dir)?;
         let (etc_path, etc) = directory(&config.etc_dir)?;
         let lock = lock(&run, &run_path)?;
-        crate::fail::watch(&run);
+        crate::fail::watch(&run, getpid(), crate::fail::wanted());
         let make = |dir: &OwnedFd, name: &str, mode| {
             files::make_dirs(dir.as_fd(), Path::new(name), mode, (0, 0))
                 .what(|| format!("make {name}"))
@@ -94,9 +93,6 @@ impl Host {
         make(&state, "agents", 0o711)?;
         make(&state, "workspaces", 0o711)?;
         let tree = Tree::open(&config.instance)?;
-        let own = std::fs::read("/proc/self/exe").what(|| "read my own program".into())?;
-        let init_program = files::sealed("wsm-sandbox", &own, true)
-            .what(|| "keep my own program in memory".into())?;
         let shim =
             std::fs::read(&config.shim_program).what(|| format!("read {}", config.shim_program))?;
         let shim_program =
@@ -114,7 +110,6 @@ impl Host {
             agents,
             tree,
             layout: apply::host_layout(),
-            init_program,
             shim_program,
             listener,
             signals,
@@ -160,21 +155,21 @@ fn harden() -> Result<(), Failure> {
     let what = || "prepare the broker".to_owned();
     sys::cloexec_from(3).what(what)?;
     crate::enter::files_as_many_as_may_be().what(what)?;
-    // Number 3 stays taken for ever: it is where init finds its configuration.
+    // 0 to 2 are taken for ever: what is started later finds its own streams there.
     loop {
         let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).what(what)?;
-        let number = null.as_raw_fd();
-        if number <= CONFIG_FD {
-            std::mem::forget(null);
-        }
-        if number >= CONFIG_FD {
+        if null.as_raw_fd() > 2 {
             break;
         }
+        std::mem::forget(null);
     }
     sys::ignore_sigpipe();
     // Modes are given exactly; what is started later sets its own mask.
     umask(Mode::empty());
     prctl::set_dumpable(false).what(what)?;
+    // No network: not by systemd's IPAddressDeny=, which would hold for sockets too that are made in
+    // an agent's namespace and handed out.
+    unshare(CloneFlags::CLONE_NEWNET).what(|| "leave the host's network".into())?;
     // Git helpers outlive the worker that started them; they are reaped here.
     prctl::set_child_subreaper(true).what(what)
 }

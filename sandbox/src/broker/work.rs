@@ -19,7 +19,7 @@ use crate::sys::{self, Fork};
 /// How long a worker may take before it is killed: below the client's own patience of 60 s.
 const WORK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A fork of the broker at work.
+/// A fork of the broker, or of its zygote, at work.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) pid: Pid,
@@ -60,9 +60,29 @@ pub(super) enum Outcome {
 }
 
 impl Worker {
+    /// One that begins now.
+    pub(super) fn new(
+        pid: Pid,
+        socket: OwnedFd,
+        connection: Option<u64>,
+        agent: Option<AgentId>,
+        task: Task,
+    ) -> Worker {
+        Worker {
+            pid,
+            socket,
+            connection,
+            user: None,
+            agent,
+            deadline: Instant::now() + WORK_TIMEOUT,
+            task,
+            said: None,
+        }
+    }
+
     pub(super) fn hear(&mut self, packet: Packet) {
         match &mut self.task {
-            Task::Create(creating) => creating.hear(&packet),
+            Task::Create(creating) => creating.hear(packet),
             Task::Answer | Task::Grant(_) | Task::CleanUp(_) | Task::Pool => {
                 self.said = Some(packet);
             }
@@ -81,7 +101,7 @@ pub(super) fn fork(
     connection: Option<u64>,
     agent: Option<AgentId>,
     task: Task,
-    work: impl FnOnce(&OwnedFd, Pid) -> i32,
+    work: impl FnOnce(&OwnedFd) -> i32,
 ) -> Result<Worker, Failure> {
     let what = || "start a worker".to_owned();
     let (here, there) = packet::pair().what(what)?;
@@ -93,18 +113,9 @@ pub(super) fn fork(
             sys::reset_signals();
             sys::ignore_sigpipe();
             let tied = prctl::set_pdeathsig(Signal::SIGKILL).is_ok() && getppid() == broker;
-            sys::exit_now(if tied { work(&there, broker) } else { 1 });
+            sys::exit_now(if tied { work(&there) } else { 1 });
         }
-        Fork::Parent(pid) => Ok(Worker {
-            pid,
-            socket: here,
-            connection,
-            user: None,
-            agent,
-            deadline: Instant::now() + WORK_TIMEOUT,
-            task,
-            said: None,
-        }),
+        Fork::Parent(pid) => Ok(Worker::new(pid, here, connection, agent, task)),
     }
 }
 
@@ -115,7 +126,7 @@ pub(super) fn answer(
     agent: Option<AgentId>,
     work: impl FnOnce() -> Result<(Reply, Vec<OwnedFd>), Failure>,
 ) -> Result<Worker, Failure> {
-    fork(host, connection, agent, Task::Answer, |socket, _| {
+    fork(host, connection, agent, Task::Answer, |socket| {
         let (reply, fds) = work().unwrap_or_else(|failed| (Reply::Failed(failed), Vec::new()));
         tell(socket, &reply, &fds)
     })

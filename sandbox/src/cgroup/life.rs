@@ -45,8 +45,7 @@ impl Tree {
     /// Kills every process of payload and shim, frozen ones too. Does not wait for the end of
     /// them ([`Tree::wait_empty`]). Success for an agent that is gone.
     pub fn kill(&self, id: &AgentId) -> Result<(), CgroupError> {
-        // Dying takes CPU too: thousands of processes with a fraction of a core take seconds.
-        self.set_cpu_milli(id, None).unwrap_or(());
+        self.let_die(id);
         for hierarchy in &self.hierarchies {
             let Some(dir) = hierarchy.agent(id)? else {
                 continue;
@@ -88,6 +87,36 @@ impl Tree {
         })
     }
 
+    /// Has the kernel kill every process; gives the end of the last one, to be waited for elsewhere.
+    /// `None` for an agent that is gone, and where the kernel can't kill a group or tell its end.
+    pub fn kill_at_once(&self, id: &AgentId) -> Result<Option<End>, CgroupError> {
+        let unified = |hierarchy: &&Hierarchy| hierarchy.version == Version::V2;
+        let Some(hierarchy) = self.hierarchies.first().filter(unified) else {
+            return Ok(None);
+        };
+        let Some(dir) = hierarchy.agent(id)? else {
+            return Ok(None);
+        };
+        let Ok(events) = open_readable(dir.as_fd(), "cgroup.events") else {
+            return Ok(None);
+        };
+        self.let_die(id);
+        let killed = write_file(dir.as_fd(), "cgroup.kill", "1").is_ok();
+        Ok(killed.then_some(End { events }))
+    }
+
+    /// Dying takes CPU too: thousands of processes with a fraction of a core take seconds.
+    fn let_die(&self, id: &AgentId) {
+        self.set_cpu_milli(id, None).unwrap_or(());
+    }
+
+    /// Removes the agent's directories if nothing hinders it now; whether it did.
+    pub fn try_remove(&self, id: &AgentId) -> bool {
+        let name = format!("agent-{id}");
+        let mut trees = self.hierarchies.iter();
+        trees.all(|hierarchy| remove_tree(hierarchy.dir.as_fd(), &name).is_ok())
+    }
+
     /// Removes the agent's directories. Success for an agent that is gone; an error while
     /// processes live.
     pub fn remove(&self, id: &AgentId) -> Result<(), CgroupError> {
@@ -117,6 +146,27 @@ impl Tree {
     pub fn list(&self) -> Result<Vec<(AgentId, Vec<i32>)>, CgroupError> {
         let with_pids = |id| Ok((AgentId::clone(&id), self.group_pids(&id, "shim", pids)?));
         self.agents()?.into_iter().map(with_pids).collect()
+    }
+
+    /// Whether the agent has a control group in any hierarchy.
+    pub fn has(&self, id: &AgentId) -> Result<bool, CgroupError> {
+        for hierarchy in &self.hierarchies {
+            if hierarchy.agent(id)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// How many agents may have processes: all that do have a group in the first hierarchy.
+    pub fn count(&self) -> Result<usize, CgroupError> {
+        let Some(hierarchy) = self.hierarchies.first() else {
+            return Ok(0);
+        };
+        let what = || format!("list {}", hierarchy.path);
+        let groups = children(hierarchy.dir.as_fd()).map_err(io_error(what))?;
+        let agents = groups.iter().filter(|name| name.starts_with("agent-"));
+        Ok(agents.count())
     }
 
     /// Every agent that has a control group in any hierarchy.
@@ -190,6 +240,29 @@ impl Tree {
             }
         }
         Err(CgroupError::NoSuchAgent(id.clone()))
+    }
+}
+
+/// The event that tells the end of an agent's last process.
+#[derive(Debug)]
+pub struct End {
+    events: File,
+}
+
+impl End {
+    /// Whether it came.
+    pub fn came(&self) -> io::Result<bool> {
+        let mut text = [0; 256];
+        let length = self.events.read_at(&mut text, 0)?;
+        let lines = text[..length].split(|byte| *byte == b'\n');
+        Ok(lines.into_iter().any(|line| line == b"populated 0"))
+    }
+}
+
+impl AsFd for End {
+    /// Ready for `POLLPRI` when it may have come.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.events.as_fd()
     }
 }
 

@@ -15,8 +15,9 @@ pub struct Tasks {
     pub current: u64,
     /// The limit.
     pub max: u64,
-    /// Forks that failed at it so far; counted only while the payload is full.
-    pub refused: u64,
+    /// Forks that failed at it so far; `None` for a payload that is far from it, which costs less to
+    /// ask.
+    pub refused: Option<u64>,
 }
 
 impl Tasks {
@@ -42,16 +43,17 @@ impl Tree {
         let (Some(current), Some(max)) = (number("pids.current")?, number("pids.max")?) else {
             return Ok(None);
         };
-        let mut tasks = Tasks {
+        let refused = if current < max / 4 {
+            None
+        } else {
+            let counted = refused(place.dir.as_fd());
+            Some(counted.map_err(io_error(|| format!("read pids.events of {id}")))?)
+        };
+        Ok(Some(Tasks {
             current,
             max,
-            refused: 0,
-        };
-        if tasks.is_full() {
-            tasks.refused = refused(place.dir.as_fd())
-                .map_err(io_error(|| format!("read pids.events of {id}")))?;
-        }
-        Ok(Some(tasks))
+            refused,
+        }))
     }
 
     /// The CPU limit of the payload in thousandths of a core.

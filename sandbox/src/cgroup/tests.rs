@@ -161,9 +161,12 @@ fn fork_bombs_and_memory_hogs_hit_the_limit() {
     });
     let groups = payload_groups(&agent);
     let script = "for i in $(seq 40); do sleep 60 & done 2>/dev/null; wait";
+    let before = scene.tree().strain(&scene.agent).unwrap();
+    assert_eq!((before.full, before.oom_kills), (false, 0));
+    assert_eq!(before.memory_bytes, Some(48 << 20));
     let mut bomb = start(&groups, script);
     let deadline = Instant::now() + Duration::from_secs(10);
-    while scene.tree().payload_pids(&scene.agent).unwrap().len() < 15 && Instant::now() < deadline {
+    while !scene.tree().strain(&scene.agent).unwrap().full && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(5));
     }
     let alive = scene.tree().payload_pids(&scene.agent).unwrap().len();
@@ -180,6 +183,8 @@ fn fork_bombs_and_memory_hogs_hit_the_limit() {
         std::os::unix::process::ExitStatusExt::signal(&status),
         Some(libc::SIGKILL)
     );
+    let after = scene.tree().strain(&scene.agent).unwrap();
+    assert_eq!(after.oom_kills, 1);
 }
 
 #[test]

@@ -38,8 +38,7 @@ pub(super) fn make_user_namespace() -> io::Result<OwnedFd> {
     let root = files::root()?;
     let proc = files::open_plain(root.as_fd(), Path::new("/proc"), OFlag::O_PATH)?;
     let map = userns::Range::number(0).file_map(0);
-    let (namespace, holder) = userns::make(proc.as_fd(), &map, &map)?;
-    holder.end()?;
+    let (namespace, _holder) = userns::make(proc.as_fd(), &map, &map)?;
     Ok(namespace)
 }
 

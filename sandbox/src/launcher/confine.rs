@@ -1,22 +1,22 @@
 //! Giving up every right, in an order in which no later step needs an earlier one.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::wait::WaitStatus;
 use nix::unistd::{Gid, Uid, chdir, getcwd, getresgid, getresuid, setgroups, setresgid, setresuid};
 
 use crate::fail::{Context, failure};
-use crate::init::InitConfig;
+use crate::init::Init;
 use crate::landlock::{self, LandlockStatus};
-use crate::packet;
 use crate::protocol::{Failure, FailureKind};
 use crate::seccomp;
 use crate::selftest;
 use crate::spec::{INSIDE_ID, ProbeReport};
-use crate::sys::{self, Fork};
+use crate::sys;
 
 /// Open files of one process: what databases and bundlers ask for.
 const FILES_MAX: u64 = 65_536;
@@ -26,12 +26,10 @@ const LOCKED_BYTES_MAX: u64 = 8 << 20;
 const QUEUE_BYTES_MAX: u64 = 1 << 20;
 /// Queued signals of the agent's user.
 const SIGNALS_MAX: u64 = 8192;
-/// Longest self-test: it takes about a millisecond.
-const TEST_PACKET_BYTES_MAX: usize = 160 * 1024;
 
 /// Closes the sandbox around this process. What Landlock took; `None` where it is not required
 /// and the kernel has none.
-pub(super) fn enter(config: &InitConfig) -> Result<Option<LandlockStatus>, Failure> {
+pub(super) fn enter(init: &Init) -> Result<Option<LandlockStatus>, Failure> {
     let what = || "close the sandbox".to_owned();
     prctl::set_name(c"wsm-launcher").what(what)?;
     limit_resources()?;
@@ -48,13 +46,11 @@ pub(super) fn enter(config: &InitConfig) -> Result<Option<LandlockStatus>, Failu
         return Err(failure(FailureKind::Failed, what(), why, ""));
     }
     prctl::set_no_new_privs().what(what)?;
-    let landlock = match landlock::enforce(&config.rules, config.landlock_required) {
+    let landlock = match landlock::enforce(&init.rules, init.landlock_required) {
         Ok(status) => (status.abi > 0).then_some(status),
         Err(error) => return Err(landlock_failure(&error)),
     };
-    let program = seccomp::program(&seccomp::Options {
-        debug: config.debug,
-    });
+    let program = seccomp::program(&seccomp::Options { debug: init.debug });
     sys::load_seccomp(&program).what(|| "load the seccomp filter".into())?;
     Ok(landlock)
 }
@@ -144,18 +140,18 @@ pub(super) fn listen_outside() -> Result<UnixListener, Failure> {
 
 /// What the self-test shall find. Scopes are probed where the kernel has them.
 pub(super) fn expected(
-    config: &InitConfig,
+    init: &Init,
     landlock: Option<&LandlockStatus>,
-    known: [BorrowedFd<'_>; 3],
+    outside: &UnixListener,
 ) -> selftest::Context {
     let scoped = landlock.is_some_and(|status| status.fully);
-    let mut fds: Vec<i32> = config.descriptors().collect();
-    fds.extend(known.map(|fd| fd.as_raw_fd()));
+    let mut fds: Vec<i32> = init.descriptors().map(AsRawFd::as_raw_fd).collect();
+    fds.push(outside.as_raw_fd());
     selftest::Context {
         uid: INSIDE_ID,
-        debug: config.debug,
+        debug: init.debug,
         landlock: landlock.is_some(),
-        canaries: config.canaries.clone(),
+        canaries: init.canaries.clone(),
         unruled: None,
         abstract_name: scoped.then(|| OUTSIDE_NAME.to_owned()),
         fds,
@@ -166,24 +162,15 @@ pub(super) fn expected(
 /// Runs the self-test in a child, which has exactly the rights of everything that comes later.
 pub(super) fn test(expected: &selftest::Context) -> Result<Vec<ProbeReport>, Failure> {
     let what = || "test the sandbox from inside".to_owned();
-    let (here, there) = packet::pair().what(what)?;
-    let mut expected = expected.clone();
-    expected.fds.extend([here.as_raw_fd(), there.as_raw_fd()]);
-    let child = match sys::fork().what(what)? {
-        Fork::Child => {
-            let probes = selftest::run(&expected);
-            let told = packet::send(there.as_fd(), &probes, &[]);
-            sys::exit_now(i32::from(told.is_err()));
-        }
-        Fork::Parent(child) => child,
-    };
-    drop(there);
-    let received = packet::receive(here.as_fd(), TEST_PACKET_BYTES_MAX).what(what)?;
-    let status = nix::sys::wait::waitpid(child, None).what(what)?;
-    match received {
-        packet::Received::Packet(packet) => serde_json::from_slice(&packet.bytes)
-            .map_err(std::io::Error::from)
-            .what(what),
+    let mut probes = None;
+    // In a child that is given nothing but this memory, in which it tells what it saw.
+    let child = sys::vfork(|| {
+        probes = Some(selftest::run(expected));
+        0
+    });
+    let status = nix::sys::wait::waitpid(child.what(what)?, None).what(what)?;
+    match (status, probes) {
+        (WaitStatus::Exited(_, 0), Some(probes)) => Ok(probes),
         _ => Err(failure(
             FailureKind::Unsupported,
             what(),

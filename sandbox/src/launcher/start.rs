@@ -1,15 +1,15 @@
 //! Starting one process on the shim's order.
 
 use std::ffi::CString;
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
-use nix::unistd::{Pid, chdir, execve, pipe2, setsid};
+use nix::unistd::{Pid, chdir, execve, setsid};
 
 use crate::launch::{Command, Leaf, Stdio};
-use crate::sys::{self, Fork};
+use crate::sys;
 
 /// Where a program is looked for when the environment names no PATH.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -67,30 +67,17 @@ pub(super) fn start(
         })?;
     let program = Program::new(command)?;
     let (streams, master) = streams(stdio, fds)?;
-    let pipe = |error: nix::Error| StartError::new("make a pipe", &error.into());
-    let (mut failed, report) = pipe2(OFlag::O_CLOEXEC)
-        .map(|(read, write)| (std::fs::File::from(read), std::fs::File::from(write)))
-        .map_err(pipe)?;
-    let pid = match sys::fork().map_err(|error| StartError::new("fork", &error))? {
-        Fork::Child => {
-            let error = become_program(&program, &streams, &leaf.1);
-            let text = format!("{}\n{}", error.errno, error.what);
-            let told = (&report).write_all(text.as_bytes());
-            sys::exit_now(i32::from(told.is_err()) + 126);
-        }
-        Fork::Parent(pid) => pid,
-    };
-    drop((report, streams));
-    let mut text = String::new();
-    let read = failed.read_to_string(&mut text);
-    if let (Ok(1..), Some((errno, what))) = (read, text.split_once('\n')) {
+    let mut failed = None;
+    let child = sys::vfork(|| {
+        failed = Some(become_program(&program, &streams, &leaf.1));
+        126
+    });
+    let pid = child.map_err(|error| StartError::new("fork", &error))?;
+    match failed {
         // Reaped by the launcher's loop, which knows nothing of it and says nothing.
-        return Err(StartError {
-            what: what.to_owned(),
-            errno: errno.parse().unwrap_or(libc::EIO),
-        });
+        Some(failed) => Err(failed),
+        None => Ok(Started { pid, master }),
     }
-    Ok(Started { pid, master })
 }
 
 fn streams(stdio: Stdio, fds: Vec<OwnedFd>) -> Result<(Streams, Option<OwnedFd>), StartError> {

@@ -89,8 +89,8 @@ devpts    /dev/pts
 tmpfs     /dev/shm (65536 KiB, mode 1777)
 directory /proc
 directory /var/lib
-link      /var/tmp -> ../tmp
 link      /var/run -> ../run
+link      /var/tmp -> ../tmp
 write     /home/agent (the agent's) from /var/lib/wsm/agents/agent0001/home
 read      /opt/sdk (the agent's)
 write     /srv/shared (the agent's)
@@ -105,6 +105,20 @@ pin       /var/lib/wsm/workspaces/1000/agent0001/.git (the agent's)
         assert_eq!(*line, wanted, "{text}");
     }
     assert_eq!(lines(&text).len(), lines(expected).len());
+}
+
+#[test]
+fn what_lies_below_var_tmp_finds_a_directory_there() {
+    let mut facts = facts();
+    facts.git_dir = "/var/tmp/shop/.git".into();
+    let plan = plan(&spec(), &facts).unwrap();
+    let at = |wanted: &str| {
+        let line = plan.ops.iter().map(ToString::to_string);
+        line.clone().position(|line| line.starts_with(wanted))
+    };
+    assert!(at("tmpfs     /var/tmp").unwrap() < at("pin       /var/tmp/shop").unwrap());
+    assert_eq!(at("link      /var/tmp"), None);
+    assert!(plan.rules.write.contains(&"/var/tmp".into()));
 }
 
 #[test]

@@ -9,8 +9,9 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
 use crate::spec::ProbeReport;
-use crate::sys::{Forbidden, attempt};
+use crate::sys::attempt;
 
+use super::calls::SEIZE_INIT;
 use super::{Context, errno, must_fail, report};
 
 /// PID 1, the launcher and the probing child; one more in case something is just ending.
@@ -92,12 +93,7 @@ fn init() -> Vec<ProbeReport> {
             kill(Pid::from_raw(1), None),
             &[Errno::EPERM],
         ),
-        must_fail(
-            LAYER,
-            "ptrace(SEIZE)",
-            attempt(Forbidden::SeizeInit),
-            &refused,
-        ),
+        must_fail(LAYER, "ptrace(SEIZE)", attempt(&SEIZE_INIT), &refused),
         must_fail(
             LAYER,
             "open its mem",

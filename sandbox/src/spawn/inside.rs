@@ -1,7 +1,6 @@
-//! The child in its new namespaces: the last mounts, the user namespace, and the exec of init.
+//! The child in its new namespaces: the last mounts, the user namespace, and init.
 
-use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::fcntl::OFlag;
@@ -9,18 +8,19 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, Uid, fexecve, setgroups, sethostname, setresgid, setresuid, setsid};
+use nix::unistd::{Gid, Uid, setgroups, sethostname, setresgid, setresuid, setsid};
 
-use super::outside::{Stage, keep};
+use super::outside::Stage;
 use super::{Job, Status, join};
 use crate::apply::new_mount;
 use crate::fail::{self, Context};
 use crate::files;
-use crate::init::InitConfig;
+use crate::init::{self, Init};
 use crate::packet;
 use crate::protocol::Failure;
 use crate::sys::{self, attr};
 use crate::userns::Range;
+use crate::zygote::keep_only;
 
 /// Files of /proc that speak of the whole host, hidden behind `/dev/null`.
 const HIDDEN_FILES: [&str; 10] = [
@@ -45,33 +45,30 @@ const HIDDEN_DIRS: [&str; 3] = ["acpi", "scsi", "driver"];
 /// How eagerly the agent is killed when the host runs out of memory: before everybody else.
 const OOM_SCORE: &str = "500";
 
-/// Descriptor number of init's configuration.
-pub(crate) const CONFIG_FD: i32 = 3;
-
-/// Becomes init, or tells the broker why not and ends.
+/// Becomes init, or tells the broker why not; ends.
 pub(super) fn enter(
     job: &Job<'_>,
-    config: &InitConfig,
+    init: Init,
     payload: &[OwnedFd],
     stage: &Stage,
-    status: BorrowedFd<'_>,
     range: Range,
 ) -> ! {
-    let failed = match become_init(job, config, payload, stage, range) {
-        Err(failed) => failed,
-        Ok(never) => match never {},
-    };
-    let told = packet::send(status, &Status::Failed(failed), &[]);
-    sys::exit_now(i32::from(told.is_err()) + 1)
+    match become_init(job, &init, payload, stage, range) {
+        Ok(()) => sys::exit_now(init::run(init)),
+        Err(failed) => {
+            let told = packet::send(init.status.as_fd(), &Status::Failed(failed), &[]);
+            sys::exit_now(i32::from(told.is_err()) + 1)
+        }
+    }
 }
 
 fn become_init(
     job: &Job<'_>,
-    config: &InitConfig,
+    init: &Init,
     payload: &[OwnedFd],
     stage: &Stage,
     range: Range,
-) -> Result<std::convert::Infallible, Failure> {
+) -> Result<(), Failure> {
     prctl::set_pdeathsig(Signal::SIGKILL).what(|| "tie init to the spawner".into())?;
     join(payload).what(|| "join the agent's control group".into())?;
     unshare(CloneFlags::CLONE_NEWCGROUP).what(|| "unshare the cgroup namespace".into())?;
@@ -83,10 +80,6 @@ fn become_init(
     std::fs::write("/proc/self/oom_score_adj", OOM_SCORE).what(|| "set the OOM score".into())?;
     fail::point("inside.proc")?;
     let what = || "prepare init".to_owned();
-    let text = serde_json::to_vec(config)
-        .map_err(std::io::Error::from)
-        .what(what)?;
-    let text = files::sealed("wsm-init-config", &text, false).what(what)?;
     let null = open_null(stage.root.as_fd()).what(what)?;
     setns(&stage.userns, CloneFlags::CLONE_NEWUSER).what(|| "enter the user namespace".into())?;
     let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
@@ -94,40 +87,13 @@ fn become_init(
     setresgid(gid, gid, gid).what(what)?;
     setresuid(uid, uid, uid).what(what)?;
     fail::point("inside.user")?;
-    let program = above_config(job.init_program).what(what)?;
-    sys::cloexec_from(3).what(what)?;
     for to in 0..3 {
         sys::dup_to(null.as_fd(), to).what(what)?;
     }
-    for fd in config.descriptors() {
-        keep_number(fd).what(what)?;
-    }
-    hand_config(&text).what(what)?;
-    let environment: [&CStr; 0] = [];
-    fexecve(&program, &[c"init"], &environment).what(|| "exec init".into())
-}
-
-/// A copy of a descriptor that can't be in the way of the configuration's number.
-fn above_config(fd: &OwnedFd) -> nix::Result<OwnedFd> {
-    use nix::fcntl::{FcntlArg, fcntl};
-    Ok(sys::own(fcntl(
-        fd,
-        FcntlArg::F_DUPFD_CLOEXEC(CONFIG_FD + 1),
-    )?))
-}
-
-/// Puts the configuration at its number. Nothing that init keeps is there: the broker has had
-/// number 3 open since its start.
-fn hand_config(text: &OwnedFd) -> std::io::Result<()> {
-    if text.as_raw_fd() == CONFIG_FD {
-        return Ok(keep(text)?);
-    }
-    sys::dup_to(text.as_fd(), CONFIG_FD)
-}
-
-fn keep_number(fd: i32) -> std::io::Result<()> {
-    let fd = std::mem::ManuallyDrop::new(sys::inherit(fd)?);
-    Ok(keep(&fd)?)
+    keep_only(init.descriptors()).what(what)?;
+    // Nothing is dropped from here on: what this process had open is closed.
+    std::mem::forget(null);
+    Ok(())
 }
 
 fn open_null(root: BorrowedFd<'_>) -> std::io::Result<OwnedFd> {

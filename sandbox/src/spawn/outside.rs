@@ -1,7 +1,8 @@
 //! What the spawner does on the host's side: the new root, the shim's descriptors, and its exec.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::convert::Infallible;
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::fcntl::OFlag;
@@ -12,18 +13,19 @@ use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen as listen_on, socket,
 };
 use nix::unistd::{
-    Gid, Pid, Uid, UnlinkatFlags, fchdir, fchownat, fexecve, pivot_root, setgroups, setresgid,
+    Gid, Pid, Uid, UnlinkatFlags, chroot, fchdir, fchownat, pivot_root, setgroups, setresgid,
     setresuid, unlinkat,
 };
 
 use super::Job;
-use crate::apply::{Applier, NewRoot};
+use crate::apply::{Applier, NewRoot, new_mount};
 use crate::fail::{self, Context};
 use crate::files;
-use crate::launch::{SETUP_LOG, ShimConfig};
+use crate::launch::{SETUP_LOG, SHIM_LOG, ShimConfig, log_file};
 use crate::protocol::{Failure, SHIM_SOCKET_PREFIX};
 use crate::sys::{self, attr};
-use crate::userns::{self, Holder, Range};
+use crate::userns::{self, Holder};
+use crate::zygote::{ShimMain, keep_only};
 
 /// Viewers and daemon connections that may wait to be accepted.
 const BACKLOG: i32 = 128;
@@ -35,58 +37,52 @@ pub(super) struct Stage {
     pub(super) root: OwnedFd,
     /// The agent's user namespace.
     pub(super) userns: OwnedFd,
+    /// The namespace that shows the account's files as the agent's.
+    pub(super) file_map: OwnedFd,
     /// Children to be waited for when there is time.
-    pub(super) holders: Holders,
-}
-
-/// Those that held the user namespaces while they were made.
-#[derive(Debug)]
-pub(super) struct Holders([Holder; 2]);
-
-impl Holders {
-    pub(super) fn end(&self) -> Result<(), Failure> {
-        for holder in &self.0 {
-            holder
-                .end()
-                .what(|| "end the makers of user namespaces".into())?;
-        }
-        Ok(())
-    }
+    pub(super) holders: Vec<Holder>,
 }
 
 impl Stage {
     /// Leaves the host's mounts: when this returns, `/` is the sandbox's root.
-    pub(super) fn build(job: &Job<'_>, range: Range) -> Result<Stage, Failure> {
+    pub(super) fn build(job: &Job<'_>) -> Result<Stage, Failure> {
+        let range = job.lease.range;
         setgroups(&[]).what(|| "drop supplementary groups".into())?;
-        private_mounts()?;
         let host = files::root().what(|| "open /".into())?;
         let proc = files::open_plain(host.as_fd(), Path::new("/proc"), OFlag::O_PATH)
             .what(|| "open /proc".into())?;
         let own = range.own_map();
         let (userns, own_holder) = userns::make(proc.as_fd(), &own, &own)
             .what(|| "make the agent's user namespace".into())?;
+        let mut holders = vec![own_holder];
         let account = &job.facts.account;
-        let (uids, gids) = (range.file_map(account.uid), range.file_map(account.gid));
-        let (file_map, file_holder) = userns::make(proc.as_fd(), &uids, &gids)
-            .what(|| "make the map of file owners".into())?;
+        let what = || "make the map of file owners".to_owned();
+        let file_map = if let Some(made) = &job.file_map {
+            made.try_clone().what(what)?
+        } else {
+            let (uids, gids) = (range.file_map(account.uid), range.file_map(account.gid));
+            let (made, holder) = userns::make(proc.as_fd(), &uids, &gids).what(what)?;
+            holders.push(holder);
+            made
+        };
         fail::point("spawn.userns")?;
-        let stage = files::open_plain(host.as_fd(), &job.stage, OFlag::O_PATH)
-            .what(|| format!("open {}", job.stage.display()))?;
         let applier = Applier {
             host: host.as_fd(),
             account,
             root_id: range.root(),
             file_map: Some(file_map.as_fd()),
-            stage: stage.as_fd(),
         };
-        let NewRoot { fd: root } = applier.apply(&job.plan)?;
+        let sources = applier.sources(&job.plan)?;
+        job.place.empty.enter()?;
+        let bare = files::root().what(|| "open the empty root".into())?;
+        let NewRoot { fd: root } = applier.apply(&job.plan, sources, bare.as_fd())?;
         fail::point("spawn.mounted")?;
-        enter_root(&root)?;
-        enter_network(job.netns)?;
-        let holders = Holders([own_holder, file_holder]);
+        cover_root(&root)?;
+        enter_network(job.netns.as_ref())?;
         Ok(Stage {
             root,
             userns,
+            file_map,
             holders,
         })
     }
@@ -108,6 +104,55 @@ pub(crate) fn enter_root(root: &OwnedFd) -> Result<(), Failure> {
     nix::unistd::chdir("/").what(|| "enter the new root".into())?;
     sys::mount_setattr(root.as_fd(), false, attr::RDONLY, None)
         .what(|| "make the root read-only".into())
+}
+
+/// Makes a root that was built on top of an empty one the root of this process, read-only. What lies
+/// below it is empty, so that nothing has to be taken away.
+fn cover_root(root: &OwnedFd) -> Result<(), Failure> {
+    let what = || "enter the new root".to_owned();
+    fchdir(root).what(what)?;
+    chroot(".").what(what)?;
+    sys::mount_setattr(root.as_fd(), false, attr::RDONLY, None)
+        .what(|| "make the root read-only".into())
+}
+
+/// A mount namespace with an empty root and nothing else. Sandboxes begin as copies of it: leaving a
+/// copy of the host's mounts instead would wait for every processor.
+#[derive(Debug)]
+pub(crate) struct EmptyMounts(OwnedFd);
+
+impl EmptyMounts {
+    /// Makes it with a directory to build on, and comes back.
+    pub(crate) fn make(stage: &Path) -> Result<EmptyMounts, Failure> {
+        let what = || "make an empty mount namespace".to_owned();
+        let own = || {
+            let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+            nix::fcntl::open("/proc/self/ns/mnt", flags, nix::sys::stat::Mode::empty()).what(what)
+        };
+        let host = own()?;
+        private_mounts()?;
+        let empty = own()?;
+        let root = files::root().what(what)?;
+        let stage = files::open_plain(root.as_fd(), stage, OFlag::O_PATH).what(what)?;
+        let options = [
+            (c"size", "4096".to_owned()),
+            (c"nr_inodes", "2".to_owned()),
+            (c"mode", "555".to_owned()),
+        ];
+        let flags = attr::NOSUID | attr::NODEV | attr::NOEXEC;
+        let bare = new_mount(c"tmpfs", &options, flags).what(what)?;
+        sys::move_mount(bare.as_fd(), stage.as_fd()).what(what)?;
+        enter_root(&bare)?;
+        setns(&host, CloneFlags::CLONE_NEWNS).what(what)?;
+        Ok(EmptyMounts(empty))
+    }
+
+    /// Enters a copy of it.
+    fn enter(&self) -> Result<(), Failure> {
+        let what = || "enter a new mount namespace".to_owned();
+        setns(&self.0, CloneFlags::CLONE_NEWNS).what(what)?;
+        unshare(CloneFlags::CLONE_NEWNS).what(what)
+    }
 }
 
 /// Enters a network namespace from the pool, or a new one.
@@ -133,7 +178,7 @@ pub(crate) fn new_network() -> std::io::Result<()> {
 pub(super) fn listen(job: &Job<'_>) -> Result<OwnedFd, Failure> {
     let name = socket_name(job.spec.agent.as_str());
     let what = || format!("listen at {name}");
-    let dir = job.sockets.as_fd();
+    let dir = job.place.sockets.as_fd();
     match unlinkat(dir, name.as_str(), UnlinkatFlags::NoRemoveDir) {
         Ok(()) | Err(nix::Error::ENOENT) => {}
         Err(errno) => return Err(errno).what(what),
@@ -146,7 +191,10 @@ pub(super) fn listen(job: &Job<'_>) -> Result<OwnedFd, Failure> {
     let bound = bind(socket.as_raw_fd(), &address);
     nix::sys::stat::umask(mask);
     bound.what(what)?;
-    let (uid, gid) = (Uid::from_raw(job.daemon.0), Gid::from_raw(job.daemon.1));
+    let (uid, gid) = (
+        Uid::from_raw(job.place.daemon.0),
+        Gid::from_raw(job.place.daemon.1),
+    );
     let no_follow = nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW;
     fchownat(dir, name.as_str(), Some(uid), Some(gid), no_follow).what(what)?;
     let backlog = Backlog::new(BACKLOG).what(what)?;
@@ -166,7 +214,7 @@ pub(super) fn logs(job: &Job<'_>) -> Result<BTreeMap<String, OwnedFd>, Failure> 
     for service in job.spec.services.keys().chain([&setup]) {
         logs.insert(
             service.clone(),
-            log(job, &format!("{service}.log"), OFlag::O_RDWR)?,
+            log(job, &log_file(service), OFlag::O_RDWR)?,
         );
     }
     Ok(logs)
@@ -174,7 +222,7 @@ pub(super) fn logs(job: &Job<'_>) -> Result<BTreeMap<String, OwnedFd>, Failure> 
 
 /// Where the shim's own messages go.
 pub(super) fn shim_log(job: &Job<'_>) -> Result<OwnedFd, Failure> {
-    log(job, ".shim.log", OFlag::O_WRONLY | OFlag::O_APPEND)
+    log(job, SHIM_LOG, OFlag::O_WRONLY | OFlag::O_APPEND)
 }
 
 fn log(job: &Job<'_>, name: &str, flags: OFlag) -> Result<OwnedFd, Failure> {
@@ -182,46 +230,26 @@ fn log(job: &Job<'_>, name: &str, flags: OFlag) -> Result<OwnedFd, Failure> {
     let what = || format!("open {}/{name}", dir.display());
     let root = files::root().what(what)?;
     let dir = files::open_plain(root.as_fd(), dir, OFlag::O_PATH).what(what)?;
-    let flags = flags | OFlag::O_CREAT | OFlag::O_NOFOLLOW;
-    let fd = files::create_below(dir.as_fd(), Path::new(name), flags, 0o640).what(what)?;
-    files::chown_at(dir.as_fd(), Path::new(name), (0, job.daemon.1)).what(what)?;
-    Ok(fd)
+    files::log(dir.as_fd(), name, flags, job.place.daemon.1).what(what)
 }
 
 /// What the shim is given.
 #[derive(Debug)]
-pub(super) struct Shim<'a> {
-    pub(super) job: &'a Job<'a>,
-    pub(super) range: Range,
+pub(super) struct Shim {
     pub(super) init: Pid,
-    pub(super) listen: &'a OwnedFd,
-    pub(super) orders: &'a OwnedFd,
-    pub(super) logs: &'a BTreeMap<String, OwnedFd>,
-    pub(super) lock: &'a OwnedFd,
-    pub(super) stderr: &'a OwnedFd,
+    pub(super) listen: OwnedFd,
+    pub(super) orders: OwnedFd,
+    pub(super) logs: BTreeMap<String, OwnedFd>,
+    pub(super) stderr: OwnedFd,
 }
 
-/// Drops every right and execs the shim: same pid, last uid of the range.
-pub(super) fn become_shim(shim: Shim<'_>) -> Result<std::convert::Infallible, Failure> {
+/// Drops every right and every other descriptor and is the shim: same pid, last uid of the range.
+pub(super) fn become_shim(
+    job: &Job<'_>,
+    shim: Shim,
+    main: ShimMain,
+) -> Result<Infallible, Failure> {
     let what = || "start the shim".to_owned();
-    let config = ShimConfig {
-        agent: shim.job.spec.agent.to_string(),
-        incarnation: shim.job.incarnation,
-        listen_fd: shim.listen.as_raw_fd(),
-        launcher_fd: shim.orders.as_raw_fd(),
-        init_pid: shim.init.as_raw(),
-        logs: shim
-            .logs
-            .iter()
-            .map(|(name, fd)| (name.clone(), fd.as_raw_fd()))
-            .collect(),
-        daemon_uid: shim.job.daemon.0,
-        keep_fds: vec![shim.lock.as_raw_fd()],
-    };
-    let text = serde_json::to_vec(&config)
-        .map_err(std::io::Error::from)
-        .what(what)?;
-    let config = files::sealed("wsm-shim-config", &text, false).what(what)?;
     let null = nix::fcntl::open(
         "/dev/null",
         OFlag::O_RDWR | OFlag::O_CLOEXEC,
@@ -229,41 +257,47 @@ pub(super) fn become_shim(shim: Shim<'_>) -> Result<std::convert::Infallible, Fa
     )
     .what(what)?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
-    sys::cloexec_from(3).what(what)?;
-    for (from, to) in [(&null, 0), (&null, 1), (shim.stderr, 2)] {
+    for (from, to) in [(&null, 0), (&null, 1), (&shim.stderr, 2)] {
         sys::dup_to(from.as_fd(), to).what(what)?;
-    }
-    for fd in [shim.listen, shim.orders, shim.lock, &config]
-        .into_iter()
-        .chain(shim.logs.values())
-    {
-        keep(fd).what(what)?;
     }
     sys::join_session_keyring().what(what)?;
     sys::clear_bounding_set().what(what)?;
     prctl::set_no_new_privs().what(what)?;
-    let id = shim.range.shim();
+    fail::point("spawn.drop")?;
+    let id = job.lease.range.shim();
     let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));
     setgroups(&[]).what(what)?;
     setresgid(gid, gid, gid).what(what)?;
     setresuid(uid, uid, uid).what(what)?;
     sys::clear_capabilities().what(what)?;
+    prctl::set_name(c"wsm-shim").what(what)?;
+    prctl::set_dumpable(false).what(what)?;
     fail::point("spawn.shim")?;
-    let number = config.as_raw_fd().to_string();
-    let argv = [
-        c"wsm-shim".to_owned(),
-        c"--config-fd".to_owned(),
-        c_string(&number),
-    ];
-    fexecve(shim.job.shim_program, &argv, &[] as &[&std::ffi::CStr]).what(what)
-}
-
-fn c_string(text: &str) -> std::ffi::CString {
-    std::ffi::CString::new(text).expect("a number has no NUL")
-}
-
-/// Lets a descriptor survive exec.
-pub(super) fn keep(fd: &OwnedFd) -> nix::Result<()> {
-    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-    fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty())).map(drop)
+    let kept = [&shim.listen, &shim.orders, &job.lease.lock];
+    keep_only(kept.into_iter().chain(shim.logs.values())).what(what)?;
+    // From here on it outlives the broker. The change of uid did this already, see prctl(2).
+    prctl::set_pdeathsig(None).what(what)?;
+    let config = ShimConfig {
+        agent: job.spec.agent.to_string(),
+        incarnation: job.incarnation,
+        listen_fd: shim.listen.into_raw_fd(),
+        launcher_fd: shim.orders.into_raw_fd(),
+        init_pid: shim.init.as_raw(),
+        logs: shim
+            .logs
+            .into_iter()
+            .map(|(name, fd)| (name, fd.into_raw_fd()))
+            .collect(),
+        daemon_uid: job.place.daemon.0,
+        keep_fds: vec![job.lease.lock.as_raw_fd()],
+    };
+    let code = match main(&config) {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("wsm-shim: {error}");
+            1
+        }
+    };
+    // Nothing of this process's past is dropped: its descriptors were closed above.
+    sys::exit_now(code)
 }

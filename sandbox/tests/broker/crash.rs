@@ -9,7 +9,7 @@ use wsm_sandbox::spec::AgentId;
 use crate::harness::{Agent, Shim, World, command, until};
 
 /// Every named place in the making of a sandbox.
-const POINTS: [&str; 10] = [
+const POINTS: [&str; 11] = [
     "spawn.start",
     "spawn.cgroup",
     "spawn.userns",
@@ -18,6 +18,7 @@ const POINTS: [&str; 10] = [
     "spawn.cloned",
     "inside.proc",
     "inside.user",
+    "spawn.drop",
     "spawn.shim",
     "broker.created",
 ];
@@ -172,10 +173,13 @@ fn ask_and_leave(world: &World, agent: &Agent) -> std::thread::JoinHandle<()> {
 fn a_client_that_leaves_before_the_answer_leaves_no_sandbox() {
     let world = World::new();
     let agent = world.prepare("crash0006");
+    // What is in this file is passed by the broker and its spawners.
+    let passed = world.path("run/passed");
+    std::fs::write(&passed, "").unwrap();
     drop(ask_and_leave(&world, &agent));
-    let log = Path::new(&agent.paths.log).join(".shim.log");
     until("the attempt was made, and undone", || {
-        log.exists() && listed(&world).is_empty()
+        let points = std::fs::read_to_string(&passed).unwrap();
+        points.contains("spawn.cgroup") && listed(&world).is_empty()
     });
     nothing_is_left(&world);
     let (shim, _): (Shim, i32) = world.create(&agent);

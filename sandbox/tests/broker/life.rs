@@ -189,6 +189,12 @@ fn what_holds_is_read_back_from_the_kernel() {
 #[test]
 fn sockets_are_made_in_the_agents_network() {
     let world = World::new();
+    let network = |pid: u32| std::fs::read_link(format!("/proc/{pid}/ns/net")).unwrap();
+    assert_ne!(
+        network(world.broker_pid()),
+        network(std::process::id()),
+        "the broker has none"
+    );
     let agent = world.prepare("agent0006");
     let (shim, _) = world.create(&agent);
     let serve = "exec python3 -c 'import socket; s=socket.create_server((\"127.0.0.1\",8123)); \

@@ -200,3 +200,39 @@ fn an_agent_is_erased_only_without_a_sandbox_and_then_for_good() {
     let failed = world.create_in_vain(&agent);
     assert_eq!(failed.kind, FailureKind::NotFound, "{failed}");
 }
+
+#[test]
+fn a_branch_is_watched_in_its_repository_alone() {
+    let world = World::new();
+    let agent = world.prepare("agent0031");
+    let heads = world.path("repo").join(".git/refs/heads");
+    std::fs::create_dir_all(heads.join("wsm")).unwrap();
+    std::os::unix::fs::symlink("/etc", heads.join("link")).unwrap();
+    for path in [&heads, &heads.join("wsm")] {
+        std::os::unix::fs::chown(path, Some(ACCOUNT), Some(ACCOUNT)).unwrap();
+    }
+    let watch = |branch: &str| {
+        world.client().ask_with(Request::WatchBranch {
+            agent: agent.id.clone(),
+            branch: branch.into(),
+        })
+    };
+    for branch in [
+        "",
+        "/etc/passwd",
+        "../../config",
+        "wsm/../../../config",
+        "./a",
+    ] {
+        let failed = watch(branch).expect_err(branch);
+        assert_eq!(failed.kind, FailureKind::Invalid, "{branch:?}: {failed}");
+    }
+    for branch in ["link/passwd", "missing/a"] {
+        watch(branch).expect_err(branch);
+    }
+    let (reply, fds) = watch("wsm/a").unwrap();
+    assert_eq!((reply, fds.len()), (Reply::Watched, 1));
+    for fd in fds {
+        nix::unistd::close(fd).unwrap();
+    }
+}

@@ -17,6 +17,8 @@ fn cpu(world: &World, agent: &Agent) -> String {
     found.unwrap().detail
 }
 
+/// Each forks until there is a file; then all end.
+const BOMB: &str = "b() { until [ -e ~/enough ]; do (b) & wait; done; }; b 2>&-";
 const HELD: &str = "0.200 cores, held there as long as it is at its process limit";
 
 #[test]
@@ -25,13 +27,26 @@ fn a_fork_bomb_is_held_until_it_has_shrunk_also_by_the_next_broker() {
     let agent = world.prepare("agent0020");
     let (shim, _) = world.create(&agent);
     assert_eq!(cpu(&world, &agent), "no limit is set");
-    // Each forks until there is a file; then all end.
-    let bomb = "b() { until [ -e ~/enough ]; do (b) & wait; done; }; b 2>&-";
-    shim.ask(&json!({"Start": {"command": command(bomb)}}));
+    shim.ask(&json!({"Start": {"command": command(BOMB)}}));
     until("the bomb is held", || cpu(&world, &agent) == HELD);
     world.kill_broker();
     world.start("");
     until("it still is", || cpu(&world, &agent) == HELD);
     std::fs::write(std::path::Path::new(&agent.paths.home).join("enough"), "").unwrap();
     until("it is let go", || cpu(&world, &agent) == "no limit is set");
+}
+
+#[test]
+fn a_new_sandbox_of_a_held_agent_is_not_held() {
+    let world = World::new();
+    let agent = world.prepare("agent0021");
+    let (shim, _) = world.create(&agent);
+    shim.ask(&json!({"Start": {"command": command(BOMB)}}));
+    until("the bomb is held", || cpu(&world, &agent) == HELD);
+    let deleted = world.client().ask(Request::Delete {
+        agent: agent.id.clone(),
+    });
+    assert_eq!(deleted, Ok(Reply::Done));
+    world.create(&agent);
+    assert_eq!(cpu(&world, &agent), "no limit is set");
 }

@@ -130,6 +130,9 @@ fn inside_path(text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// What the broker shows of no host (`NEVER_SHOWN` there).
+const OWN_PLACES: [&str; 7] = ["proc", "sys", "dev", "run", "var/run", "tmp", "var/tmp"];
+
 fn host_path(text: &str) -> Result<(), Refusal> {
     path_bytes(text)?;
     let Some(rest) = text.strip_prefix('/') else {
@@ -142,12 +145,11 @@ fn host_path(text: &str) -> Result<(), Refusal> {
         return refuse("is the whole file system", "name a directory");
     }
     plain_parts(rest)?;
-    if let Some(first) = rest.split('/').next()
-        && ["proc", "sys", "dev", "run", "tmp"].contains(&first)
-    {
+    let below = |own: &&&str| std::path::Path::new(rest).starts_with(own);
+    if let Some(own) = OWN_PLACES.iter().find(below) {
         return refuse(
             format!(
-                "{} lies below /{first}, which every sandbox has of its own",
+                "{} lies below /{own}, which every sandbox has of its own",
                 shown(text)
             ),
             "choose another place",

@@ -115,22 +115,12 @@ impl Frame {
         if message.len() > FRAME_BYTES_MAX {
             return Err(FrameError::Length(message.len()));
         }
-        decode_payload(kind, rest)
-            .ok_or(FrameError::Malformed(kind))
-            .map(|frame| match frame {
-                Decoded::Known(frame) => Some(*frame),
-                Decoded::Unknown => None,
-            })
+        decode_payload(kind, rest).ok_or(FrameError::Malformed(kind))
     }
 }
 
-enum Decoded {
-    Known(Box<Frame>),
-    Unknown,
-}
-
-/// `None`: malformed.
-fn decode_payload(kind: u8, rest: &[u8]) -> Option<Decoded> {
+/// `None`: malformed. `Some(None)`: of a type that is not known.
+fn decode_payload(kind: u8, rest: &[u8]) -> Option<Option<Frame>> {
     let frame = match kind {
         HELLO => Frame::Hello(serde_json::from_slice(rest).ok()?),
         REQUEST => Frame::Request(
@@ -184,9 +174,9 @@ fn decode_payload(kind: u8, rest: &[u8]) -> Option<Decoded> {
         STDERR => Frame::Stderr(rest.to_vec()),
         PING => Frame::Ping,
         PONG => Frame::Pong,
-        _ => return Some(Decoded::Unknown),
+        _ => return Some(None),
     };
-    Some(Decoded::Known(Box::new(frame)))
+    Some(Some(frame))
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {

@@ -5,6 +5,7 @@
 //! colour queries, and goes around calls with which the engine is wrong or could panic.
 
 mod handler;
+mod plain;
 
 use std::cell::RefCell;
 use std::ops::Range;

@@ -5,6 +5,8 @@ use std::io::Write;
 use alacritty_terminal::term::cell::{Cell, Flags, Hyperlink};
 use alacritty_terminal::vte::ansi::{Color, NamedColor};
 
+use crate::tokenizer::run;
+
 /// Flags that are a style; the others say how cells belong together.
 const STYLE: Flags = Flags::INVERSE
     .union(Flags::BOLD_ITALIC)
@@ -36,16 +38,24 @@ impl Default for Pen {
 }
 
 impl Pen {
-    /// Whether the cell has this style and is nothing but a character. Cheap, and may say no when
-    /// [`Pen::fits`] says yes.
+    /// How many cells at the start have this style and are nothing but an ASCII character. Cheap,
+    /// and may end where [`Pen::fits`] says yes.
     #[inline]
-    fn continues(&self, cell: &Cell) -> bool {
-        cell.extra.is_none()
-            && cell.flags == self.flags
-            && cell.fg == self.fg
-            && cell.bg == self.bg
-            && self.underline.is_none()
-            && self.link.is_none()
+    fn run(&self, cells: &[Cell]) -> usize {
+        if self.underline.is_some() || self.link.is_some() {
+            return 0;
+        }
+        let simple = |cell: &Cell| {
+            cell.extra.is_none() & (cell.flags == self.flags) & matches!(cell.c, ' '..='~')
+        };
+        // What a colour is compared with makes the difference: nearly all are named.
+        let is = |colour: Color, name| matches!(colour, Color::Named(named) if named == name);
+        match (self.fg, self.bg) {
+            (Color::Named(fg), Color::Named(bg)) => run::<_, 4>(cells, |cell| {
+                simple(cell) & is(cell.fg, fg) & is(cell.bg, bg)
+            }),
+            (fg, bg) => run::<_, 4>(cells, |cell| simple(cell) && cell.fg == fg && cell.bg == bg),
+        }
     }
 
     fn fits(&self, cell: &Cell) -> bool {
@@ -171,27 +181,30 @@ pub(super) fn visible(row: &[Cell]) -> usize {
 /// Writes the first `upto` cells of a row. Halves of wide characters that lost their other half
 /// become blanks.
 pub(crate) fn write_row(out: &mut Vec<u8>, row: &[Cell], upto: usize, pen: &mut Pen) {
-    let mut after_wide = false;
+    let mut at = 0;
     out.reserve(upto);
-    for (at, cell) in row[..upto].iter().enumerate() {
+    while at < upto {
         // Nearly every cell there is: the same style as before, ASCII, nothing special.
-        if !after_wide && pen.continues(cell) && matches!(cell.c, ' '..='~') {
-            out.push(cell.c as u8);
-            continue;
-        }
-        if std::mem::take(&mut after_wide) {
-            continue;
-        }
+        let rest = &row[at..upto];
+        let run = pen.run(rest);
+        out.extend(rest[..run].iter().map(|cell| cell.c as u8));
+        at += run;
+        let Some(cell) = rest.get(run) else {
+            break;
+        };
+        at += 1;
         if cell.flags.contains(Flags::LEADING_WIDE_CHAR_SPACER) {
             pen.close(out);
         } else {
             pen.take(out, cell);
         }
         let wide = cell.flags.contains(Flags::WIDE_CHAR);
-        after_wide = wide
+        let after_wide = wide
             && row
-                .get(at + 1)
+                .get(at)
                 .is_some_and(|next| next.flags.contains(Flags::WIDE_CHAR_SPACER));
+        // The other half is written with it.
+        at += usize::from(after_wide);
         let whole = wide == after_wide
             && !cell
                 .flags

@@ -1,19 +1,28 @@
 //! One connection: frames in, a bounded buffer of frames out.
 
 use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
+use nix::errno::Errno;
+
 use super::guest::Trust;
+use super::tty::Tty;
 use super::viewer::{OUT_HIGH, Viewer};
 use crate::protocol::{Decoder, Event, Frame, FrameError};
+use crate::pty;
 
 /// A connection whose answers pile up to this is not read until they are gone.
 const READ_HIGH: usize = 256 * 1024;
-/// Bytes taken from a connection per turn of the loop.
-const READ_BYTES: usize = 64 * 1024;
+/// Bytes thrown away at once.
+const DISCARD_BYTES: usize = 4 * 1024;
 
 pub(super) struct Client {
+    /// A viewer's own terminal. Let go before the socket: the end of that says so.
+    pub(super) tty: Option<Tty>,
     socket: UnixStream,
+    /// A descriptor that came along, for the frame that says what it is.
+    passed: Option<OwnedFd>,
     decoder: Decoder,
     out: Vec<u8>,
     written: usize,
@@ -39,7 +48,9 @@ pub(super) enum Role {
 impl Client {
     pub(super) fn new(socket: UnixStream, trust: Trust) -> Client {
         Client {
+            tty: None,
             socket,
+            passed: None,
             decoder: Decoder::default(),
             out: Vec::new(),
             written: 0,
@@ -86,15 +97,29 @@ impl Client {
         }
     }
 
-    /// Reads what there is, at most a turn's worth.
-    pub(super) fn read(&mut self) {
-        let mut bytes = [0; READ_BYTES];
-        match self.socket.read(&mut bytes) {
-            Ok(0) => self.gone = true,
-            Ok(length) => self.decoder.push(&bytes[..length]),
-            Err(error) if again(&error) => {}
+    /// Reads what there is, at most what `scratch` holds. A descriptor may come along with an
+    /// attach; all others are closed.
+    pub(super) fn read(&mut self, scratch: &mut [u8]) {
+        let expects = self.greeted && matches!(self.role, Role::Plain);
+        let read = if expects {
+            pty::receive(self.socket.as_fd(), scratch)
+        } else {
+            nix::unistd::read(&self.socket, scratch).map(|length| (length, None))
+        };
+        match read {
+            Ok((0, _)) => self.gone = true,
+            Ok((length, passed)) => {
+                self.decoder.push(&scratch[..length]);
+                self.passed = passed.or(self.passed.take());
+            }
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
             Err(_) => self.gone = true,
         }
+    }
+
+    /// The descriptor that came along.
+    pub(super) fn take_passed(&mut self) -> Option<OwnedFd> {
+        self.passed.take()
     }
 
     pub(super) fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
@@ -104,8 +129,8 @@ impl Client {
     /// Takes what still came in (acknowledgements, mostly): closing with it unread would make the
     /// peer see a reset where the end should be.
     fn discard(&mut self) {
-        let mut bytes = [0; READ_BYTES];
-        for _ in 0..4 {
+        let mut bytes = [0; DISCARD_BYTES];
+        for _ in 0..64 {
             if !matches!(self.socket.read(&mut bytes), Ok(1..)) {
                 break;
             }

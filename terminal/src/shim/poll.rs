@@ -2,7 +2,8 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Instant;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -14,6 +15,9 @@ use super::terminal::Terminal;
 use super::viewer::OUT_HIGH;
 use super::{LINGER, Shim};
 
+/// A wait for a later time is made of several.
+const LONGEST: Duration = Duration::from_secs(60);
+
 /// Something that [`poll`] looks at.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
@@ -21,7 +25,9 @@ pub(super) enum Source {
     Launcher,
     Signals,
     Client(u64),
-    Master(String),
+    /// The terminal of a viewer.
+    Tty(u64),
+    Master(Rc<str>),
     Log(String),
     Stream(String, End),
     Orphan(usize),
@@ -30,8 +36,10 @@ pub(super) enum Source {
 impl Shim {
     /// Waits for something to happen; returns where.
     pub(super) fn wait(&self, now: Instant) -> io::Result<Vec<(Source, PollFlags)>> {
-        let mut sources = Vec::new();
-        let mut fds = Vec::new();
+        // About as many as there will be: a key shall not cost several allocations.
+        let room = 4 + 2 * self.clients.len() + self.terminals.len() + self.processes.len();
+        let mut sources = Vec::with_capacity(room);
+        let mut fds = Vec::with_capacity(room);
         self.interests(&mut |source, fd, flags| {
             sources.push(source);
             fds.push(PollFd::new(fd, flags));
@@ -39,8 +47,8 @@ impl Shim {
         let timeout = match self.deadline(now) {
             None => PollTimeout::NONE,
             Some(at) => {
-                let micros = at.saturating_duration_since(now).as_micros();
-                let millis = micros.div_ceil(1000).min(60_000);
+                let left = at.saturating_duration_since(now).min(LONGEST);
+                let millis = left.as_secs() * 1000 + u64::from(left.subsec_micros().div_ceil(1000));
                 PollTimeout::from(u16::try_from(millis).unwrap_or(u16::MAX))
             }
         };
@@ -72,15 +80,19 @@ impl Shim {
             flags.set(read, self.client_reads(client));
             flags.set(write, client.pending() > 0);
             add(Source::Client(*id), client.socket().as_fd(), flags);
+            if let Some(tty) = client.tty.as_ref().filter(|tty| tty.full()) {
+                add(Source::Tty(*id), tty.fd(), write);
+            }
         }
-        for (name, terminal) in &self.terminals {
+        for terminal in self.terminals.values() {
             if let Some(master) = &terminal.master {
                 let waits = if terminal.input_waits() {
                     write
                 } else {
                     PollFlags::empty()
                 };
-                add(Source::Master(name.clone()), master.as_fd(), read | waits);
+                let name = Rc::clone(&terminal.name);
+                add(Source::Master(name), master.as_fd(), read | waits);
             }
         }
         for (name, process) in &self.processes {
@@ -134,6 +146,7 @@ impl Shim {
             .chain(logs)
             .chain(guests)
             .chain(linger)
+            .chain(self.sweep_due())
             .chain(self.stop_by)
             .min()
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -20,6 +20,9 @@ use super::client::Role;
 
 /// Processes known at once, ended ones included: the oldest ended one makes room.
 const PROCESSES_MAX: usize = 256;
+/// How long a process with streams may wait for its client, and stays known after its end: a client
+/// that was killed in between never comes, and nobody else knows its name.
+const STREAM_PATIENCE: Duration = Duration::from_secs(15);
 /// Longest name of a process or terminal in bytes.
 const NAME_BYTES_MAX: usize = 80;
 /// Pipes that children of forgotten processes may still write to. More are closed on them.
@@ -33,6 +36,8 @@ pub(super) struct Process {
     /// Who waits to hear that it started.
     waits: Option<(u64, u64)>,
     started_ms: u64,
+    /// When it started, or ended.
+    since: Instant,
     output_ms: Option<u64>,
     output_bytes: u64,
 }
@@ -65,6 +70,15 @@ impl Process {
             self.output_bytes += bytes;
             self.output_ms = Some(now_ms());
         }
+    }
+
+    /// When it is ended, or forgotten, because nobody comes for its streams any more.
+    fn swept(&self) -> Option<Instant> {
+        let Kind::Stream(stream) = &self.kind else {
+            return None;
+        };
+        let over = self.exit.is_some() || stream.peer() == Peer::Awaited;
+        over.then(|| self.since + STREAM_PATIENCE)
     }
 
     pub(super) fn describe(&self, name: &str) -> protocol::Process {
@@ -126,6 +140,7 @@ impl Shim {
             exit: None,
             waits: Some(waits),
             started_ms: now_ms(),
+            since: Instant::now(),
             output_ms: None,
             output_bytes: 0,
         };
@@ -202,7 +217,7 @@ impl Shim {
             return;
         };
         let Some(known) = self.terminals.get_mut(terminal) else {
-            let new = Terminal::new(process.to_owned(), cols, rows, Instant::now());
+            let new = Terminal::new(terminal, process.to_owned(), cols, rows, Instant::now());
             self.terminals.insert(terminal.to_owned(), new);
             return;
         };
@@ -330,6 +345,7 @@ impl Shim {
             return;
         };
         process.exit = Some(exit);
+        process.since = Instant::now();
         let waits = process.waits.take();
         let pid = process.pid;
         self.reply(waits, Reply::Started { pid });
@@ -337,6 +353,32 @@ impl Shim {
             process: name.to_owned(),
             exit,
         });
+    }
+
+    /// When [`Shim::sweep`] has something to do.
+    pub(super) fn sweep_due(&self) -> Option<Instant> {
+        self.processes.values().filter_map(Process::swept).min()
+    }
+
+    /// Ends processes whose client never came, and forgets those that ended long ago.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        let due = |process: &Process| process.swept().is_some_and(|at| at <= now);
+        let over = self.processes.iter().filter(|(_, process)| due(process));
+        let over: Vec<String> = over.map(|(name, _)| name.clone()).collect();
+        for name in over {
+            if self.forget(&name) == Some(false) {
+                if let Some(Process {
+                    kind: Kind::Stream(stream),
+                    ..
+                }) = self.processes.get_mut(&name)
+                {
+                    stream.leave();
+                }
+                if let Reply::Failed { what, .. } = self.signal(&name, libc::SIGKILL, true) {
+                    eprintln!("wsm-shim: {name} waits for nobody: {what}");
+                }
+            }
+        }
     }
 
     /// `false`: it runs.

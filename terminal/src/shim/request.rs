@@ -8,6 +8,7 @@ use wsm_sandbox::launch::Order;
 use super::Shim;
 use super::client::Role;
 use super::process::Kind;
+use super::tty::Tty;
 use super::viewer::Viewer;
 use crate::protocol::{Attach, FRAME_BYTES_MAX, Frame, Hello, PROTOCOL_VERSION, Reply, Request};
 
@@ -165,7 +166,7 @@ impl Shim {
         }
     }
 
-    fn signal(&mut self, process: &str, signal: i32, group: bool) -> Reply {
+    pub(super) fn signal(&mut self, process: &str, signal: i32, group: bool) -> Reply {
         let Some(known) = self.processes.get(process) else {
             return Reply::NotFound;
         };
@@ -259,6 +260,11 @@ impl Shim {
             client.send(&Frame::Resized { seq, cols, rows });
         }
         client.role = Role::Viewer(viewer);
+        let passed = client.take_passed();
+        // Who may only look shall not be able to hold up what others see.
+        if let Some(fd) = passed.filter(|_| attach.tty && !attach.read_only) {
+            client.tty = Tty::new(fd);
+        }
         let first = terminal.driver.is_none() && !attach.read_only;
         if first {
             self.drive(id);
@@ -284,6 +290,7 @@ impl Shim {
             fresh = terminal.admit(epoch, number).map_err(|()| moved);
         }
         viewer.number = viewer.number.max(number);
+        let drives = terminal.driver == Some(id);
         let taken = match fresh {
             Ok(false) => return,
             Ok(true) if terminal.master.is_none() => Err("no program runs in this terminal"),
@@ -292,10 +299,15 @@ impl Shim {
             Err(reason) => Err(reason),
         };
         match taken {
+            Ok(()) if drives => {}
             Ok(()) => self.drive(id),
-            Err(reason) => client.send(&Frame::Refused {
-                reason: reason.to_owned(),
-            }),
+            Err(reason) => {
+                let reason = reason.to_owned();
+                client.send(&Frame::Refused { reason });
+                if let Some(tty) = &mut client.tty {
+                    tty.ring();
+                }
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! One terminal: PTY, screen, ring, and when its output goes out.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -8,6 +9,7 @@ use nix::unistd::{read, write};
 use wsm_sandbox::launch::Exit;
 
 use super::client::{Client, Role};
+use super::tty::Tty;
 use super::viewer::{Next, Viewer};
 use crate::protocol::{Event, Frame, QUIET_MS};
 use crate::pty;
@@ -16,8 +18,8 @@ use crate::screen::{Fed, PIECE_BYTES, Screen};
 use crate::snapshot::snapshot;
 use crate::tokenizer::Signal;
 
-/// Bytes taken from one PTY per turn of the loop, so that a flood starves nobody.
-const TURN_BYTES: usize = 64 * 1024;
+/// A read that brings less took all there was; the loop finds out if not.
+const SHORT_BYTES: usize = 512;
 /// Bytes of one output frame, about.
 const FRAME_BYTES: usize = 16 * 1024;
 /// Output is gathered this long …
@@ -34,6 +36,8 @@ const DRAIN_QUIET: Duration = Duration::from_millis(15);
 const DRAIN_MAX: Duration = Duration::from_millis(200);
 /// Silence after which the terminal counts as quiet.
 const QUIET: Duration = Duration::from_millis(QUIET_MS);
+/// Room for signals that is kept.
+const KEPT_SIGNALS: usize = 16;
 /// Signals (bells, notices …) a terminal may send at once, and per second.
 const SIGNALS_BURST: u32 = 20;
 
@@ -42,6 +46,7 @@ const RESET: &[u8] = b"\x1b[?1049l\x1b[!p\x1b7\x1b[r\x1b8\x1b[?1000l\x1b[?1002l\
 \x1b[?1004l\x1b[?1005l\x1b[?1006l\x1b[?2004l\x1b[?2026l\x1b[<99u\x1b[>4;0m\x1b[ q\x1b]8;;\x1b\\";
 
 pub(super) struct Terminal {
+    pub(super) name: Rc<str>,
     pub(super) screen: Screen,
     pub(super) ring: Ring,
     pub(super) master: Option<OwnedFd>,
@@ -67,6 +72,10 @@ pub(super) struct Terminal {
     signals_left: u32,
     signals_at: Instant,
     title_due: bool,
+    /// Viewers get the output that is there, in this turn.
+    pub(super) shows: bool,
+    /// What came of the last output, for its buffers.
+    fed: Fed,
 }
 
 struct Drain {
@@ -76,8 +85,9 @@ struct Drain {
 }
 
 impl Terminal {
-    pub(super) fn new(process: String, cols: u16, rows: u16, now: Instant) -> Terminal {
+    pub(super) fn new(name: &str, process: String, cols: u16, rows: u16, now: Instant) -> Terminal {
         Terminal {
+            name: name.into(),
             screen: Screen::new(cols, rows),
             ring: Ring::default(),
             master: None,
@@ -98,6 +108,8 @@ impl Terminal {
             signals_left: SIGNALS_BURST,
             signals_at: now,
             title_due: false,
+            shows: false,
+            fed: Fed::default(),
         }
     }
 
@@ -144,15 +156,19 @@ impl Terminal {
         });
     }
 
-    /// Reads what the program wrote. Returns the number of bytes.
-    pub(super) fn read(&mut self, now: Instant, events: &mut Vec<Event>, name: &str) -> u64 {
-        let mut buffer = [0; TURN_BYTES];
+    /// Reads what the program wrote, at most what `scratch` holds. Returns the number of bytes.
+    pub(super) fn read(
+        &mut self,
+        scratch: &mut [u8],
+        now: Instant,
+        events: &mut Vec<Event>,
+    ) -> u64 {
         let mut total = 0;
-        while total < TURN_BYTES {
+        while total < scratch.len() {
             let Some(master) = &self.master else {
                 break;
             };
-            match read(master, &mut buffer[total..]) {
+            match read(master, &mut scratch[total..]) {
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => break,
                 // EIO: nobody has it open any more.
@@ -160,31 +176,42 @@ impl Terminal {
                     self.master = None;
                     self.input.clear();
                 }
-                Ok(length) => total += length,
+                Ok(length) => {
+                    total += length;
+                    if length < SHORT_BYTES {
+                        break;
+                    }
+                }
             }
         }
         if total > 0 {
-            self.take(&buffer[..total], now, events, name);
+            self.take(&scratch[..total], now, events);
         }
         total as u64
     }
 
-    fn take(&mut self, bytes: &[u8], now: Instant, events: &mut Vec<Event>, name: &str) {
-        let mut fed = Fed::default();
+    fn take(&mut self, bytes: &[u8], now: Instant, events: &mut Vec<Event>) {
+        let mut fed = std::mem::take(&mut self.fed);
         for piece in bytes.chunks(PIECE_BYTES) {
             fed.forward.clear();
             self.screen.feed(piece, &mut fed);
             self.ring.push(&fed.forward);
         }
         self.answer(&fed.answers);
-        for signal in fed.signals {
-            self.signal(signal, now, events, name);
+        for signal in fed.signals.drain(..) {
+            self.signal(signal, now, events);
         }
+        fed.answers.clear();
+        fed.forward.clear();
+        // One that repeats and notifies a lot shall not keep more than others.
+        fed.forward.shrink_to(PIECE_BYTES);
+        fed.signals.shrink_to(KEPT_SIGNALS);
+        self.fed = fed;
         self.wrote_at = Some(now);
         if !self.active {
             self.active = true;
             events.push(Event::Activity {
-                terminal: name.to_owned(),
+                terminal: self.name.to_string(),
                 active: true,
             });
         }
@@ -202,8 +229,8 @@ impl Terminal {
         }
     }
 
-    fn signal(&mut self, signal: Signal, now: Instant, events: &mut Vec<Event>, name: &str) {
-        let terminal = name.to_owned();
+    fn signal(&mut self, signal: Signal, now: Instant, events: &mut Vec<Event>) {
+        let terminal = self.name.to_string();
         let event = match signal {
             Signal::Bell => Event::Bell { terminal },
             Signal::Notice(text) => Event::Notice { terminal, text },
@@ -314,23 +341,24 @@ impl Terminal {
     }
 
     /// Does what time brings. Returns how the process ended once its output is complete.
-    pub(super) fn tick(
-        &mut self,
-        now: Instant,
-        events: &mut Vec<Event>,
-        name: &str,
-    ) -> Option<Exit> {
+    pub(super) fn tick(&mut self, now: Instant, events: &mut Vec<Event>) -> Option<Exit> {
+        let exit = self.tell(now, events);
+        self.show(now);
+        exit
+    }
+
+    fn tell(&mut self, now: Instant, events: &mut Vec<Event>) -> Option<Exit> {
         if self.title_due && self.may_signal(now) {
             self.title_due = false;
             events.push(Event::Title {
-                terminal: name.to_owned(),
+                terminal: self.name.to_string(),
                 title: self.screen.title().to_owned(),
             });
         }
         if self.active && self.wrote_at.is_none_or(|at| now - at >= QUIET) {
             self.active = false;
             events.push(Event::Activity {
-                terminal: name.to_owned(),
+                terminal: self.name.to_string(),
                 active: false,
             });
         }
@@ -342,15 +370,14 @@ impl Terminal {
         Some(drain.exit)
     }
 
-    /// Whether viewers should get the output that is there.
-    pub(super) fn shows(&mut self, now: Instant) -> bool {
-        let due = self.show_at.is_some_and(|at| at <= now);
-        if due {
+    /// Finds out whether viewers should get the output that is there.
+    fn show(&mut self, now: Instant) {
+        self.shows = self.show_at.is_some_and(|at| at <= now);
+        if self.shows {
             self.show_at = None;
             self.shown_at = Some(now);
             self.shown = self.ring.end();
         }
-        due
     }
 
     /// Whether a viewer that has all before `sent` lacks output that is already due.
@@ -361,7 +388,8 @@ impl Terminal {
     /// Gives a viewer what it lacks, as far as it keeps up.
     pub(super) fn serve(&mut self, client: &mut Client) {
         loop {
-            let pending = client.pending();
+            let full = client.tty.as_ref().is_some_and(Tty::full);
+            let pending = if full { usize::MAX } else { client.pending() };
             let Role::Viewer(viewer) = &mut client.role else {
                 return;
             };
@@ -373,22 +401,40 @@ impl Terminal {
                 client.send(&Frame::Resized { seq, cols, rows });
                 continue;
             }
-            match next {
-                Next::Nothing => break,
-                Next::Snapshot => {
+            match (next, &mut client.tty) {
+                (Next::Nothing, _) => break,
+                (Next::Snapshot, tty) => {
                     let bytes = snapshot(&mut self.screen, viewer.history_lines as usize);
                     viewer.history_lines = 0;
                     viewer.stale = false;
                     viewer.announce = false;
                     viewer.sent = seq;
-                    client.send(&Frame::Snapshot {
-                        seq,
-                        cols,
-                        rows,
-                        bytes,
-                    });
+                    if let Some(tty) = tty {
+                        viewer.ack(seq);
+                        client.gone |= tty.draw(&bytes).is_err();
+                        if viewer.told.replace((cols, rows)) != Some((cols, rows)) {
+                            client.send(&Frame::Resized { seq, cols, rows });
+                        }
+                    } else {
+                        client.send(&Frame::Snapshot {
+                            seq,
+                            cols,
+                            rows,
+                            bytes,
+                        });
+                    }
                 }
-                Next::Bytes => {
+                (Next::Bytes, Some(tty)) => {
+                    let Some(bytes) = self.ring.parts(viewer.sent) else {
+                        viewer.stale = true;
+                        continue;
+                    };
+                    match tty.write(bytes) {
+                        Ok(taken) => viewer.drawn(taken),
+                        Err(_) => client.gone = true,
+                    }
+                }
+                (Next::Bytes, None) => {
                     let from = viewer.sent;
                     let Some(bytes) = self.ring.read(from, FRAME_BYTES) else {
                         viewer.stale = true;
@@ -398,11 +444,15 @@ impl Terminal {
                     client.send(&Frame::Output { seq: from, bytes });
                 }
             }
+            if client.gone {
+                return;
+            }
         }
         let Role::Viewer(viewer) = &client.role else {
             return;
         };
-        let complete = viewer.sent == self.ring.end() && !viewer.stale;
+        let drawn = client.tty.as_ref().is_none_or(|tty| !tty.full());
+        let complete = viewer.sent == self.ring.end() && !viewer.stale && drawn;
         if let Some(exit) = self.ended.filter(|_| complete) {
             client.send(&Frame::Exited(exit));
             client.closing = true;

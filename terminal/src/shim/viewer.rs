@@ -26,6 +26,8 @@ pub(super) struct Viewer {
     pub(super) stale: bool,
     /// It must be told the size.
     pub(super) announce: bool,
+    /// The size that it was told last, if the shim draws for it.
+    pub(super) told: Option<(u16, u16)>,
     /// Number of its last input where no lease tells resends apart.
     pub(super) number: u64,
     paused: bool,
@@ -51,6 +53,7 @@ impl Viewer {
             acked: from,
             stale: resume.is_none(),
             announce: resume.is_some(),
+            told: None,
             number: 0,
             paused: false,
         }
@@ -58,6 +61,12 @@ impl Viewer {
 
     pub(super) fn ack(&mut self, seq: u64) {
         self.acked = self.acked.max(seq.min(self.sent));
+    }
+
+    /// So many bytes more are on its terminal.
+    pub(super) fn drawn(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
+        self.acked = self.sent;
     }
 
     /// `out`: bytes waiting in its connection; `start`, `end`: of the ring.
@@ -96,6 +105,7 @@ mod tests {
             rows: 24,
             read_only: false,
             history_lines: 0,
+            tty: false,
         };
         let mut viewer = Viewer::new(&attach, None, 100);
         assert_eq!(viewer.next(0, 0, 100), Next::Snapshot);

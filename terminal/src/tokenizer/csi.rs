@@ -178,7 +178,10 @@ impl Tokenizer {
             self.scratch.extend_from_slice(part);
         }
         self.scratch.push(b'm');
-        sink.both(&self.scratch);
+        match csi.values[0] {
+            code if csi.count <= 1 && code != 21 => sink.attribute(code, &self.scratch),
+            _ => sink.both(&self.scratch),
+        }
     }
 
     fn window(&mut self, operation: u16, sink: &mut impl Sink) {

@@ -7,4 +7,5 @@ mod guests;
 mod harness;
 mod streams;
 mod terminals;
+mod tty;
 mod viewer;

@@ -353,3 +353,31 @@ fn broken_clients_hurt_only_themselves() {
     assert_eq!(daemon.receive(), Some(Frame::Pong));
     assert!(shim.memory_kib().1 < 24 * 1024);
 }
+
+#[test]
+fn a_process_that_nobody_comes_for_is_ended_and_forgotten() {
+    let shim = Shim::start();
+    let mut daemon = shim.connect();
+    daemon.start("exec/alone", &["sleep", "1000"], Io::Stream);
+    daemon.start("exec/ended", &["true"], Io::Stream);
+    daemon.start("exec/served", &["cat"], Io::Stream);
+    let mut served = open(&shim, "exec/served");
+    served.send(&Frame::Stdin(b"x".to_vec()));
+    // Whoever started them is killed before it comes for their streams.
+    drop(daemon);
+    let mut daemon = shim.connect();
+    let left = |daemon: &mut Client| -> Vec<String> {
+        let list = daemon.list().into_iter();
+        list.map(|process| process.process).collect()
+    };
+    let all = ["exec/alone", "exec/ended", "exec/served"];
+    assert_eq!(left(&mut daemon), all);
+    let deadline = Instant::now() + Duration::from_secs(70);
+    while left(&mut daemon) != ["exec/served"] {
+        assert!(Instant::now() < deadline, "{:?}", daemon.list());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    served.send(&Frame::StdinEnd);
+    let (out, _, exit) = collect(&mut served);
+    assert_eq!((out.as_slice(), exit), (&b"x"[..], Exit::Code(0)));
+}

@@ -113,5 +113,6 @@ pub(crate) fn attach() -> Attach {
         rows: 24,
         read_only: false,
         history_lines: 0,
+        tty: false,
     }
 }

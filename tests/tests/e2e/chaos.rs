@@ -1,44 +1,61 @@
 //! `kill -9` of daemon, broker, both and shims, at named points and at random: no agent, commit or
 //! byte of output is lost, nothing is started twice, nothing is left.
 //!
-//! `WSM_CHAOS=200` says how many kills (20 without), `WSM_CHAOS_SEED` repeats a run, and
-//! `WSM_CHAOS_ONLY=text` takes only the strikes whose name contains it.
+//! `WSM_CHAOS=200` says how many kills (20 without); from 200 on every named point must be reached,
+//! below it is a choice of them. `WSM_CHAOS_SEED` repeats a choice, `WSM_CHAOS_ONLY=text` takes only
+//! the strikes whose name contains it, and `WSM_CHAOS=survey` writes down which scene passes which
+//! point.
 
 #[path = "chaos/check.rs"]
 mod check;
+#[path = "chaos/cut.rs"]
+mod cut;
+#[path = "chaos/points.rs"]
+mod points;
+#[path = "chaos/scene.rs"]
+mod scene;
 #[path = "chaos/strike.rs"]
 mod strike;
+#[path = "chaos/watch.rs"]
+mod watch;
+#[path = "chaos/work.rs"]
+mod work;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wsm_tests::cli::Output;
-use wsm_tests::host;
 use wsm_tests::instance::Instance;
 use wsm_tests::repo::Repo;
-use wsm_tests::term::Term;
-use wsm_tests::wait;
 
-use strike::{Blow, Rng, Scene, Strike};
+use points::{Listed, Point};
+use strike::{Blow, Plan, Rng, Scene, Strike};
+use watch::Watchers;
 
-/// Everything at once: files, setup, a service on a leased port, a command that never stops writing.
+/// Everything at once: files, setup and teardown, a service on a leased port, a directory outside
+/// that it may write to, a command that never stops writing.
 const TEMPLATE: &str = r#"
 schema = 1
 name = "chaos"
 [workspace]
 setup = ["echo once >>~/setup-ran && sleep 0.2"]
+teardown = ["echo {agent} >>GRANTED/torn"]
 [files]
 "~/.hello" = "hello\n"
 [agent]
 kind = "command"
-command = ["sh", "-c", "echo once >>~/main-ran; n=0; while :; do n=$((n+1)); echo \"<$n>\"; sleep 0.1; done"]
+command = ["sh", "-c", "echo once >>~/main-ran; WRITER"]
 wait_for = ["web"]
 [services.web]
+init = ["touch", "{state}/made"]
 command = ["python3", "-m", "http.server", "--bind", "127.0.0.1", "{port.web}"]
 ready = { tcp = "web", timeout = "30s" }
 [ports]
 web = { inside = 8080, protocol = "http" }
+[filesystem]
+write = ["GRANTED"]
 "#;
 
 /// Agents that are there at the same time, beside the witness.
@@ -49,6 +66,9 @@ const WITNESS: &str = "witness";
 
 /// A command line in flight is over after this, whatever was killed.
 const CALL_PATIENCE: Duration = Duration::from_secs(90);
+
+/// A run of so many kills reaches every named point.
+const WHOLE: u32 = 200;
 
 /// What an agent must be, as far as the test knows.
 #[derive(Debug, Clone)]
@@ -67,194 +87,152 @@ struct Chaos<'a> {
     agents: BTreeMap<String, Known>,
     made: u32,
     kills: u32,
-    missed: u32,
+    /// What a scene passed while nobody was killed.
+    passed: BTreeSet<Point>,
+    /// Whether the last strike reached its point.
+    hit: bool,
+    /// Outside, where the agents may write.
+    granted: PathBuf,
 }
 
 #[test]
 fn nothing_is_lost_to_kills() {
     let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse::<u64>().ok());
-    let kills = number("WSM_CHAOS").unwrap_or(20);
     let seed = number("WSM_CHAOS_SEED").unwrap_or_else(|| u64::from(std::process::id()));
-    eprintln!("WSM_CHAOS={kills} WSM_CHAOS_SEED={seed}");
+    let wanted = std::env::var("WSM_CHAOS").unwrap_or_else(|_| "20".to_owned());
+    eprintln!("WSM_CHAOS={wanted} WSM_CHAOS_SEED={seed}");
     let wsm = Instance::start();
-    wsm.host_template("chaos", TEMPLATE);
     let repo = Repo::small(wsm.root(), "project");
+    // Every sandbox has a /tmp and a /var/tmp of its own.
+    let granted = tempfile::tempdir_in("/srv").expect("a directory to grant");
+    let template = TEMPLATE.replace("GRANTED", &granted.path().to_string_lossy());
+    wsm.host_template("chaos", &template.replace("WRITER", watch::WRITER));
     let mut chaos = Chaos {
         wsm: &wsm,
         repo: &repo,
-        rng: Rng(seed),
+        rng: Rng(seed.wrapping_add(1)),
         agents: BTreeMap::new(),
         made: 0,
         kills: 0,
-        missed: 0,
+        passed: BTreeSet::new(),
+        hit: false,
+        granted: granted.path().to_owned(),
     };
     chaos.adopt(WITNESS, 1);
-    let (viewer, seen) = chaos.watch();
-    let only = std::env::var("WSM_CHAOS_ONLY").unwrap_or_default();
-    let mut strikes = strike::plan(&mut chaos.rng, kills, &only).into_iter();
-    while u64::from(chaos.kills) < kills {
-        let Some(strike) = strikes.next() else { break };
-        let begun = std::time::Instant::now();
-        let hit = chaos.round(&strike);
-        check::output(&wsm, &seen, &viewer);
-        check::everything(&chaos);
-        let took = begun.elapsed().as_secs_f32();
-        let word = if hit { "killed" } else { "not reached" };
-        eprintln!("{:4} {word}: {strike} ({took:.1} s)", chaos.kills);
+    let watchers = Watchers::start(&wsm);
+    if wanted == "survey" {
+        chaos.survey(&watchers);
+    } else {
+        chaos.run(
+            &watchers,
+            wanted.parse().expect("WSM_CHAOS is a number"),
+            seed,
+        );
     }
-    eprintln!("{} kills, {} points not reached", chaos.kills, chaos.missed);
-    drop(viewer);
+    let (bytes, lines) = watchers.bytes();
+    eprintln!("{bytes} bytes were seen by one viewer, up to line {lines}, and compared");
+    drop(watchers);
     drop(chaos);
     assert_eq!(wsm.end(), Vec::<String>::new());
 }
 
 impl Chaos<'_> {
-    /// One kill in one scene; everything is as it must be afterwards.
+    /// So many kills; from [`WHOLE`] on until every named point was struck.
+    fn run(&mut self, watchers: &Watchers, kills: u32, seed: u64) {
+        let only = std::env::var("WSM_CHAOS_ONLY").unwrap_or_default();
+        let listed = Listed::read();
+        let mut plan = Plan::new(seed, &listed, &only);
+        let short = kills < WHOLE;
+        let mut missed = 0;
+        points::listen(self.wsm);
+        while self.kills < kills || !short && plan.tally().1 > 0 {
+            let strike = plan.next(short);
+            let begun = Instant::now();
+            let hit = self.round(&strike);
+            plan.came_of(&strike.blow, hit);
+            missed += u32::from(!hit);
+            watchers.check(self.wsm);
+            check::everything(self);
+            let took = begun.elapsed().as_secs_f32();
+            let word = if hit { "killed" } else { "not reached" };
+            eprintln!("{:4} {word}: {strike} ({took:.1} s)", self.kills);
+        }
+        let (struck, open, never) = plan.tally();
+        let named = listed.points();
+        let mut strange = points::passed(self.wsm);
+        strange.retain(|point| !named.contains_key(point));
+        eprintln!(
+            "{} kills; {struck} of {} named points struck, {open} not tried, {missed} strikes missed",
+            self.kills,
+            named.len()
+        );
+        eprintln!("never reached: {never:#?}\npassed, but not listed: {strange:#?}");
+        assert!(short || never.is_empty(), "named points were never reached");
+    }
+
+    /// Every scene without a kill, to write down which points it passes.
+    fn survey(&mut self, watchers: &Watchers) {
+        let only = std::env::var("WSM_CHAOS_ONLY").unwrap_or_default();
+        let mut scenes = Scene::ALL.to_vec();
+        // A cut is another one each time.
+        scenes.retain(|scene| *scene != Scene::Cut && format!("{scene:?}").contains(&only));
+        let mut listed = Listed::read();
+        for scene in scenes {
+            let mut twice = [(); 2].map(|()| {
+                let blow = Blow::Nothing;
+                self.round(&Strike { scene, blow });
+                watchers.check(self.wsm);
+                check::everything(self);
+                std::mem::take(&mut self.passed)
+            });
+            // What is passed by chance alone can't be struck at will.
+            let [first, second] = &mut twice;
+            first.retain(|point| second.contains(point));
+            eprintln!("{scene:?}: {} points", first.len());
+            listed.set(scene, std::mem::take(first));
+        }
+        listed.write();
+    }
+
+    /// One strike in one scene; everything is as it must be afterwards.
     fn round(&mut self, strike: &Strike) -> bool {
-        let before = self.kills;
-        match strike.scene {
-            Scene::Create => self.create(strike.blow),
-            Scene::Commit => self.commit(strike.blow),
-            Scene::Stop => self.stop(strike.blow),
-            Scene::Start => self.start(strike.blow),
-            Scene::Remove => self.remove(strike.blow),
-            Scene::Shim => self.lose(),
-        }
-        if self.kills == before {
-            self.missed += 1;
-        }
-        self.kills > before
+        self.hit = false;
+        self.play(strike.scene, &strike.blow);
+        self.hit
     }
 
-    /// Makes an agent while something dies; what was acknowledged is there and runs, what was not
-    /// runs or has left nothing.
-    fn create(&mut self, blow: Blow) {
-        if self.agents.len() > FLEET_MAX {
-            let name = self.any();
-            self.wsm.wsm(&["rm", "--purge", &name]).ok();
-            self.agents.remove(&name);
-        }
-        self.made += 1;
-        let name = format!("made-{}", self.made);
-        let path = self.repo.path().to_string_lossy().into_owned();
-        let words = ["new", &path, "-t", "chaos", "--name", &name, "--detach"];
-        let told = self.strike(blow, &words);
-        if self.wsm.find(&name).is_some() {
-            self.adopt(&name, 1);
-        } else {
-            assert_ne!(told.code, 0, "an acknowledged agent is gone: {told}");
-        }
-    }
-
-    /// Commits inside while something dies; all of them arrive.
-    fn commit(&mut self, blow: Blow) {
-        let name = self.any_running();
-        let script = "for i in 1 2 3 4 5 6; do echo $i-$$ >>work; git add work; \
-                      git commit -q -m \"commit $i\" || echo failed >>~/failed; sleep 0.1; done; \
-                      touch ~/committed";
-        let words = ["exec", &name, "--", "sh", "-c"];
-        let line = format!("rm -f ~/committed; ({script}) >/dev/null 2>&1 </dev/null &");
-        self.strike(blow, &[&words[..], &[&line]].concat());
-        wait::until_true("the commits inside", || {
-            let ran = self
-                .wsm
-                .inside(&name, "test ! -e ~/failed -a -e ~/committed");
-            if ran.code == 1 && self.wsm.inside(&name, "test -e work").code != 0 {
-                // The order itself died with the daemon before anything was begun.
-                return true;
-            }
-            ran.code == 0
-        });
-    }
-
-    fn stop(&mut self, blow: Blow) {
-        let name = self.any_running();
-        let told = self.strike(blow, &["stop", &name]);
-        let state = self.wsm.wait_state(&name, "working,idle,stopped").state;
-        let stopped = state == wsm_api::agent::State::Stopped;
-        assert!(stopped || told.code != 0, "an acknowledged stop: {told}");
-        if stopped {
-            self.known(&name).runs = false;
-            check::rests(self);
-            self.wsm.wsm(&["start", &name]).ok();
-            let started = self.known(&name).started + 1;
-            self.adopt_running(&name, started);
-        }
-    }
-
-    fn start(&mut self, blow: Blow) {
-        let name = self.any_running();
-        self.wsm.wsm(&["stop", &name]).ok();
-        self.wsm.wait_state(&name, "stopped");
-        let told = self.strike(blow, &["start", &name]);
-        let settled = self.wsm.wait_state(&name, "working,idle,stopped");
-        if settled.state == wsm_api::agent::State::Stopped {
-            assert_ne!(told.code, 0, "an acknowledged start: {told}");
-            self.wsm.wsm(&["start", &name]).ok();
-        }
-        let started = self.known(&name).started + 1;
-        self.adopt_running(&name, started);
-    }
-
-    /// Removes for good; a removal that was not acknowledged can be asked for again.
-    fn remove(&mut self, blow: Blow) {
-        let name = self.any_running();
-        self.wsm
-            .inside(
-                &name,
-                "echo x >gone && git add gone && git commit -q -m gone",
-            )
-            .ok();
-        let told = self.strike(blow, &["rm", "--purge", &name]);
-        let again = self.wsm.wsm(&["rm", "--purge", &name]);
-        let gone = again.code == 0 || again.code == 4;
-        assert!(gone, "after {told}\n{again}");
-        wait::until_true("it to be gone", || self.wsm.find(&name).is_none());
-        self.agents.remove(&name);
-    }
-
-    /// A shim dies: its agent is lost, its work is not.
-    fn lose(&mut self) {
-        let name = self.any_running();
-        let known = self.known(&name).clone();
-        let mark = format!("lost-{}", self.kills);
-        let line = format!("echo {mark} >~/kept && sync");
-        self.wsm.inside(&name, &line).ok();
-        let all = host::processes_of(&known.id);
-        let shim = all.iter().find(|process| process.cgroup.contains("/shim"));
-        host::signal(shim.expect("a running agent has a shim").pid, "KILL");
-        self.kills += 1;
-        self.wsm.wait_state(&name, "lost");
-        self.known(&name).runs = false;
-        check::rests(self);
-        self.wsm.wsm(&["start", &name]).ok();
-        self.adopt_running(&name, known.started + 1);
-        assert_eq!(self.wsm.inside(&name, "cat ~/kept").ok().text(), mark);
-    }
-
-    /// Starts a command line whose end is awaited later.
-    fn begin(&self, words: &[&str]) -> Child {
-        let mut call = self.wsm.command(self.wsm.root(), words);
-        call.stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        call.spawn().expect("wsm starts")
+    /// A command line of root, not started yet.
+    fn line(&self, words: &[&str]) -> std::process::Command {
+        self.wsm.command(self.wsm.root(), words)
     }
 
     /// Strikes while a command line is in flight, and brings the instance back.
-    fn strike(&mut self, blow: Blow, words: &[&str]) -> Output {
-        let (call, hit) = strike::strike(self.wsm, blow, || self.begin(words));
-        let told = strike::end(call, CALL_PATIENCE);
-        if hit {
-            self.kills += blow.kills();
-            let fine = told.code == 0 || (told.code == 6 && blow.hits_daemon());
-            assert!(
-                fine,
-                "{blow} was no reason for this: {told}\n{}\n{}",
-                self.explain(),
-                self.wsm.log()
-            );
+    fn strike(&mut self, blow: &Blow, words: &[&str]) -> Output {
+        let line = self.line(words);
+        self.strike_at(blow, &[], line)
+    }
+
+    /// The same for any command, which may end with one of these codes as well.
+    fn strike_at(&mut self, blow: &Blow, codes: &[i32], line: std::process::Command) -> Output {
+        if *blow == Blow::Nothing {
+            points::listen(self.wsm);
         }
+        let (call, hit) = strike::strike(self.wsm, blow, || begin(line));
+        if *blow == Blow::Nothing {
+            self.passed = points::passed(self.wsm);
+        }
+        let told = strike::end(call, CALL_PATIENCE);
+        self.kills += if hit { blow.kills() } else { 0 };
+        self.hit = hit;
+        let fine = told.code == 0
+            || codes.contains(&told.code)
+            || (told.code == 6 && hit && blow.hits_daemon());
+        assert!(
+            fine,
+            "{blow} was no reason for this: {told}\n{}\n{}",
+            self.explain(),
+            self.wsm.log()
+        );
         told
     }
 
@@ -275,22 +253,40 @@ impl Chaos<'_> {
         names.into_iter().nth(at).unwrap_or_default()
     }
 
+    fn fresh_name(&mut self) -> String {
+        self.made += 1;
+        format!("made-{}", self.made)
+    }
+
     /// An agent that runs, never the witness; made if there is none.
     fn any_running(&mut self) -> String {
         if self.agents.len() < 2 {
-            self.made += 1;
-            let name = format!("made-{}", self.made);
+            let name = self.fresh_name();
             self.adopt(&name, 1);
             return name;
         }
         self.any()
     }
 
+    /// What makes an agent.
+    fn new_words(&self, name: &str) -> Vec<String> {
+        let granted = self.granted.to_string_lossy().into_owned();
+        let repo = self.repo.path().to_string_lossy().into_owned();
+        let words = [
+            "new", &repo, "-t", "chaos", "--grant", &granted, "--name", name, "--detach",
+        ];
+        words.map(str::to_owned).to_vec()
+    }
+
     /// Makes it if it is not there; it has to run then, its command having been started `started`
     /// times and its setup once.
     fn adopt(&mut self, name: &str, started: u32) {
         if self.wsm.find(name).is_none() {
-            self.wsm.new_agent(self.repo, "chaos", name);
+            let words = self.new_words(name);
+            let words: Vec<_> = words.iter().map(String::as_str).collect();
+            let made = self.wsm.wsm(&words);
+            self.wsm.remember_agents();
+            assert_eq!(made.code, 0, "{made}\n{}", self.wsm.log());
         }
         self.adopt_running(name, started);
     }
@@ -324,21 +320,19 @@ impl Chaos<'_> {
             "{name}: setup once, its command {started} times"
         );
     }
+}
 
-    /// A person who looks at the witness all the time; every byte that reaches the terminal is kept.
-    fn watch(&self) -> (Term, std::path::PathBuf) {
-        let seen = self.wsm.dir().with_file_name("seen");
-        let attach = self
-            .wsm
-            .command(self.wsm.root(), &["attach", WITNESS, "--read-only"]);
-        let words = std::iter::once(attach.get_program()).chain(attach.get_args());
-        let words: Vec<_> = words
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect();
-        let mut script = self.wsm.root().command("script");
-        script.arg("-qfc").arg(words.join(" ")).arg(&seen);
-        let term = Term::start(&script, 100, 30);
-        term.wait_for("<");
-        (term, seen)
-    }
+/// Starts a command whose end is awaited later.
+fn begin(mut line: std::process::Command) -> Child {
+    line.stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    line.spawn().unwrap_or_else(|why| panic!("{line:?}: {why}"))
+}
+
+/// A line of a shell on the host, as root.
+fn shell(chaos: &Chaos<'_>, script: &str, words: &[&str]) -> std::process::Command {
+    let mut line = chaos.wsm.root().command("sh");
+    line.args(["-c", script, "sh"]).args(words);
+    line
 }

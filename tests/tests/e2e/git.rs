@@ -202,3 +202,32 @@ fn what_the_human_staged_stays_staged() {
         .stdout;
     assert!(cached.contains("staged.txt"), "{cached}");
 }
+
+#[test]
+fn commit_of_a_human_is_seen_inside_within_seconds() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    let agent = wsm.new_agent(&repo, "shell", "follower");
+    let tree = Path::new(&agent.workspace);
+    for round in 0..3 {
+        let commit = ["commit", "-q", "--allow-empty", "-m", "by the human"];
+        repo.git_in(tree, &commit).ok();
+        let outside = repo.commit_of("wsm/follower");
+        let begun = Instant::now();
+        wait::until_true("the agent to see it", || {
+            wsm.inside("follower", "git rev-parse HEAD").ok().text() == outside
+        });
+        let took = begun.elapsed();
+        println!("round {round}: {took:?}");
+        // A look every 20 s would find it too.
+        assert!(took < Duration::from_secs(5), "{took:?}");
+        // Its own commits in between are no news from outside.
+        wsm.inside("follower", "git commit -q --allow-empty -m inside")
+            .ok();
+        let inside = wsm.inside("follower", "git rev-parse HEAD").ok();
+        wait::until_true("the commit", || {
+            repo.commit_of("wsm/follower") == inside.text()
+        });
+        std::thread::sleep(Duration::from_millis(700));
+    }
+}

@@ -2,7 +2,7 @@
 
 use wsm_api::agent::State;
 use wsm_tests::host;
-use wsm_tests::instance::Instance;
+use wsm_tests::instance::{Instance, Part};
 use wsm_tests::repo::Repo;
 
 #[test]
@@ -49,6 +49,44 @@ fn from_new_to_purge() {
 }
 
 #[test]
+fn last_screen_stays_readable_until_it_is_purged() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    let agent = wsm.new_agent(&repo, "shell", "seen");
+    wsm.wsm(&["send", "seen", "seq 200 260; echo last-$((3+4))"])
+        .ok();
+    wsm.wait_screen("seen", "last-7");
+    let running = wsm.screen("seen");
+    wsm.wsm(&["stop", "seen"]).ok();
+    assert!(
+        wsm.screen("seen").contains("last-7"),
+        "{}",
+        wsm.screen("seen")
+    );
+    let last = |text: &str| {
+        text.trim_end()
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    assert_eq!(last(&wsm.screen("seen")), last(&running));
+    // What had scrolled out is there too, and a new daemon finds it.
+    wsm.kill_and_recover(&[Part::Daemon]);
+    assert!(wsm.wsm(&["logs", "seen"]).ok().stdout.contains("\n201\n"));
+    let kept = wsm.dir().join("state/daemon/screens").join(&agent.id);
+    assert!(kept.exists(), "{}", kept.display());
+    wsm.wsm(&["start", "seen"]).ok();
+    wsm.wait_state("seen", "working,idle");
+    assert!(
+        !wsm.screen("seen").contains("last-7"),
+        "it is a new terminal"
+    );
+    wsm.wsm(&["rm", "--purge", "seen"]).ok();
+    assert!(!kept.exists(), "purged with its agent");
+}
+
+#[test]
 fn stop_keeps_the_work_and_start_goes_on() {
     let wsm = Instance::start();
     let repo = Repo::small(wsm.root(), "project");
@@ -60,7 +98,8 @@ fn stop_keeps_the_work_and_start_goes_on() {
     assert_eq!(wsm.agent("worker").state, State::Stopped);
     assert!(
         host::processes_of(&agent.id).is_empty(),
-        "nothing of a stopped agent runs"
+        "nothing of a stopped agent runs: {:#?}",
+        host::processes_of(&agent.id)
     );
     assert!(host::cgroups_of(&agent.id).is_empty());
 
@@ -173,4 +212,31 @@ fn command_that_ends_tells_its_code() {
     wsm.wsm(&["send", "leaver", "exit 7"]).ok();
     let ended = wsm.wait_state("leaver", "stopped,failed");
     assert!(ended.reason.contains('7'), "{ended:?}");
+}
+
+#[test]
+fn a_teardown_that_cannot_run_stops_no_removal() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    let granted = tempfile::tempdir_in("/srv").expect("a directory to grant");
+    let path = granted.path().to_string_lossy().into_owned();
+    let text = format!(
+        "schema = 1\nname = \"torn\"\nextends = [\"shell\"]\n\
+         [workspace]\nteardown = [\"echo {{agent}} >>{path}/torn\"]\n\
+         [filesystem]\nwrite = [\"{path}\"]\n"
+    );
+    wsm.host_template("torn", &text);
+    let project = repo.path().to_string_lossy().into_owned();
+    for name in ["first", "second"] {
+        let new = ["new", &project, "-t", "torn", "--grant", &path];
+        wsm.wsm(&[&new[..], &["--name", name, "--detach"]].concat())
+            .ok();
+    }
+    wsm.wsm(&["rm", "--purge", "first"]).ok();
+    let torn = std::fs::read_to_string(granted.path().join("torn"));
+    assert_eq!(torn.expect("the teardown ran"), "first\n");
+    // Its sandbox can't be built any more: the directory that it writes to is gone.
+    granted.close().expect("our own directory");
+    wsm.wsm(&["rm", "--purge", "second"]).ok();
+    assert_eq!(wsm.end(), Vec::<String>::new());
 }

@@ -1,7 +1,10 @@
 //! Real accounts: whose agent, whose files, and where the instance may lie.
 
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use wsm_tests::instance::Instance;
 use wsm_tests::persona::Persona;
@@ -178,4 +181,41 @@ fn two_instances_do_not_know_each_other() {
     two.new_agent(&other, "shell", "same");
     drop(two);
     one.inside("same", "true").ok();
+}
+
+#[test]
+fn local_user_can_not_use_up_the_broker_for_others() {
+    let wsm = Instance::start();
+    let ann = Persona::new("ann");
+    let bob = Persona::new("bob");
+    let repo = Repo::small(&ann, "project");
+    let own = Repo::small(&bob, "project");
+    // As many connections as the broker gives, all of them held.
+    let script = "import socket, sys, time\nheld = []\nfor _ in range(200):\n    \
+                  s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n    \
+                  s.setblocking(False)\n    \
+                  try: s.connect(sys.argv[1])\n    except OSError: pass\n    held.append(s)\n\
+                  print('held', flush=True)\ntime.sleep(60)\n";
+    let mut hold = bob.command("python3");
+    hold.args(["-c", script])
+        .arg(wsm.dir().join("run/broker.sock"));
+    let mut hold = hold.stdout(Stdio::piped()).spawn().expect("python3 starts");
+    let mut said = [0; 5];
+    let out = hold.stdout.as_mut().expect("a pipe");
+    out.read_exact(&mut said).expect("it says so");
+
+    let begun = Instant::now();
+    wsm.new_agent_as(&ann, &repo, "shell", "anns");
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
+    wsm.wsm_as(&ann, &["stop", "anns"]).ok();
+    let path = own.path().to_string_lossy().into_owned();
+    let args = ["new", &path, "--name", "bobs", "--detach"];
+    assert_ne!(wsm.wsm_as(&bob, &args).code, 0, "his own places are taken");
+    hold.kill().and_then(|()| hold.wait()).expect("our child");
+    wsm.new_agent_as(&bob, &own, "shell", "bobs");
+    assert_eq!(wsm.end(), Vec::<String>::new());
 }

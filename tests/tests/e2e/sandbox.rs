@@ -1,6 +1,7 @@
 //! What the sandbox is, seen from inside and as `show` tells it.
 
-use wsm_tests::instance::Instance;
+use wsm_tests::host;
+use wsm_tests::instance::{Instance, Part};
 use wsm_tests::repo::Repo;
 
 #[test]
@@ -153,4 +154,78 @@ fn limits_hold() {
     let alive = wsm_tests::host::processes_of(&wsm.agent("small").id).len();
     assert!(alive <= 70, "{alive} processes with a limit of 64");
     wsm.wait_state("small", "working,idle");
+}
+
+#[test]
+fn programs_of_wsm_may_open_as_many_files_as_the_host_lets_them() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    let agent = wsm.new_agent(&repo, "shell", "open");
+    let shim = host::processes_of(&agent.id)
+        .into_iter()
+        .find(|process| process.cgroup.contains("/shim"));
+    let shim = shim.expect("a running agent has a shim").pid;
+    for pid in [wsm.pid_of(Part::Daemon), wsm.pid_of(Part::Broker), shim] {
+        let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).expect("it lives");
+        let files = limits
+            .lines()
+            .find(|line| line.starts_with("Max open files"));
+        let files = files.expect("the kernel tells it");
+        let words: Vec<_> = files.split_whitespace().collect();
+        assert_eq!(
+            words[3],
+            words[4],
+            "{}: {files}",
+            host::process(pid).expect("it lives").command
+        );
+    }
+    // Inside it is bounded, and an agent can't raise it.
+    let inside = wsm.inside(
+        "open",
+        "ulimit -Sn; ulimit -Hn; ulimit -Hn 1000000 2>&1 || true",
+    );
+    let inside = inside.ok().stdout;
+    let mut lines = inside.lines();
+    assert_eq!(lines.next(), lines.next(), "{inside}");
+    assert!(inside.contains("ot permitted"), "{inside}");
+}
+
+const HOG: &str = r#"schema = 1
+name = "hog"
+description = "takes more memory than it may"
+[agent]
+kind = "command"
+command = ["sh", "-c", "test -e ~/go || exec sleep 1000; exec python3 -c 'x = bytearray(1 << 28)'"]
+[limits]
+memory = "64M"
+"#;
+
+#[test]
+fn agent_at_its_memory_limit_fails_and_says_so() {
+    let wsm = Instance::start();
+    wsm.host_template("hog", HOG);
+    let repo = Repo::small(wsm.root(), "project");
+    wsm.new_agent(&repo, "hog", "greedy");
+    wsm.inside("greedy", "touch ~/go").ok();
+    drop(wsm.wsm(&["restart", "greedy"]));
+    let failed = wsm.wait_state("greedy", "failed");
+    assert!(
+        failed.reason.contains("memory limit of 64 MiB"),
+        "{}",
+        failed.reason
+    );
+    // A signal from elsewhere is no lack of memory.
+    let text = HOG
+        .replace("hog", "killed")
+        .replace("python3 -c 'x = bytearray(1 << 28)'", "sh -c 'kill -9 $$'");
+    wsm.host_template("killed", &text);
+    wsm.new_agent(&repo, "killed", "killed");
+    wsm.inside("killed", "touch ~/go").ok();
+    drop(wsm.wsm(&["restart", "killed"]));
+    let failed = wsm.wait_state("killed", "failed");
+    assert!(
+        failed.reason.ends_with("was killed by signal 9"),
+        "{}",
+        failed.reason
+    );
 }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Stdio;
 use std::time::Duration;
 
 use wsm_api::service::ServiceState;
@@ -216,4 +217,37 @@ fn taken_port_is_a_clear_error() {
         assert_ne!(outside(&wsm, "first"), port);
     }
     drop(stranger);
+}
+
+#[test]
+fn agents_made_at_once_never_share_a_port() {
+    let wsm = Instance::start();
+    let ports = (0..8).map(|n| format!("p{n} = {{ inside = {} }}\n", 9000 + n));
+    let text = format!(
+        "schema = 1\nname = \"many\"\ndescription = \"x\"\n[agent]\nkind = \"shell\"\n[ports]\n{}",
+        ports.collect::<String>()
+    );
+    wsm.host_template("many", &text);
+    let repo = Repo::small(wsm.root(), "project");
+    let path = repo.path().to_string_lossy().into_owned();
+    let begin = |n: usize| {
+        let name = format!("at-once-{n}");
+        let args = ["new", &path, "-t", "many", "--name", &name, "--detach"];
+        let mut new = wsm.command(wsm.root(), &args);
+        new.stdin(Stdio::null()).stdout(Stdio::null());
+        new.spawn().expect("wsm starts")
+    };
+    let begun: Vec<_> = (0..6).map(begin).collect();
+    for mut new in begun {
+        assert!(new.wait().expect("our child").success());
+    }
+    wsm.remember_agents();
+    let agents = wsm.list();
+    let all: Vec<_> = agents
+        .iter()
+        .flat_map(|agent| agent.ports.iter().filter_map(|port| port.outside))
+        .collect();
+    let different: std::collections::BTreeSet<_> = all.iter().collect();
+    assert_eq!((all.len(), different.len()), (48, 48), "{agents:#?}");
+    assert_eq!(wsm.end(), Vec::<String>::new());
 }

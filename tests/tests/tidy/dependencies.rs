@@ -10,7 +10,7 @@ const INTERNAL: [(&str, &[&str]); 9] = [
     ("wsm-api", &[]),
     ("wsm-template", &[]),
     ("wsm-sandbox", &[]),
-    // The shim speaks to the launcher directly: contracts only, no feature `engine` (ADR 0002).
+    // The shim speaks to the launcher directly, and is a fork of what makes sandboxes (ADR 0009).
     ("wsm-terminal", &["wsm-sandbox"]),
     // Egress asks the broker for sockets: contracts and client only.
     ("wsm-egress", &["wsm-sandbox"]),

@@ -7,9 +7,9 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use wsm_tests::host;
-use wsm_tests::instance::Instance;
-use wsm_tests::term::Term;
+use wsm_api::agent::Explanation;
+use wsm_tests::host::{self, Process};
+use wsm_tests::instance::Part;
 use wsm_tests::wait;
 
 use super::Chaos;
@@ -18,66 +18,24 @@ use super::Chaos;
 pub(super) fn pids(agent: &str) -> Vec<i32> {
     let lasting = ["main-ran", "http.server", "wsm-shim", "wsm-sandbox"];
     let all = host::processes_of(agent);
+    // Between fork and exec a child looks like its parent.
+    let forked = |p: &Process| {
+        let same = |other: &Process| other.pid == p.parent && other.command == p.command;
+        all.iter().any(same)
+    };
     let all = all
         .iter()
-        .filter(|p| lasting.iter().any(|word| p.command.contains(word)));
+        .filter(|p| lasting.iter().any(|word| p.command.contains(word)) && !forked(p));
     let mut pids: Vec<_> = all.map(|process| process.pid).collect();
     pids.sort_unstable();
     pids
-}
-
-/// What a viewer writes over the screen when the daemon is away for long.
-const NOTICE: &str = "trying again";
-
-/// Every line that the witness wrote was drawn in order, whatever happened in between, and it goes
-/// on. Where a notice was drawn over the screen a new screen follows; the shim has the lines.
-pub(super) fn output(wsm: &Instance, seen: &Path, viewer: &Term) {
-    let look = || String::from_utf8_lossy(&fs::read(seen).unwrap_or_default()).into_owned();
-    let before = numbers(&look()).last().copied().unwrap_or_default();
-    wait::until(
-        "the viewer to see more",
-        wait::PATIENCE,
-        || (numbers(&look()).last().copied() > Some(before + 2)).then_some(()),
-        || viewer.screen(),
-    );
-    for part in look().split(NOTICE) {
-        assert_eq!(
-            gaps(part),
-            Vec::<u64>::new(),
-            "the viewer has not seen these"
-        );
-    }
-    let kept = wsm
-        .wsm(&["capture", super::WITNESS, "--history", "3000"])
-        .ok();
-    let kept = kept.stdout;
-    assert_eq!(
-        gaps(&kept),
-        Vec::<u64>::new(),
-        "the shim has not kept these"
-    );
-    assert!(numbers(&kept).last().copied() > Some(before), "{kept}");
-}
-
-/// `<1> <2> …` of a text, in order.
-fn numbers(text: &str) -> BTreeSet<u64> {
-    let found = text.split('<').filter_map(|part| part.split_once('>'));
-    found
-        .filter_map(|(number, _)| number.parse().ok())
-        .collect()
-}
-
-fn gaps(text: &str) -> Vec<u64> {
-    let all = numbers(text);
-    let (first, last) = (all.first().copied(), all.last().copied());
-    let whole = first.unwrap_or(1)..last.unwrap_or(0);
-    whole.filter(|number| !all.contains(number)).collect()
 }
 
 /// Everything.
 pub(super) fn everything(chaos: &Chaos<'_>) {
     agents(chaos);
     rests(chaos);
+    journal(chaos);
     git(chaos);
 }
 
@@ -107,7 +65,7 @@ fn agents(chaos: &Chaos<'_>) {
     }
 }
 
-fn answers(port: u16) -> bool {
+pub(super) fn answers(port: u16) -> bool {
     let ask = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -157,7 +115,12 @@ fn left(chaos: &Chaos<'_>) -> Vec<String> {
         .into_iter()
         .filter(|p| p.to_string_lossy().contains("/shim-"));
     judge("socket", sockets.collect(), &running);
-    for parent in ["state/agents", "state/broker/agents", "state/workspaces/0"] {
+    for parent in [
+        "state/agents",
+        "state/broker/agents",
+        "state/workspaces/0",
+        "state/daemon/screens",
+    ] {
         judge("file", entries(&dir.join(parent)), &ids);
     }
     judge(
@@ -165,25 +128,103 @@ fn left(chaos: &Chaos<'_>) -> Vec<String> {
         entries(&chaos.repo.path().join(".git/worktrees")),
         &ids,
     );
-    let locks = find(&chaos.repo.path().join(".git"), &|name| {
-        name.ends_with(".lock")
+    let odd = find(&chaos.repo.path().join(".git"), &|name| {
+        name.ends_with(".lock") || name.starts_with("tmp_objdir")
     });
-    judge("lock", locks, &[]);
-    let named: Vec<String> = chaos.agents.keys().cloned().collect();
-    let named: Vec<&str> = named.iter().map(String::as_str).collect();
-    judge(
-        "branch",
-        entries(&chaos.repo.path().join(".git/refs/heads/wsm")),
-        &named,
-    );
-    let text = dir.to_string_lossy().into_owned();
+    judge("lock or quarantine", odd, &[]);
+    left.extend(refs(chaos));
+    left.extend(orphans(chaos, &running));
+    left.extend(held(chaos));
+    left
+}
+
+/// Branches of agents that are not there.
+fn refs(chaos: &Chaos<'_>) -> Vec<String> {
+    let format = "--format=%(refname)";
+    let refs = chaos
+        .repo
+        .git(&["for-each-ref", format, "refs/heads/wsm", "refs/wsm"]);
+    let refs = refs.ok().stdout;
+    let agent = |name: &&str| {
+        let mut parts = name.trim_start_matches("refs/heads/wsm/").split('/');
+        let first = parts.next().unwrap_or_default();
+        let agent = if first == "refs" {
+            parts.nth(1)
+        } else {
+            Some(first)
+        };
+        !chaos.agents.contains_key(agent.unwrap_or_default())
+    };
+    let odd = refs.lines().filter(agent);
+    odd.map(|name| format!("ref {name}")).collect()
+}
+
+/// Processes of this instance, by their words or their mounts, that neither a running agent nor
+/// `wsm up` accounts for: with them go leases of uids, mounts and namespaces. And mounts on the host.
+fn orphans(chaos: &Chaos<'_>, running: &[&str]) -> Vec<String> {
+    let text = chaos.wsm.dir().to_string_lossy().into_owned();
+    let parts = chaos.wsm.descendants();
+    let mut left = Vec::new();
     for process in host::processes() {
-        let mounts = || fs::read_to_string(format!("/proc/{}/mountinfo", process.pid));
-        if process.command.contains("git-helper") && mounts().is_ok_and(|m| m.contains(&text)) {
-            left.push(format!("git helper {}", process.pid));
+        let of_agent = |id: &&str| process.cgroup.contains(&format!("/agent-{id}/"));
+        let words: Vec<_> = process.command.split(' ').collect();
+        // What the test itself started: `up`, and the viewers.
+        let own = words.contains(&"up") || process.command.contains("attach witness");
+        if own || running.iter().any(of_agent) || parts.iter().any(|p| p.pid == process.pid) {
+            continue;
+        }
+        let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", process.pid));
+        let mounted = mounts.is_ok_and(|mounts| mounts.contains(&text));
+        if mounted || process.command.contains(&text) {
+            let Process { pid, command, .. } = &process;
+            left.push(format!("process {pid} (mounts: {mounted}): {command}"));
         }
     }
     left
+}
+
+/// The broker itself holds no more leases and namespaces than its pool and what is being made.
+const HELD_MAX: usize = 48;
+
+fn held(chaos: &Chaos<'_>) -> Vec<String> {
+    let mut left = Vec::new();
+    for part in [Part::Broker, Part::Daemon] {
+        let Some(pid) = chaos.wsm.try_pid_of(part) else {
+            continue;
+        };
+        let links = entries(Path::new(&format!("/proc/{pid}/fd")));
+        let links = links.iter().filter_map(|fd| fs::read_link(fd).ok());
+        let links: Vec<_> = links
+            .map(|link| link.to_string_lossy().into_owned())
+            .filter(|link| link.starts_with("net:[") || link.contains("/wsm-uids/"))
+            .collect();
+        if links.len() > HELD_MAX {
+            left.push(format!("{part:?} holds {links:?}"));
+        }
+    }
+    left
+}
+
+/// Each state has its row: the newest row about an agent's state tells the state that it has.
+fn journal(chaos: &Chaos<'_>) {
+    for name in chaos.agents.keys() {
+        let look = || {
+            let told = chaos.wsm.wsm(&["explain", name, "--json"]).ok();
+            let why: Explanation = serde_json::from_value(told.json()).expect("an explanation");
+            let falling = why.evidence.windows(2).all(|two| two[0].seq > two[1].seq);
+            assert!(falling, "{name}: {told}");
+            let newest = why.evidence.iter().find(|row| row.verb == "agent.state");
+            let state = format!("{}: {}", why.state, why.reason);
+            // It may have gone out of the window; the window is full then.
+            (newest.is_some_and(|row| row.message == state)
+                || newest.is_none() && why.evidence.len() >= 20)
+                .then_some(())
+        };
+        let patience = Duration::from_secs(5);
+        wait::until("a state and its row to agree", patience, look, || {
+            format!("{}\n{}", chaos.wsm.wsm(&["explain", name]), chaos.wsm.log())
+        });
+    }
 }
 
 /// Control groups of agents of this instance, in every hierarchy.

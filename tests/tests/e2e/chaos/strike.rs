@@ -1,5 +1,6 @@
-//! Where and when is struck.
+//! Who is struck, where, and when.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io::Read;
 use std::process::Child;
@@ -9,30 +10,91 @@ use wsm_tests::cli::Output;
 use wsm_tests::host;
 use wsm_tests::instance::{Instance, Part};
 
+use super::points::{Listed, Point};
+
 /// What goes on meanwhile. Somebody is attached all the time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Scene {
     Create,
+    Attach,
+    Exec,
+    Look,
+    Send,
     Commit,
+    Human,
+    Diverge,
+    Merge,
+    Apply,
+    Service,
+    Pause,
+    Resume,
+    Restart,
     Stop,
     Start,
-    Remove,
-    Shim,
+    Trash,
+    Restore,
+    Prune,
+    Purge,
+    /// The daemon was killed and takes up what it finds.
+    Recover,
+    Fail,
+    /// A shim is killed.
+    Lose,
+    /// A shim is killed in the middle of something.
+    Cut,
+}
+
+impl Scene {
+    pub(super) const ALL: [Scene; 24] = [
+        Scene::Create,
+        Scene::Attach,
+        Scene::Exec,
+        Scene::Look,
+        Scene::Send,
+        Scene::Commit,
+        Scene::Human,
+        Scene::Diverge,
+        Scene::Merge,
+        Scene::Apply,
+        Scene::Service,
+        Scene::Pause,
+        Scene::Resume,
+        Scene::Restart,
+        Scene::Stop,
+        Scene::Start,
+        Scene::Trash,
+        Scene::Restore,
+        Scene::Prune,
+        Scene::Purge,
+        Scene::Recover,
+        Scene::Fail,
+        Scene::Lose,
+        Scene::Cut,
+    ];
+
+    /// About how long it takes, so that moments by chance lie within it.
+    fn millis(self) -> usize {
+        match self {
+            Scene::Create => 3000,
+            Scene::Restart | Scene::Start | Scene::Commit | Scene::Purge => 2000,
+            _ => 800,
+        }
+    }
 }
 
 /// Who dies, and when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Blow {
-    /// The daemon, at a named point; the broker with it or not.
-    Daemon(&'static str, &'static str, bool),
-    /// The broker, at a named point.
-    Broker(&'static str),
+    /// Nobody: to see which points are passed.
+    Nothing,
+    /// A part, at a named point; the other one with it or not.
+    At(Point, bool),
     /// These parts, after so many milliseconds.
     After(&'static [Part], u64),
 }
 
 /// A blow in a scene.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Strike {
     pub(super) scene: Scene,
     pub(super) blow: Blow,
@@ -47,27 +109,27 @@ impl fmt::Display for Strike {
 impl fmt::Display for Blow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Blow::Daemon(when, point, false) => write!(f, "daemon {when} {point}"),
-            Blow::Daemon(when, point, true) => write!(f, "daemon {when} {point}, and broker"),
-            Blow::Broker(point) => write!(f, "broker at {point}"),
+            Blow::Nothing => write!(f, "nobody"),
+            Blow::At(point, false) => write!(f, "{point}"),
+            Blow::At(point, true) => write!(f, "{point}, and the other part"),
             Blow::After(parts, ms) => write!(f, "{parts:?} after {ms} ms"),
         }
     }
 }
 
 impl Blow {
-    pub(super) fn hits_daemon(self) -> bool {
+    pub(super) fn hits_daemon(&self) -> bool {
         match self {
-            Blow::Daemon(..) => true,
-            Blow::Broker(_) => false,
+            Blow::Nothing => false,
+            Blow::At(point, both) => *both || point.part == Part::Daemon,
             Blow::After(parts, _) => parts.contains(&Part::Daemon),
         }
     }
 
-    pub(super) fn kills(self) -> u32 {
+    pub(super) fn kills(&self) -> u32 {
         match self {
-            Blow::Daemon(_, _, both) => 1 + u32::from(both),
-            Blow::Broker(_) => 1,
+            Blow::Nothing => 0,
+            Blow::At(_, both) => 1 + u32::from(*both),
             Blow::After(parts, _) => parts.iter().map(|_| 1).sum(),
         }
     }
@@ -85,109 +147,13 @@ impl Rng {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         usize::try_from(z ^ (z >> 31)).unwrap_or_default() % bound.max(1)
     }
-}
 
-/// What the daemon does in a scene, and the broker's points in it.
-const SCENES: [(Scene, &[&str], &[&str]); 5] = [
-    (
-        Scene::Create,
-        &[
-            "broker.LookUp",
-            "git.Inspect",
-            "git.ReadFiles",
-            "commit.agent.created",
-            "commit.agent.state",
-            "broker.Prepare",
-            "broker.Helper",
-            "git.CreateWorkspace",
-            "commit.workspace.created",
-            "broker.Delete",
-            "broker.Create",
-            "shim.Subscribe",
-            "commit.sandbox.created",
-            "shim.Watch",
-            "shim.Start",
-            "shim.Forget",
-            "shim.List",
-            "commit.service.state",
-            "broker.Sockets",
-            "commit.command.starting",
-        ],
-        &[
-            "prepare.start",
-            "prepare.recorded",
-            "helper.start",
-            "helper.started",
-            "spawn.start",
-            "spawn.cgroup",
-            "spawn.root",
-            "spawn.userns",
-            "spawn.mounted",
-            "spawn.cloned",
-            "spawn.shim",
-            "broker.created",
-            "broker.reply",
-        ],
-    ),
-    (
-        Scene::Commit,
-        &["broker.Helper", "git.Import", "commit.work.imported"],
-        &["helper.start", "helper.started", "broker.reply"],
-    ),
-    (
-        Scene::Stop,
-        &[
-            "commit.agent.state",
-            "shim.Signal",
-            "commit.service.state",
-            "git.Import",
-            "broker.Delete",
-        ],
-        &[
-            "helper.started",
-            "delete.start",
-            "delete.killed",
-            "delete.removed",
-            "broker.reply",
-        ],
-    ),
-    (
-        Scene::Start,
-        &[
-            "commit.agent.state",
-            "broker.Delete",
-            "broker.Create",
-            "commit.sandbox.created",
-            "shim.Start",
-            "commit.command.starting",
-        ],
-        &[
-            "spawn.start",
-            "spawn.root",
-            "spawn.mounted",
-            "spawn.shim",
-            "broker.created",
-        ],
-    ),
-    (
-        Scene::Remove,
-        &[
-            "commit.agent.purged",
-            "shim.Signal",
-            "broker.Delete",
-            "git.RemoveWorkspace",
-            "broker.Erase",
-            "commit.agent.erased",
-        ],
-        &[
-            "delete.start",
-            "delete.killed",
-            "delete.removed",
-            "erase.start",
-            "erase.files",
-        ],
-    ),
-];
+    fn shuffle<T>(&mut self, items: &mut [T]) {
+        for at in (1..items.len()).rev() {
+            items.swap(at, self.below(at + 1));
+        }
+    }
+}
 
 const WHO: [&[Part]; 3] = [
     &[Part::Daemon],
@@ -195,119 +161,175 @@ const WHO: [&[Part]; 3] = [
     &[Part::Daemon, Part::Broker],
 ];
 
-/// All named points in some order, then moments by chance, shims among them. A short run takes a
-/// part of the points, and moments by turns with them.
-pub(super) fn plan(rng: &mut Rng, kills: u64, only: &str) -> Vec<Strike> {
-    let mut named = Vec::new();
-    for (scene, daemon, broker) in SCENES {
-        for point in daemon {
-            for when in ["before", "after"] {
-                let both = rng.below(4) == 0;
-                let blow = Blow::Daemon(when, point, both);
-                named.push(Strike { scene, blow });
-            }
-        }
-        named.extend(broker.iter().map(|point| Strike {
-            scene,
-            blow: Blow::Broker(point),
-        }));
-    }
-    for at in (1..named.len()).rev() {
-        named.swap(at, rng.below(at + 1));
-    }
-    named.retain(|strike| strike.to_string().contains(only));
-    let mut plan = Vec::new();
-    let mut named = named.into_iter();
-    for turn in 0..kills * 2 {
-        let by_name = if kills < 100 {
-            turn % 2 == 0
-        } else {
-            turn % 8 != 7
-        };
-        let strike = if by_name { named.next() } else { None };
-        plan.push(strike.unwrap_or_else(|| by_chance(rng)));
-    }
-    plan.retain(|strike| strike.to_string().contains(only));
-    plan
+/// A point is tried in so many scenes before it counts as never reached.
+const TRIES_MAX: usize = 4;
+
+/// What is struck next: every named point once, in some scene that passes it, and in between
+/// moments by chance, a shim's among them.
+#[derive(Debug)]
+pub(super) struct Plan {
+    rng: Rng,
+    only: String,
+    turn: usize,
+    /// Named points with the scenes that are still to be tried.
+    open: VecDeque<(Point, VecDeque<Scene>)>,
+    struck: usize,
+    never: Vec<Point>,
 }
 
-fn by_chance(rng: &mut Rng) -> Strike {
-    let at = rng.below(SCENES.len() * 3 + 1);
-    let Some((scene, ..)) = SCENES.get(at / 3) else {
-        let (scene, blow) = (Scene::Shim, Blow::After(&[], 0));
-        return Strike { scene, blow };
-    };
-    let patience = if *scene == Scene::Create { 3000 } else { 1200 };
-    let blow = Blow::After(WHO[at % 3], rng.below(patience) as u64);
-    Strike {
-        scene: *scene,
-        blow,
+impl Plan {
+    pub(super) fn new(seed: u64, listed: &Listed, only: &str) -> Plan {
+        let mut rng = Rng(seed);
+        let mut open: Vec<_> = listed.points().into_iter().collect();
+        rng.shuffle(&mut open);
+        let mut plan = Plan {
+            rng,
+            only: only.to_owned(),
+            turn: 0,
+            open: VecDeque::new(),
+            struck: 0,
+            never: Vec::new(),
+        };
+        for (point, mut scenes) in open {
+            scenes.retain(|scene| format!("{scene:?}: {point}").contains(only));
+            plan.rng.shuffle(&mut scenes);
+            scenes.truncate(TRIES_MAX);
+            // Where it was missed by chance it is tried again.
+            let mut tries: VecDeque<_> = scenes.into_iter().collect();
+            tries.extend(tries.clone());
+            tries.truncate(TRIES_MAX);
+            if !tries.is_empty() {
+                plan.open.push_back((point, tries));
+            }
+        }
+        plan
+    }
+
+    /// `short`: chance has as many turns as names.
+    pub(super) fn next(&mut self, short: bool) -> Strike {
+        self.turn += 1;
+        let by_chance = if short {
+            self.turn.is_multiple_of(2)
+        } else {
+            self.turn.is_multiple_of(5)
+        };
+        if by_chance && self.only.is_empty() {
+            return self.by_chance();
+        }
+        let Some((point, mut scenes)) = self.open.pop_front() else {
+            return self.by_chance();
+        };
+        let scene = scenes.pop_front().expect("a point that is open has one");
+        let both = self.rng.below(4) == 0;
+        let blow = Blow::At(point.clone(), both);
+        // Taken out again when it was hit.
+        self.open.push_back((point, scenes));
+        Strike { scene, blow }
+    }
+
+    fn by_chance(&mut self) -> Strike {
+        let mut scenes: Vec<_> = Scene::ALL.to_vec();
+        scenes.retain(|scene| format!("{scene:?}").contains(self.only.as_str()));
+        if scenes.is_empty() {
+            scenes = Scene::ALL.to_vec();
+        }
+        let mut scene = scenes[self.rng.below(scenes.len())];
+        if self.only.is_empty() && self.rng.below(3) == 0 {
+            scene = Scene::Cut;
+        }
+        let who = WHO[self.rng.below(WHO.len())];
+        let blow = Blow::After(who, self.rng.below(scene.millis()) as u64);
+        Strike { scene, blow }
+    }
+
+    /// Remembers what came of a strike.
+    pub(super) fn came_of(&mut self, blow: &Blow, hit: bool) {
+        let Blow::At(point, _) = blow else { return };
+        let Some(at) = self.open.iter().position(|(open, _)| open == point) else {
+            return;
+        };
+        if hit {
+            self.open.remove(at);
+            self.struck += 1;
+        } else if self.open[at].1.is_empty() {
+            self.open.remove(at);
+            self.never.push(point.clone());
+        }
+    }
+
+    /// Points that were struck, those that are still to be, and those that were never reached.
+    pub(super) fn tally(&self) -> (usize, usize, &[Point]) {
+        (self.struck, self.open.len(), &self.never)
     }
 }
 
 /// Strikes while what `begin` began is in flight, and brings back what died. `false`: the point was
 /// not reached.
-pub(super) fn strike(wsm: &Instance, blow: Blow, begin: impl FnOnce() -> Child) -> (Child, bool) {
+pub(super) fn strike(wsm: &Instance, blow: &Blow, begin: impl FnOnce() -> Child) -> (Child, bool) {
     match blow {
+        Blow::Nothing => {
+            let mut call = begin();
+            wsm_tests::wait::until_true("the call in flight to end", || {
+                call.try_wait().expect("our child").is_some()
+            });
+            // What is done after the answer belongs to it.
+            std::thread::sleep(AFTER_THE_ANSWER);
+            (call, false)
+        }
         Blow::After(parts, ms) => {
             let call = begin();
             // The moment is the point of it.
-            std::thread::sleep(Duration::from_millis(ms));
+            std::thread::sleep(Duration::from_millis(*ms));
             wsm.kill_and_recover(parts);
             (call, !parts.is_empty())
         }
-        Blow::Daemon(when, point, both) => {
-            let broker = wsm.pid_of(Part::Broker);
-            let file = wsm.dir().join("state/daemon/fault");
-            let name = format!("{when} {point}");
-            let (call, hit) = named(wsm, Part::Daemon, &file, &name, begin);
-            if hit && both {
-                host::signal(broker, "KILL");
+        Blow::At(point, both) => {
+            let other = match point.part {
+                Part::Daemon => Part::Broker,
+                Part::Broker | Part::Egress => Part::Daemon,
+            };
+            let other_pid = wsm.pid_of(other);
+            let (call, hit) = named(wsm, point, begin);
+            if hit && *both {
+                host::signal(other_pid, "KILL");
                 wsm.recover(&[Part::Daemon, Part::Broker]);
             } else if hit {
-                wsm.recover(&[Part::Daemon]);
-            }
-            (call, hit)
-        }
-        Blow::Broker(point) => {
-            let file = wsm.dir().join("run/fault");
-            let (call, hit) = named(wsm, Part::Broker, &file, point, begin);
-            if hit {
-                wsm.recover(&[Part::Broker]);
+                wsm.recover(&[point.part]);
             }
             (call, hit)
         }
     }
 }
 
+/// Some points are reached only after the answer.
+const AFTER_THE_ANSWER: Duration = Duration::from_secs(3);
+
 /// Names a point; whether somebody died there.
-fn named(
-    wsm: &Instance,
-    part: Part,
-    file: &std::path::Path,
-    point: &str,
-    begin: impl FnOnce() -> Child,
-) -> (Child, bool) {
-    let pid = wsm.pid_of(part);
-    std::fs::write(file, point).expect("root writes");
+fn named(wsm: &Instance, point: &Point, begin: impl FnOnce() -> Child) -> (Child, bool) {
+    let file = point.fault_file(wsm);
+    std::fs::write(&file, &point.name).expect("root writes");
     let mut call = begin();
-    // Some points are reached only after the answer.
+    let mut pid = wsm.try_pid_of(point.part);
     let mut last = Instant::now() + Duration::from_secs(60);
     let mut over = false;
     loop {
-        if host::process(pid).is_none() {
+        if !file.exists() {
+            // Who removed it is dying this instant.
+            let end = Instant::now() + Duration::from_secs(2);
+            while pid.is_some_and(|pid| host::process(pid).is_some()) && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(2));
+            }
             return (call, true);
+        }
+        if pid.is_none_or(|pid| host::process(pid).is_none()) {
+            pid = wsm.try_pid_of(point.part);
         }
         if !over && call.try_wait().expect("our child").is_some() {
             over = true;
-            last = Instant::now() + Duration::from_secs(3);
+            last = Instant::now() + AFTER_THE_ANSWER;
         }
-        if Instant::now() > last {
-            // Gone: somebody is dying this instant.
-            if std::fs::remove_file(file).is_ok() {
-                return (call, false);
-            }
-            last = Instant::now() + Duration::from_secs(5);
+        if Instant::now() > last && std::fs::remove_file(&file).is_ok() {
+            return (call, false);
         }
         std::thread::sleep(Duration::from_millis(5));
     }
