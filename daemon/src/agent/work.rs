@@ -10,6 +10,7 @@ use wsm_terminal::protocol::Request;
 
 use super::assemble;
 use super::driver::{Driver, problem_text};
+use super::forward;
 use super::handle::{Answer, Message};
 use super::outside;
 use crate::engine::{Engine, WSM, row};
@@ -53,6 +54,8 @@ pub(super) struct Work {
     check_index: bool,
     /// The agent's view is being moved.
     forwarding: bool,
+    /// The commit made outside that was told last.
+    ahead: Option<Oid>,
     /// Follows the branch as others move it.
     outside: Option<JoinHandle<()>>,
     /// It was moved while an import ran, which may have done that.
@@ -242,12 +245,15 @@ impl Driver {
                 format!("{} is at {}", self.record.branch, short(to)),
             ),
             Outcome::AgentBehind { oid } => {
-                self.forward_agent(oid, before != self.record.sync);
-                let short = short(oid);
-                (
-                    "work.outside",
-                    format!("the branch is at {short}, made outside"),
-                )
+                let new = self.work.ahead.as_ref() != Some(oid);
+                self.forward_agent(oid, new);
+                if new || before != self.record.sync {
+                    self.work.ahead = Some(oid.clone());
+                    let message = format!("the branch is at {}, made outside", short(oid));
+                    let id = self.record.id.as_str();
+                    self.commit(row(WSM, "work.outside", id, message));
+                }
+                return;
             }
             Outcome::Diverged { agent, .. } => (
                 "work.diverged",
@@ -279,8 +285,7 @@ impl Driver {
             // Frozen: it would only time out. The next look comes again.
             return;
         }
-        let line = "git diff --cached --quiet && git reset -q --mixed \"$1\"";
-        let argv = ["/bin/sh", "-c", line, "sh", oid.as_str()]
+        let argv = ["/bin/sh", "-c", forward::LINE, "sh", oid.as_str()]
             .map(str::to_owned)
             .to_vec();
         let made = assemble::command(&self.record, &self.engine.host, argv, Leaf::Agent);

@@ -173,7 +173,9 @@ impl Importing<'_> {
             Decision::AgentBehind => {
                 let human = human.expect("the agent is behind a branch");
                 self.forget(&aside)?;
-                Ok((Outcome::AgentBehind { oid: human.into() }, human.into()))
+                // Not the human's commit: until the agent has it, what the agent commits on its old
+                // tip must not be taken for a rewriting of its own history.
+                Ok((Outcome::AgentBehind { oid: human.into() }, last))
             }
             Decision::Diverged => {
                 self.put(&aside, agent)?;

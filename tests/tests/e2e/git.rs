@@ -136,17 +136,14 @@ fn human_who_commits_too_is_never_overwritten() {
     let repo = Repo::small(wsm.root(), "project");
     let agent = wsm.new_agent(&repo, "shell", "author");
     let tree = Path::new(&agent.workspace);
-    repo.git_in(
-        tree,
-        &["commit", "-q", "--allow-empty", "-m", "by the human"],
-    )
-    .ok();
+    // Who has staged something is not moved on to the human's commit.
+    wsm.inside("author", "echo x >x && git add x").ok();
+    // While wsm refreshes or looks at an index, it is locked; git does not wait.
+    let words = ["commit", "-q", "--allow-empty", "-m", "by the human"];
+    wait::until_true("the human's commit", || repo.git_in(tree, &words).code == 0);
     let human = repo.commit_of("wsm/author");
-    wsm.inside(
-        "author",
-        "echo x >x && git add x && git commit -q -m 'by the agent'",
-    )
-    .ok();
+    let commit = "until git commit -q -m 'by the agent'; do sleep 0.05; done";
+    wsm.inside("author", commit).ok();
     let agents = wsm
         .inside("author", "git rev-parse HEAD")
         .ok()
@@ -162,7 +159,14 @@ fn human_who_commits_too_is_never_overwritten() {
         let kept = all.contains(&agents) && wsm.agent("author").sync.diverged;
         (branch == human && kept).then_some(())
     };
-    let told = || repo.git(&["for-each-ref"]).stdout;
+    let told = || {
+        let inside = wsm.inside(
+            "author",
+            "git log --oneline -3; git status --short; git reflog",
+        );
+        let refs = repo.git(&["for-each-ref"]).stdout;
+        format!("{refs}{inside}{}", wsm.wsm(&["explain", "author"]))
+    };
     wait::until(
         "both to be kept, and told as diverged",
         wait::PATIENCE,

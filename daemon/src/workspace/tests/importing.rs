@@ -146,9 +146,17 @@ fn a_human_who_commits_is_never_overwritten() {
         "{behind:?}"
     );
     assert_eq!(world.branch(), human);
+    // It can't at once: nothing goes back to its tip meanwhile.
+    let last = behind.last.as_ref().unwrap();
+    let still = world.import(last);
+    assert!(
+        matches!(still.outcome, Outcome::AgentBehind { .. }),
+        "{still:?}"
+    );
+    assert_eq!(world.branch(), human);
     // The agent commits as well, on its old tip: both stay.
     let agent = world.agent_commits("g", "g\n");
-    let apart = world.import(&base);
+    let apart = world.import(last);
     assert!(
         matches!(&apart.outcome, Outcome::Diverged { human: Some(h), agent: a } if h.as_str() == human && a.as_str() == agent),
         "{apart:?}"
