@@ -80,7 +80,7 @@ fn noisy_agent_is_bounded_and_its_neighbour_answers() {
     };
     let cpu = || limit(&wsm, "noisy", "cpu limit");
     assert_eq!(cpu(), "0.500 cores");
-    let held = "0.200 cores, held there as long as it is at its process limit";
+    let held = "0.100 cores, held there as long as it is at its process limit";
     hog("b() { b | b & }; b; sleep 1000", &|| cpu() == held);
     assert_eq!(cpu(), "0.500 cores", "a new start is not held");
     let killed = || wsm.inside("noisy", "cat ~/killed").text().contains("137");
