@@ -34,9 +34,6 @@ const BURST: u32 = 20;
 /// … and then one in this time.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// How long the kernel may take to say that an import moved the branch.
-const ECHO: Duration = Duration::from_millis(500);
-
 /// Another git holds the index: try again.
 const LOCKED_PAUSE: Duration = Duration::from_secs(1);
 
@@ -58,10 +55,6 @@ pub(super) struct Work {
     ahead: Option<Oid>,
     /// Follows the branch as others move it.
     outside: Option<JoinHandle<()>>,
-    /// It was moved while an import ran, which may have done that.
-    moved: bool,
-    /// When an import moved it last.
-    own: Option<Instant>,
     pace: Pace,
 }
 
@@ -137,15 +130,8 @@ impl Driver {
         }
     }
 
-    /// Looks, unless it was an import that moved the branch: its own word comes a moment later.
-    pub(super) fn moved_outside(&mut self) {
-        if self.work.job.is_some() {
-            self.work.moved = true;
-        } else if self.work.own.is_none_or(|at| at.elapsed() > ECHO) {
-            self.work_changed();
-        }
-    }
-
+    /// Something moved, inside or outside: looks soon. An import that moved the branch is followed by
+    /// one that finds nothing; to tell its own move from a person's at the same time would be a guess.
     pub(super) fn work_changed(&mut self) {
         let soon = Instant::now() + SETTLE;
         self.work.due = Some(self.work.due.map_or(soon, |due| due.min(soon)));
@@ -199,13 +185,7 @@ impl Driver {
     pub(super) fn on_imported(&mut self, done: Result<Imported, Problem>) {
         let result = match done {
             Ok(imported) => {
-                let own = matches!(imported.outcome, Outcome::TookOver { .. });
                 self.take_in(imported);
-                if own {
-                    self.work.own = Some(Instant::now());
-                } else if std::mem::take(&mut self.work.moved) {
-                    self.work_changed();
-                }
                 Ok(())
             }
             Err(problem) => {
@@ -217,7 +197,6 @@ impl Driver {
                 Err(problem)
             }
         };
-        self.work.moved = false;
         self.answer_served(&result);
         if !self.work.waiting.is_empty() {
             return self.begin_import();
