@@ -180,6 +180,27 @@ fn a_human_who_commits_is_never_overwritten() {
     world.sound();
 }
 
+/// An agent without its branch has nothing to say about the one outside: what the human does to it
+/// meanwhile is still the human's when the agent has a branch again.
+#[test]
+fn a_human_who_commits_while_the_agent_has_no_branch_is_not_overwritten() {
+    let (world, base) = World::with_workspace();
+    world.agent(["switch", "-q", "--detach"]);
+    world.agent(["branch", "-q", "-D", "wsm/fix"]);
+    world.human(["commit", "-q", "--allow-empty", "-m", "by hand"]);
+    let human = world.branch();
+    let gone = world.import(&base);
+    assert_eq!(gone.outcome, Outcome::AgentBranchGone);
+    world.agent(["switch", "-q", "-c", "wsm/fix"]);
+    world.agent_commits("g", "g\n");
+    let apart = world.import(gone.last.as_ref().unwrap());
+    assert!(
+        matches!(apart.outcome, Outcome::Diverged { .. }),
+        "{apart:?}"
+    );
+    assert_eq!(world.branch(), human);
+}
+
 #[test]
 fn a_human_who_stages_keeps_the_index() {
     let (world, base) = World::with_workspace();
