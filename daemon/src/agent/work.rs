@@ -264,7 +264,8 @@ impl Driver {
             // Frozen: it would only time out. The next look comes again.
             return;
         }
-        let argv = ["/bin/sh", "-c", forward::LINE, "sh", oid.as_str()]
+        let branch = self.record.branch.as_str();
+        let argv = ["/bin/sh", "-c", forward::LINE, "sh", oid.as_str(), branch]
             .map(str::to_owned)
             .to_vec();
         let made = assemble::command(&self.record, &self.engine.host, argv, Leaf::Agent);
@@ -278,7 +279,7 @@ impl Driver {
             let said = if moved {
                 "follows"
             } else {
-                "does not follow (it has staged changes)"
+                "does not follow (it has staged changes or is on another branch)"
             };
             let said = tell.then(|| format!("the agent {said} the commit {short} made outside"));
             drop(sender.send(Message::Forwarded { said }).await);
