@@ -247,7 +247,7 @@ fn is_alive(state: State) -> bool {
 #[derive(Debug)]
 struct Signals {
     resized: Signal,
-    quit: [Signal; 2],
+    quit: [Signal; 4],
 }
 
 /// What they say.
@@ -264,16 +264,21 @@ impl Signals {
             quit: [
                 signal(SignalKind::terminate())?,
                 signal(SignalKind::hangup())?,
+                // Keys send none of these two to a raw terminal, but another process may.
+                signal(SignalKind::interrupt())?,
+                signal(SignalKind::quit())?,
             ],
         })
     }
 
     async fn next(&mut self) -> Told {
-        let [one, other] = &mut self.quit;
+        let [term, hup, int, quit] = &mut self.quit;
         tokio::select! {
             _ = self.resized.recv() => Told::Resized,
-            _ = one.recv() => Told::Quit,
-            _ = other.recv() => Told::Quit,
+            _ = term.recv() => Told::Quit,
+            _ = hup.recv() => Told::Quit,
+            _ = int.recv() => Told::Quit,
+            _ = quit.recv() => Told::Quit,
         }
     }
 }

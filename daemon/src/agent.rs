@@ -20,6 +20,7 @@
 
 pub mod assemble;
 pub mod driver;
+mod forward;
 pub mod handle;
 pub(crate) mod ledger;
 pub(crate) mod make;

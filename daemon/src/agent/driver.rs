@@ -332,7 +332,7 @@ impl Driver {
                 drop(reply.send(Ok(())));
             }
             Message::Forwarded { said } => self.on_forwarded(said),
-            Message::Outside => self.moved_outside(),
+            Message::Outside => self.work_changed(),
             Message::Step { reason } => {
                 if self.stage == Stage::SettingUp {
                     self.set(State::SettingUp, reason);

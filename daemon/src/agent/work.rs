@@ -10,6 +10,7 @@ use wsm_terminal::protocol::Request;
 
 use super::assemble;
 use super::driver::{Driver, problem_text};
+use super::forward;
 use super::handle::{Answer, Message};
 use super::outside;
 use crate::engine::{Engine, WSM, row};
@@ -33,9 +34,6 @@ const BURST: u32 = 20;
 /// … and then one in this time.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// How long the kernel may take to say that an import moved the branch.
-const ECHO: Duration = Duration::from_millis(500);
-
 /// Another git holds the index: try again.
 const LOCKED_PAUSE: Duration = Duration::from_secs(1);
 
@@ -53,12 +51,10 @@ pub(super) struct Work {
     check_index: bool,
     /// The agent's view is being moved.
     forwarding: bool,
+    /// The commit made outside that was told last.
+    ahead: Option<Oid>,
     /// Follows the branch as others move it.
     outside: Option<JoinHandle<()>>,
-    /// It was moved while an import ran, which may have done that.
-    moved: bool,
-    /// When an import moved it last.
-    own: Option<Instant>,
     pace: Pace,
 }
 
@@ -134,15 +130,8 @@ impl Driver {
         }
     }
 
-    /// Looks, unless it was an import that moved the branch: its own word comes a moment later.
-    pub(super) fn moved_outside(&mut self) {
-        if self.work.job.is_some() {
-            self.work.moved = true;
-        } else if self.work.own.is_none_or(|at| at.elapsed() > ECHO) {
-            self.work_changed();
-        }
-    }
-
+    /// Something moved, inside or outside: looks soon. An import that moved the branch is followed by
+    /// one that finds nothing; to tell its own move from a person's at the same time would be a guess.
     pub(super) fn work_changed(&mut self) {
         let soon = Instant::now() + SETTLE;
         self.work.due = Some(self.work.due.map_or(soon, |due| due.min(soon)));
@@ -196,13 +185,7 @@ impl Driver {
     pub(super) fn on_imported(&mut self, done: Result<Imported, Problem>) {
         let result = match done {
             Ok(imported) => {
-                let own = matches!(imported.outcome, Outcome::TookOver { .. });
                 self.take_in(imported);
-                if own {
-                    self.work.own = Some(Instant::now());
-                } else if std::mem::take(&mut self.work.moved) {
-                    self.work_changed();
-                }
                 Ok(())
             }
             Err(problem) => {
@@ -214,7 +197,6 @@ impl Driver {
                 Err(problem)
             }
         };
-        self.work.moved = false;
         self.answer_served(&result);
         if !self.work.waiting.is_empty() {
             return self.begin_import();
@@ -242,12 +224,15 @@ impl Driver {
                 format!("{} is at {}", self.record.branch, short(to)),
             ),
             Outcome::AgentBehind { oid } => {
-                self.forward_agent(oid, before != self.record.sync);
-                let short = short(oid);
-                (
-                    "work.outside",
-                    format!("the branch is at {short}, made outside"),
-                )
+                let new = self.work.ahead.as_ref() != Some(oid);
+                self.forward_agent(oid, new);
+                if new || before != self.record.sync {
+                    self.work.ahead = Some(oid.clone());
+                    let message = format!("the branch is at {}, made outside", short(oid));
+                    let id = self.record.id.as_str();
+                    self.commit(row(WSM, "work.outside", id, message));
+                }
+                return;
             }
             Outcome::Diverged { agent, .. } => (
                 "work.diverged",
@@ -279,8 +264,8 @@ impl Driver {
             // Frozen: it would only time out. The next look comes again.
             return;
         }
-        let line = "git diff --cached --quiet && git reset -q --mixed \"$1\"";
-        let argv = ["/bin/sh", "-c", line, "sh", oid.as_str()]
+        let branch = self.record.branch.as_str();
+        let argv = ["/bin/sh", "-c", forward::LINE, "sh", oid.as_str(), branch]
             .map(str::to_owned)
             .to_vec();
         let made = assemble::command(&self.record, &self.engine.host, argv, Leaf::Agent);
@@ -294,7 +279,7 @@ impl Driver {
             let said = if moved {
                 "follows"
             } else {
-                "does not follow (it has staged changes)"
+                "does not follow (it has staged changes or is on another branch)"
             };
             let said = tell.then(|| format!("the agent {said} the commit {short} made outside"));
             drop(sender.send(Message::Forwarded { said }).await);

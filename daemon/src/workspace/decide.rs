@@ -57,6 +57,8 @@ pub fn decide<T: PartialEq + Copy, E>(
         return Ok(Decision::TakeOver);
     }
     Ok(match relation(human, tips.agent)? {
+        // The human took the branch back to an older commit; the agent did nothing since.
+        Relation::AgentBuiltOnHuman if tips.last == Some(tips.agent) => Decision::Diverged,
         Relation::AgentBuiltOnHuman => Decision::TakeOver,
         Relation::HumanBuiltOnAgent => Decision::AgentBehind,
         Relation::Apart => Decision::Diverged,
@@ -82,6 +84,7 @@ mod tests {
         assert_eq!(decided(Some(1), Some(1), 2, AgentBuiltOnHuman), TakeOver);
         assert_eq!(decided(Some(1), Some(1), 2, Apart), TakeOver);
         // Only the human moved.
+        assert_eq!(decided(Some(1), Some(2), 2, AgentBuiltOnHuman), Diverged);
         assert_eq!(decided(Some(2), Some(1), 1, HumanBuiltOnAgent), AgentBehind);
         assert_eq!(decided(Some(2), Some(1), 1, Apart), Diverged);
         // Both moved.

@@ -144,13 +144,13 @@ impl Importing<'_> {
         agent: Option<Oid>,
     ) -> Result<(Outcome, Option<Oid>), Failure> {
         let human = self.read(&self.reference)?;
-        let Some(agent) = agent else {
-            return Ok((Outcome::AgentBranchGone, human));
-        };
-        self.must_be_commit(agent)?;
         // Our own newest entry wins over the record, which may be older.
         let recorded = request.last.as_ref().map(|oid| oid.git());
         let last = human.filter(|human| self.at_own_move(*human)).or(recorded);
+        let Some(agent) = agent else {
+            return Ok((Outcome::AgentBranchGone, last));
+        };
+        self.must_be_commit(agent)?;
         let tips = Tips { human, last, agent };
         let aside = self.aside(&self.place.branch);
         match decide::decide(tips, |human, agent| self.relation(human, agent))? {
@@ -173,7 +173,9 @@ impl Importing<'_> {
             Decision::AgentBehind => {
                 let human = human.expect("the agent is behind a branch");
                 self.forget(&aside)?;
-                Ok((Outcome::AgentBehind { oid: human.into() }, human.into()))
+                // Not the human's commit: until the agent has it, what the agent commits on its old
+                // tip must not be taken for a rewriting of its own history.
+                Ok((Outcome::AgentBehind { oid: human.into() }, last))
             }
             Decision::Diverged => {
                 self.put(&aside, agent)?;

@@ -15,7 +15,7 @@ use crate::spec::{AgentId, LayerReport};
 
 /// What a runaway may use, in thousandths of a core: its neighbours no longer notice it (measured:
 /// within 10 % of their latency on two cores, against 40 to 200 % without), and it can still end.
-const HELD_MILLI: u64 = 200;
+const HELD_MILLI: u64 = 100;
 /// Pause between two looks at all agents.
 const LOOK: Duration = Duration::from_millis(500);
 /// How long no fork must have failed before an agent that is below half its limit is let go.

@@ -19,7 +19,7 @@ fn cpu(world: &World, agent: &Agent) -> String {
 
 /// Each forks until there is a file; then all end.
 const BOMB: &str = "b() { until [ -e ~/enough ]; do (b) & wait; done; }; b 2>&-";
-const HELD: &str = "0.200 cores, held there as long as it is at its process limit";
+const HELD: &str = "0.100 cores, held there as long as it is at its process limit";
 
 #[test]
 fn a_fork_bomb_is_held_until_it_has_shrunk_also_by_the_next_broker() {

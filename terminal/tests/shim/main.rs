@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail its test")]
 
-mod costs;
 mod guests;
 mod harness;
 mod streams;

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use wsm_tests::host;
-use wsm_tests::instance::{Instance, Part};
+use wsm_tests::instance::Instance;
 use wsm_tests::repo::Repo;
 use wsm_tests::wait;
 
@@ -80,7 +80,7 @@ fn noisy_agent_is_bounded_and_its_neighbour_answers() {
     };
     let cpu = || limit(&wsm, "noisy", "cpu limit");
     assert_eq!(cpu(), "0.500 cores");
-    let held = "0.200 cores, held there as long as it is at its process limit";
+    let held = "0.100 cores, held there as long as it is at its process limit";
     hog("b() { b | b & }; b; sleep 1000", &|| cpu() == held);
     assert_eq!(cpu(), "0.500 cores", "a new start is not held");
     let killed = || wsm.inside("noisy", "cat ~/killed").text().contains("137");
@@ -96,80 +96,6 @@ fn noisy_agent_is_bounded_and_its_neighbour_answers() {
 }
 
 #[test]
-fn killed_at_any_moment_nothing_is_lost() {
-    let wsm = Instance::start();
-    let repo = Repo::small(wsm.root(), "project");
-    let rounds = std::env::var("WSM_KILLS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(24_u32);
-    let sides: [&[Part]; 3] = [
-        &[Part::Daemon],
-        &[Part::Broker],
-        &[Part::Daemon, Part::Broker],
-    ];
-    let mut commits = 0;
-    wsm.new_agent(&repo, "shell", "steady");
-    for round in 0..rounds {
-        let parts = sides[round as usize % 3];
-        let name = format!("round-{round}");
-        let path = repo.path().to_string_lossy().into_owned();
-        let mut create = wsm.command(
-            wsm.root(),
-            &[
-                "new",
-                &path,
-                "--template",
-                "shell",
-                "--name",
-                &name,
-                "--detach",
-                "--no-input",
-            ],
-        );
-        create.stdin(Stdio::null());
-        create.stdout(Stdio::null()).stderr(Stdio::null());
-        let mut create = create.spawn().expect("wsm starts");
-        // A different moment of the creation each time, spread over its first 600 ms.
-        std::thread::sleep(Duration::from_millis(u64::from(round * 97 % 600)));
-        wsm.kill_and_recover(parts);
-        create.wait().expect("our child");
-
-        let settled = || {
-            wsm.find(&name).is_none_or(|agent| {
-                !agent.state.as_str().ends_with("ing") || agent.state.as_str() == "working"
-            })
-        };
-        wait::until_true(&format!("{name} to settle"), settled);
-        if wsm
-            .inside(
-                "steady",
-                &format!("echo {round} >>log && git add log && git commit -q -m {round}"),
-            )
-            .code
-            == 0
-        {
-            commits += 1;
-        }
-        if wsm.find(&name).is_some() {
-            wsm.remember_agents();
-            wsm.wsm(&["rm", "--purge", &name]).ok();
-        }
-    }
-    let count = || {
-        repo.git(&["rev-list", "--count", "main..wsm/steady"])
-            .ok()
-            .text()
-            == commits.to_string()
-    };
-    wait::until_true("every commit to arrive", count);
-    assert_eq!(repo.fsck(), "");
-    assert_eq!(wsm.end(), Vec::<String>::new());
-    let worktrees = repo.git(&["worktree", "list"]).ok().stdout;
-    assert_eq!(worktrees.lines().count(), 1, "{worktrees}");
-}
-
-#[test]
 fn fork_bomb_is_stopped_at_once() {
     let wsm = Instance::start();
     let text = WEB
@@ -179,11 +105,12 @@ fn fork_bomb_is_stopped_at_once() {
             "cpu = 0.5
 ",
             "",
-        );
+        )
+        .replace("[ports]", "stop = { grace = \"60s\" }\n[ports]");
     wsm.host_template("web", &text);
     let repo = Repo::small(wsm.root(), "project");
     for (name, bomb) in [("exec", true), ("terminal", false)] {
-        let agent = wsm.new_agent(&repo, "web", name);
+        wsm.new_agent(&repo, "web", name);
         let line = "b() { b | b & }; b 2>/dev/null; sleep 100";
         let mut exec = wsm.command(wsm.root(), &["exec", name, "--", "bash", "-c", line]);
         exec.stdin(Stdio::null())
@@ -193,13 +120,13 @@ fn fork_bomb_is_stopped_at_once() {
         if !bomb {
             wsm.wsm(&["send", name, line]).ok();
         }
-        wait::until_true("the bomb", || host::processes_of(&agent.id).len() > 1500);
+        wait::until_true("the bomb", || {
+            limit(&wsm, name, "cpu limit").contains("held")
+        });
         let begun = Instant::now();
         wsm.wsm(&["stop", name]).ok();
-        let took = begun.elapsed();
-        println!("{name}: stopped after {took:?}");
-        // Its command and its service have 11 s, which neither could use.
-        assert!(took < Duration::from_secs(6), "{took:?}");
+        // Its service has a minute, which it could not use.
+        assert!(begun.elapsed() < Duration::from_secs(50), "it waited");
         if let Some(mut exec) = exec {
             exec.wait().expect("our child");
         }

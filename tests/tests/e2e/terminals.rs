@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use wsm_tests::cli;
+use wsm_tests::host;
 use wsm_tests::instance::Instance;
 use wsm_tests::repo::Repo;
 use wsm_tests::term::Term;
@@ -41,6 +42,34 @@ fn detach_and_come_back_to_the_same_screen() {
     assert!(screen.contains("once-42"), "{screen}");
     again.line("echo third");
     again.wait_for("\nthird");
+}
+
+/// ADR 10: what the agent prints takes no way through the CLI, which gives the terminal back
+/// however it is asked to end.
+#[test]
+fn the_shim_draws_past_a_cli_that_sleeps() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    wsm.new_agent(&repo, "shell", "direct");
+    let cli = || {
+        let mut all = host::processes().into_iter();
+        let dir = wsm.dir().to_string_lossy().into_owned();
+        let ours = |command: &str| command.contains(&dir) && command.ends_with("attach direct");
+        all.find(|process| !process.command.starts_with("sh ") && ours(&process.command))
+    };
+    for signal in ["TERM", "INT", "QUIT"] {
+        let term = attach(&wsm, "direct", 80, 24);
+        term.wait_for("$");
+        let pid = cli().expect("it has drawn").pid;
+        host::signal(pid, "STOP");
+        wsm.wsm(&["send", "direct", &format!("clear; echo {signal}-$((6*7))")])
+            .ok();
+        term.wait_for(&format!("{signal}-42"));
+        host::signal(pid, signal);
+        host::signal(pid, "CONT");
+        assert_eq!(term.wait_end(), 0, "{signal}: {}", term.screen());
+        assert!(term.screen().contains("attach direct"), "{}", term.screen());
+    }
 }
 
 #[test]

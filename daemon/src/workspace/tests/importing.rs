@@ -146,9 +146,17 @@ fn a_human_who_commits_is_never_overwritten() {
         "{behind:?}"
     );
     assert_eq!(world.branch(), human);
+    // It can't at once: nothing goes back to its tip meanwhile.
+    let last = behind.last.as_ref().unwrap();
+    let still = world.import(last);
+    assert!(
+        matches!(still.outcome, Outcome::AgentBehind { .. }),
+        "{still:?}"
+    );
+    assert_eq!(world.branch(), human);
     // The agent commits as well, on its old tip: both stay.
     let agent = world.agent_commits("g", "g\n");
-    let apart = world.import(&base);
+    let apart = world.import(last);
     assert!(
         matches!(&apart.outcome, Outcome::Diverged { human: Some(h), agent: a } if h.as_str() == human && a.as_str() == agent),
         "{apart:?}"
@@ -170,6 +178,27 @@ fn a_human_who_commits_is_never_overwritten() {
     assert_eq!(world.git(["for-each-ref", "refs/wsm"]), "");
     assert_eq!(world.human(["status", "--porcelain"]), "");
     world.sound();
+}
+
+/// An agent without its branch has nothing to say about the one outside: what the human does to it
+/// meanwhile is still the human's when the agent has a branch again.
+#[test]
+fn a_human_who_commits_while_the_agent_has_no_branch_is_not_overwritten() {
+    let (world, base) = World::with_workspace();
+    world.agent(["switch", "-q", "--detach"]);
+    world.agent(["branch", "-q", "-D", "wsm/fix"]);
+    world.human(["commit", "-q", "--allow-empty", "-m", "by hand"]);
+    let human = world.branch();
+    let gone = world.import(&base);
+    assert_eq!(gone.outcome, Outcome::AgentBranchGone);
+    world.agent(["switch", "-q", "-c", "wsm/fix"]);
+    world.agent_commits("g", "g\n");
+    let apart = world.import(gone.last.as_ref().unwrap());
+    assert!(
+        matches!(apart.outcome, Outcome::Diverged { .. }),
+        "{apart:?}"
+    );
+    assert_eq!(world.branch(), human);
 }
 
 #[test]
