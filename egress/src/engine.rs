@@ -9,8 +9,10 @@
 mod agent;
 mod connection;
 mod control;
+mod copy;
 mod dial;
 mod dns;
+mod harden;
 mod hello;
 mod http;
 mod ledger;
@@ -28,6 +30,8 @@ use std::sync::Arc;
 
 use tokio::net::UnixListener;
 use tokio::sync::Mutex;
+
+pub use harden::harden;
 
 use agent::Agent;
 use dial::Dialer;
@@ -50,6 +54,7 @@ struct Egress {
     etc_dir: PathBuf,
     daemon_uid: u32,
     dialer: Arc<Dialer>,
+    pipes: Arc<copy::Pipes>,
     /// Held while one is being changed: orders of two daemons don't mix.
     agents: Mutex<BTreeMap<String, Arc<Agent>>>,
 }
@@ -64,6 +69,7 @@ pub async fn run(config: Config, listener: UnixListener) -> io::Result<()> {
         etc_dir: config.etc_dir.clone(),
         daemon_uid: config.daemon_uid,
         dialer: Arc::new(Dialer::new(host_config(&config.etc_dir)?)),
+        pipes: Arc::new(copy::Pipes::new()),
         agents: Mutex::default(),
     });
     loop {

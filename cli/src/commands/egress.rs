@@ -32,6 +32,8 @@ pub(crate) async fn run(args: &Args) -> Outcome {
         Failure::new(Code::Failed, format!("{what}: {error}"), "")
     };
     let listener = daemon::inherited(args.listen_fd).map_err(|e| failed("take the socket", e))?;
+    // The socket was taken by pidfd_getfd(2), which nobody can do to this process from now on.
+    engine::harden().map_err(|e| failed("protect the memory", e))?;
     let config = Config {
         run_dir: args.run.clone(),
         etc_dir: args.etc.clone(),

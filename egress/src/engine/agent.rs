@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::copy::{Means, PIPES_OF_AGENT, Pipes};
 use super::dial::Dialer;
 use super::ledger::Ledger;
 use super::names::Names;
@@ -33,6 +34,9 @@ pub(super) struct Shared {
     ledger: Mutex<Ledger>,
     events: Mutex<mpsc::Sender<Event>>,
     pub(super) dialer: Arc<Dialer>,
+    pipes: Arc<Pipes>,
+    /// How many of them are its.
+    own_pipes: Semaphore,
 }
 
 /// An agent that is served. Everything of it ends when it is dropped.
@@ -53,7 +57,7 @@ impl Agent {
         id: &str,
         policy: Policy,
         [tcp, udp]: [OwnedFd; 2],
-        dialer: Arc<Dialer>,
+        (dialer, pipes): (Arc<Dialer>, Arc<Pipes>),
         events: mpsc::Sender<Event>,
     ) -> io::Result<Arc<Agent>> {
         let tcp = TcpListener::from(tcp);
@@ -67,6 +71,8 @@ impl Agent {
             ledger: Mutex::default(),
             events: Mutex::new(events),
             dialer,
+            pipes,
+            own_pipes: Semaphore::new(PIPES_OF_AGENT),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(Arc::clone(&shared), tcp));
@@ -146,6 +152,14 @@ impl Shared {
 
     pub(super) fn passed(&self, target: &str, sent: u64, received: u64) {
         locked(&self.ledger).passed(target, sent, received);
+    }
+
+    /// What its tunnels carry bytes with.
+    pub(super) fn means(&self) -> Means<'_> {
+        Means {
+            pipes: &self.pipes,
+            own: &self.own_pipes,
+        }
     }
 
     pub(super) fn names(&self) -> std::sync::MutexGuard<'_, Names> {

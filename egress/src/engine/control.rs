@@ -110,8 +110,8 @@ impl Egress {
         served.remove(&id);
         let exposed = policy.exposed_ports().collect();
         let sockets = self.sockets(&id, exposed).await?;
-        let dialer = Arc::clone(&self.dialer);
-        let agent = Agent::start(&id, policy, sockets, dialer, events.clone());
+        let means = (Arc::clone(&self.dialer), Arc::clone(&self.pipes));
+        let agent = Agent::start(&id, policy, sockets, means, events.clone());
         let agent = agent.map_err(|e| format!("serve {id}: {e}"))?;
         served.insert(id, agent);
         Ok(())

@@ -8,14 +8,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::agent::{Shared, shown};
+use super::copy;
 use crate::policy::Ask;
 
-/// Bytes on the way in each direction.
-const BUFFER: usize = 64 * 1024;
 /// How long a tunnel may be silent: longer than any server waits for its client.
 const IDLE: Duration = Duration::from_secs(3600);
 /// How often that is looked at.
@@ -25,18 +24,22 @@ const LOOK: Duration = Duration::from_secs(60);
 pub(super) async fn carry(
     shared: &Shared,
     ask: &Ask,
-    mut client: TcpStream,
+    client: TcpStream,
     early: Bytes,
     mut server: TcpStream,
 ) {
     let target = shown(ask);
     shared.allowed(&target);
-    let count = Arc::new(Count::default());
+    let count = Count::default();
     let work = async {
-        let mut server = Counted::new(&mut server, &count);
         server.write_all(&early).await?;
+        add(&count.sent, early.len());
         drop(early);
-        copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER).await
+        let means = shared.means();
+        tokio::try_join!(
+            copy::one_way(&client, &server, means, |length| add(&count.sent, length)),
+            copy::one_way(&server, &client, means, |length| add(&count.received, length)),
+        )
     };
     let result: io::Result<()> = tokio::select! {
         done = work => done.map(drop),
