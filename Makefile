@@ -39,7 +39,8 @@ test-vm: need-rust Cargo.lock ## on a stock Debian 12 under qemu: systemd, unifi
 	tests/vm/run
 
 bench: build ## measure against bwrap, runc and tmux; ONLY=spawn,echo runs some
-	@tools/need $(STORY_NEEDS) bubblewrap:bwrap runc
+	@tools/need $(STORY_NEEDS) bubblewrap:bwrap runc openssl \
+		nginx-light:/usr/sbin/nginx libnginx-mod-stream:/usr/lib/nginx/modules/ngx_stream_module.so
 	python3 bench/bench.py --bin $(TARGET)/release --out $(TARGET)/bench.json --only "$(ONLY)"
 
 lint: need-rust Cargo.lock ## formatting, clippy, licences and advisories
