@@ -289,6 +289,8 @@ fn egress_command(
     let argv = [
         "wsm",
         "egress",
+        "--state",
+        &format!("{VIEW}/state"),
         "--run",
         &format!("{VIEW}/run"),
         "--etc",

@@ -16,6 +16,7 @@ mod harden;
 mod hello;
 mod http;
 mod ledger;
+mod log;
 mod names;
 mod socks;
 mod stream;
@@ -43,6 +44,8 @@ pub struct Config {
     pub run_dir: PathBuf,
     /// Where the host's configuration lies.
     pub etc_dir: PathBuf,
+    /// Its own corner of the state directory.
+    pub state_dir: PathBuf,
     /// Who may give orders.
     pub daemon_uid: u32,
 }
@@ -55,6 +58,7 @@ struct Egress {
     daemon_uid: u32,
     dialer: Arc<Dialer>,
     pipes: Arc<copy::Pipes>,
+    logs: Arc<log::Logs>,
     /// Held while one is being changed: orders of two daemons don't mix.
     agents: Mutex<BTreeMap<String, Arc<Agent>>>,
 }
@@ -70,6 +74,7 @@ pub async fn run(config: Config, listener: UnixListener) -> io::Result<()> {
         daemon_uid: config.daemon_uid,
         dialer: Arc::new(Dialer::new(host_config(&config.etc_dir)?)),
         pipes: Arc::new(copy::Pipes::new()),
+        logs: Arc::new(log::Logs::open(&config.state_dir)?),
         agents: Mutex::default(),
     });
     loop {

@@ -28,7 +28,7 @@ pub struct EnterConfig {
     pub argv: Vec<String>,
     /// Its whole environment.
     pub env: Vec<(String, String)>,
-    /// Whether it may lock all its pages in memory.
+    /// Whether it may lock all its pages in memory, if this root may say so.
     pub lock_memory: bool,
 }
 

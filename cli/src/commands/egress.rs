@@ -18,6 +18,9 @@ pub(crate) struct Args {
     /// Where the configuration lies.
     #[arg(long)]
     etc: PathBuf,
+    /// Its own state directory.
+    #[arg(long)]
+    state: PathBuf,
     /// Descriptor of the listening socket.
     #[arg(long)]
     listen_fd: RawFd,
@@ -37,6 +40,7 @@ pub(crate) async fn run(args: &Args) -> Outcome {
     let config = Config {
         run_dir: args.run.clone(),
         etc_dir: args.etc.clone(),
+        state_dir: args.state.clone(),
         daemon_uid: args.daemon_uid,
     };
     tracing::info!("egress serves");

@@ -115,9 +115,7 @@ pub(super) async fn one_way(
     let mut all = 0_u64;
     loop {
         from.readable().await?;
-        let pipe = (all >= MANY)
-            .then(|| means.pipes.take(means.own))
-            .flatten();
+        let pipe = (all >= MANY).then(|| means.pipes.take(means.own)).flatten();
         let moved = match pipe {
             Some(pipe) => through_pipe(from, to, pipe, &passed).await?,
             None => through_memory(from, to, &passed).await?,
@@ -198,9 +196,7 @@ async fn through_pipe(
     };
     let mut all = 0_u64;
     let moved = loop {
-        let read = from.try_io(Interest::READABLE, || {
-            shift(from, &pipe.write, PIPE_BYTES)
-        });
+        let read = from.try_io(Interest::READABLE, || shift(from, &pipe.write, PIPE_BYTES));
         let length = match read {
             Ok(0) => break Moved::End,
             Ok(length) => length,
