@@ -57,7 +57,6 @@ struct Egress {
     etc_dir: PathBuf,
     daemon_uid: u32,
     dialer: Arc<Dialer>,
-    pipes: Arc<copy::Pipes>,
     logs: Arc<log::Logs>,
     /// Held while one is being changed: orders of two daemons don't mix.
     agents: Mutex<BTreeMap<String, Arc<Agent>>>,
@@ -73,7 +72,6 @@ pub async fn run(config: Config, listener: UnixListener) -> io::Result<()> {
         etc_dir: config.etc_dir.clone(),
         daemon_uid: config.daemon_uid,
         dialer: Arc::new(Dialer::new(host_config(&config.etc_dir)?)),
-        pipes: Arc::new(copy::Pipes::new()),
         logs: Arc::new(log::Logs::open(&config.state_dir)?),
         agents: Mutex::default(),
     });

@@ -10,7 +10,6 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::copy::{Means, PIPES_OF_AGENT, Pipes};
 use super::dial::Dialer;
 use super::ledger::Ledger;
 use super::log::Logs;
@@ -41,9 +40,6 @@ pub(super) struct Shared {
     events: Mutex<mpsc::Sender<Event>>,
     pub(super) dialer: Arc<Dialer>,
     logs: Arc<Logs>,
-    pipes: Arc<Pipes>,
-    /// How many of them are its.
-    own_pipes: Semaphore,
 }
 
 /// What all agents share.
@@ -51,7 +47,6 @@ pub(super) struct Shared {
 pub(super) struct Common {
     pub(super) dialer: Arc<Dialer>,
     pub(super) logs: Arc<Logs>,
-    pub(super) pipes: Arc<Pipes>,
 }
 
 /// An agent that is served. Everything of it ends when it is dropped.
@@ -88,8 +83,6 @@ impl Agent {
             events: Mutex::new(events),
             dialer: common.dialer,
             logs: common.logs,
-            pipes: common.pipes,
-            own_pipes: Semaphore::new(PIPES_OF_AGENT),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(Arc::clone(&shared), tcp));
@@ -196,14 +189,6 @@ impl Shared {
     fn write_log(&self) {
         let news = locked(&self.ledger).news();
         self.logs.write(&self.id, &news);
-    }
-
-    /// What its tunnels carry bytes with.
-    pub(super) fn means(&self) -> Means<'_> {
-        Means {
-            pipes: &self.pipes,
-            own: &self.own_pipes,
-        }
     }
 
     pub(super) fn names(&self) -> std::sync::MutexGuard<'_, Names> {

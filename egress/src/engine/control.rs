@@ -133,7 +133,6 @@ impl Egress {
         let common = Common {
             dialer: Arc::clone(&self.dialer),
             logs: Arc::clone(&self.logs),
-            pipes: Arc::clone(&self.pipes),
         };
         let agent = Agent::start(&id, policy, sockets, common, events.clone());
         let agent = agent.map_err(|e| format!("serve {id}: {e}"))?;

@@ -146,6 +146,8 @@ mod tests {
     use super::*;
     use crate::protocol::Traffic;
 
+    const ID: &str = "agent0001";
+
     fn news(target: &str) -> News {
         let since = Traffic {
             allowed: 1,
@@ -164,33 +166,33 @@ mod tests {
         let logs = Logs::open(dir.path()).unwrap();
         let (mut seen, mut next) = (String::new(), 0);
         for number in 0..12_000 {
-            logs.write("a", &[news(&format!("n{number}.example:443"))]);
+            logs.write(ID, &[news(&format!("n{number}.example:443"))]);
             if number % 100 == 0 {
-                let (text, then) = logs.read("a", Some(next), 0).unwrap();
+                let (text, then) = logs.read(ID, Some(next), 0).unwrap();
                 seen.push_str(&text);
                 next = then;
             }
         }
-        seen.push_str(&logs.read("a", Some(next), 0).unwrap().0);
+        seen.push_str(&logs.read(ID, Some(next), 0).unwrap().0);
         assert_eq!(seen.lines().count(), 24_000);
         for (number, pair) in seen.lines().collect::<Vec<_>>().chunks(2).enumerate() {
             let allowed = format!(" allowed n{number}.example:443 1 new, 3 bytes sent, 4 received");
             assert!(pair[0].ends_with(&allowed), "{pair:?}");
             assert!(pair[1].ends_with(" 2 times: norule"), "{pair:?}");
         }
-        let size: u64 = ["a.log", "a.old"]
+        let size: u64 = ["agent0001.log", "agent0001.old"]
             .map(|name| dir.path().join("log").join(name).metadata().unwrap().len())
             .iter()
             .sum();
         assert!(size < 2 * BYTES_MAX + 1000, "{size}");
-        assert_eq!(logs.read("a", None, 3).unwrap().0.lines().count(), 3);
+        assert_eq!(logs.read(ID, None, 3).unwrap().0.lines().count(), 3);
         assert!(logs.read("../a", None, 3).is_err());
-        logs.keep(&["a".into()]).unwrap();
-        assert!(!logs.read("a", None, 3).unwrap().0.is_empty());
+        logs.keep(&[ID.into()]).unwrap();
+        assert!(!logs.read(ID, None, 3).unwrap().0.is_empty());
         logs.keep(&[]).unwrap();
-        assert_eq!(logs.read("a", None, 3).unwrap(), (String::new(), 0));
-        logs.write("a", &[news("b")]);
-        logs.erase("a").unwrap();
-        assert_eq!(logs.read("a", None, 3).unwrap(), (String::new(), 0));
+        assert_eq!(logs.read(ID, None, 3).unwrap(), (String::new(), 0));
+        logs.write(ID, &[news("b")]);
+        logs.erase(ID).unwrap();
+        assert_eq!(logs.read(ID, None, 3).unwrap(), (String::new(), 0));
     }
 }

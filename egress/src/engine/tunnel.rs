@@ -37,13 +37,9 @@ pub(super) async fn carry(
         server.write_all(&early).await?;
         add(&count.sent, early.len());
         drop(early);
-        let means = shared.means();
         tokio::try_join!(
-            copy::one_way(&client, &server, means, |length| add(&count.sent, length)),
-            copy::one_way(&server, &client, means, |length| add(
-                &count.received,
-                length
-            )),
+            copy::one_way(&client, &server, |length| add(&count.sent, length)),
+            copy::one_way(&server, &client, |length| add(&count.received, length)),
         )
     };
     let result: io::Result<()> = tokio::select! {
