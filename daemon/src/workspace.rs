@@ -18,6 +18,7 @@
 //! following links, and never as a repository.
 
 mod beneath;
+mod beside;
 mod branches;
 mod changes;
 mod check;

@@ -59,7 +59,7 @@ impl Daemon {
     /// Conflicts, a checkout that is in the way, uncommitted work: nothing was changed.
     pub async fn merge(&self, actor: &Actor, agent: &str, merge: Merge) -> Result<Merged, Problem> {
         let (handle, record) = self.imported(actor, agent, Right::Drive).await?;
-        let commits = state(&self.engine, &record).await?.ahead;
+        let state = state(&self.engine, &record).await?;
         let title = format!("Merge {} of {}", record.branch, record.name);
         let uncommitted = if merge.leave_uncommitted {
             Uncommitted::Ignore
@@ -76,7 +76,7 @@ impl Daemon {
         };
         let request = Request::Merge(Box::new(request));
         let reply = git(&self.engine, &record, HelperRights::Merge, request).await?;
-        brought(&handle, actor, &record, "work.merged", reply, commits).await
+        brought(&handle, actor, &record, "work.merged", reply, &state).await
     }
 
     /// Stages the agent's work in the main checkout, without a commit.
@@ -86,12 +86,16 @@ impl Daemon {
     pub async fn apply(&self, actor: &Actor, agent: &str) -> Result<Merged, Problem> {
         let (handle, record) = self.imported(actor, agent, Right::Drive).await?;
         let work_tree = record.repository.clone().into();
+        let state = WorkState {
+            ahead: 0,
+            ..state(&self.engine, &record).await?
+        };
         let request = Request::Apply {
             place: place(&record)?,
             work_tree,
         };
         let reply = git(&self.engine, &record, HelperRights::Merge, request).await?;
-        brought(&handle, actor, &record, "work.applied", reply, 0).await
+        brought(&handle, actor, &record, "work.applied", reply, &state).await
     }
 
     /// The record, after the newest commits were taken over.
@@ -119,12 +123,12 @@ async fn brought(
     record: &Record,
     verb: &'static str,
     reply: Reply,
-    commits: u64,
+    state: &WorkState,
 ) -> Result<Merged, Problem> {
     let Reply::Merge(reply) = reply else {
         return Err(odd(&reply));
     };
-    let merged = merged(reply, record, commits)?;
+    let merged = merged(reply, record, state)?;
     if merged.how != "nothing" {
         let message = format!(
             "{} into {}: {}, {} files, {}",
@@ -136,7 +140,7 @@ async fn brought(
     Ok(merged)
 }
 
-fn merged(reply: MergeReply, record: &Record, commits: u64) -> Result<Merged, Problem> {
+fn merged(reply: MergeReply, record: &Record, state: &WorkState) -> Result<Merged, Problem> {
     let name = &record.name;
     let refused = |message: String, hint: String, paths: Vec<String>| Problem {
         details: paths,
@@ -151,14 +155,14 @@ fn merged(reply: MergeReply, record: &Record, commits: u64) -> Result<Merged, Pr
             left_behind,
             ..
         } => Ok(Merged {
-            left: left(record, left_behind),
+            left: left(state, left_behind),
             into,
             commit: if how == MergeKind::Staged {
                 String::new()
             } else {
                 to.to_string()
             },
-            commits: u32::try_from(commits).unwrap_or(u32::MAX),
+            commits: u32::try_from(state.ahead).unwrap_or(u32::MAX),
             files: u32::try_from(files).unwrap_or(u32::MAX),
             how: match how {
                 MergeKind::FastForward => "fast-forward",
@@ -169,7 +173,7 @@ fn merged(reply: MergeReply, record: &Record, commits: u64) -> Result<Merged, Pr
             .to_owned(),
         }),
         MergeReply::UpToDate { left_behind } => Ok(Merged {
-            left: left(record, left_behind),
+            left: left(state, left_behind),
             into: String::new(),
             commit: String::new(),
             commits: 0,
@@ -192,8 +196,10 @@ fn merged(reply: MergeReply, record: &Record, commits: u64) -> Result<Merged, Pr
         MergeReply::Uncommitted { paths } => Err(refused(
             format!("{name} has work that is not committed; nothing was changed"),
             format!(
-                "commit it inside, or `wsm apply {name}` to stage all of it, or merge the commits \
-                 alone with --leave-uncommitted"
+                "commit it on {} inside, or `wsm apply {name}` to stage all of it, or merge the \
+                 commits alone with --leave-uncommitted{}",
+                record.branch,
+                also(state)
             ),
             paths,
         )),
@@ -201,18 +207,21 @@ fn merged(reply: MergeReply, record: &Record, commits: u64) -> Result<Merged, Pr
 }
 
 /// What a merge did not bring, in words.
-fn left(record: &Record, files: u64) -> String {
+fn left(state: &WorkState, files: u64) -> String {
     let mut parts = Vec::new();
     if files > 0 {
         parts.push(format!("{} not committed", counted(files, "file")));
     }
-    if record.sync.diverged {
-        parts.push(format!(
-            "commits that went apart from the branch, at refs/wsm/{}/",
-            record.name
-        ));
-    }
+    parts.extend(state.beside.iter().cloned());
     parts.join(", ")
+}
+
+/// What else it has, for the end of a hint.
+fn also(state: &WorkState) -> String {
+    match state.beside.as_slice() {
+        [] => String::new(),
+        beside => format!("; not on that branch: {}", beside.join(", ")),
+    }
 }
 
 fn counted(number: u64, what: &str) -> String {
@@ -257,8 +266,6 @@ pub(super) async fn unmerged(engine: &Engine, record: &Record) -> Result<String,
     if state.untracked > 0 {
         parts.push(counted(state.untracked, "new file"));
     }
-    if record.sync.diverged {
-        parts.push("commits that went apart from the branch".to_owned());
-    }
+    parts.extend(state.beside);
     Ok(parts.join(", "))
 }

@@ -100,7 +100,8 @@ pub(super) fn commit(repository: &Repository, rev: &str) -> Result<Oid, Failure>
     })
 }
 
-fn submodules(repository: &Repository, head: Oid) -> Result<Vec<String>, Failure> {
+/// Paths of the submodules of a commit.
+pub(super) fn submodules(repository: &Repository, head: Oid) -> Result<Vec<String>, Failure> {
     let tree = repository
         .find_commit(head)
         .and_then(|c| c.tree())

@@ -136,3 +136,57 @@ fn removal_keeps_what_is_not_merged() {
     assert!(!Path::new(&agent.workspace).exists());
     assert_eq!(repo.fsck(), "");
 }
+
+/// Agents make branches of their own; what lies there is work like any other.
+#[test]
+fn prune_keeps_what_lies_beside_the_branch() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    let aside = |name: &str, script: &str| {
+        wsm.new_agent(&repo, "shell", name);
+        wsm.inside(name, script).ok();
+        wsm.wsm(&["rm", name]).ok();
+    };
+    aside(
+        "brancher",
+        "git switch -qc feature && echo f >f && git add f && git commit -qm f && \
+         git switch -q wsm/brancher",
+    );
+    aside("stasher", "echo s >>README.md && git stash -q");
+    aside("idler", "true");
+
+    let pruned = wsm.wsm(&["prune", "--no-input"]).ok().stdout;
+    assert!(pruned.contains("branch feature"), "{pruned}");
+    assert!(pruned.contains("a stash"), "{pruned}");
+    assert!(wsm.find("idler").is_none(), "control: {pruned}");
+    for name in ["brancher", "stasher"] {
+        wsm.wsm(&["restore", name]).ok();
+        wsm.wsm(&["start", name]).ok();
+    }
+    wsm.inside("brancher", "git show feature:f").ok();
+    wsm.inside("stasher", "git stash pop -q && grep -x s README.md")
+        .ok();
+    let said = wsm.wsm(&["merge", "brancher"]).ok();
+    assert!(
+        said.stderr.contains("branch feature at refs/wsm/"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_repository_that_is_gone_does_not_keep_prune_from_the_others() {
+    let wsm = Instance::start();
+    let gone = Repo::small(wsm.root(), "gone");
+    let here = Repo::small(wsm.root(), "here");
+    wsm.new_agent(&gone, "shell", "a-gone");
+    wsm.new_agent(&here, "shell", "b-here");
+    for name in ["a-gone", "b-here"] {
+        wsm.wsm(&["rm", name]).ok();
+    }
+    let away = gone.path().with_extension("away");
+    std::fs::rename(gone.path(), &away).expect("it can be renamed");
+    let pruned = wsm.wsm(&["prune", "--no-input"]).ok().stdout;
+    assert!(pruned.contains("a-gone: stays"), "{pruned}");
+    assert!(pruned.contains("b-here: removed for good"), "{pruned}");
+    std::fs::rename(&away, gone.path()).expect("it can be renamed");
+}

@@ -234,6 +234,9 @@ pub struct WorkState {
     pub uncommitted: u64,
     /// Files that are neither tracked nor ignored.
     pub untracked: u64,
+    /// Work that is not on the branch and that nothing outside holds: other branches, stashes … in
+    /// words, at most [`LISTED_MAX`].
+    pub beside: Vec<String>,
 }
 
 /// What came of a merge or an apply. Only `done` changed anything.
