@@ -79,8 +79,10 @@ fn serve(shim: ShimMain) -> Result<(), Failure> {
         return Err(failure(FailureKind::Failed, what(), "no broker", ""));
     }
     fail::watch(&run, broker, config.fault.clone());
+    let tree = Tree::open(&config.instance)?;
+    tree.join_as_zygote()?;
     let place = Place {
-        tree: Tree::open(&config.instance)?,
+        tree,
         sockets: run,
         empty: EmptyMounts::make(&config.stage)?,
         stage: config.stage,

@@ -9,6 +9,7 @@ use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen as listen_on, socket,
 };
@@ -19,6 +20,7 @@ use nix::unistd::{
 
 use super::Job;
 use crate::apply::{Applier, NewRoot, new_mount};
+use crate::cgroup::{SHIM_MEMORY_BYTES, SHIM_TASKS};
 use crate::fail::{self, Context};
 use crate::files;
 use crate::launch::{SETUP_LOG, SHIM_LOG, ShimConfig, log_file};
@@ -263,6 +265,12 @@ pub(super) fn become_shim(
     sys::join_session_keyring().what(what)?;
     sys::clear_bounding_set().what(what)?;
     prctl::set_no_new_privs().what(what)?;
+    for (resource, most) in [
+        (Resource::RLIMIT_DATA, SHIM_MEMORY_BYTES),
+        (Resource::RLIMIT_NPROC, SHIM_TASKS.into()),
+    ] {
+        setrlimit(resource, most, most).what(what)?;
+    }
     fail::point("spawn.drop")?;
     let id = job.lease.range.shim();
     let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));
