@@ -33,6 +33,7 @@ mod import;
 mod index;
 mod inspect;
 mod intake;
+mod landed;
 mod libgit;
 mod merge;
 mod private;

@@ -319,8 +319,11 @@ impl Driver {
             } => {
                 self.on_probed(service, id, ok, detail).await;
             }
-            Message::Note { row, reply } => {
-                self.commit(row);
+            Message::Bring { bringing, reply } => {
+                drop(reply.send(self.begin_bring(bringing)));
+            }
+            Message::Brought { row, reply } => {
+                self.end_bring(row);
                 drop(reply.send(Ok(())));
             }
             Message::Forwarded { said } => self.on_forwarded(said),

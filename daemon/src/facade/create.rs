@@ -113,6 +113,11 @@ async fn granted(engine: &Engine, actor: &Actor, grant: &str) -> Result<Granted,
             "",
         ));
     };
+    if path.contains('\n') || git_dir.contains('\n') {
+        // Git writes paths of worktrees line by line.
+        let message = format!("the path {path:?} holds a line break, which worktrees can't have");
+        return Err(Problem::new(Code::Invalid, message, "rename the directory"));
+    }
     if account.uid != actor.uid {
         let message = format!("the grant of {path} is another account's");
         return Err(Problem::new(
@@ -406,6 +411,7 @@ fn record(
         phase: Phase::Recorded,
         wanted: Wanted::Running,
         ending: None,
+        bringing: None,
         run: 0,
         boot_id: engine.boot_id.clone(),
         created_ms: now_ms(),

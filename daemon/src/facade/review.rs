@@ -1,16 +1,21 @@
 //! Bringing work back: diff, merge, apply.
 
+use std::sync::Arc;
+
 use wsm_api::problem::{Code, Problem};
 use wsm_api::review::{Diff, FileStat, Merge, Merged};
 use wsm_sandbox::protocol::HelperRights;
 
 use super::{Actor, Daemon};
+use crate::agent::bring;
 use crate::agent::handle::{Handle, Message};
-use crate::agent::make::identity;
-use crate::agent::work::{git, odd, place};
+use crate::agent::make::{self, identity};
+use crate::agent::work::{git, git_problem, odd, place};
 use crate::engine::{Engine, row};
-use crate::record::{Phase, Record};
+use crate::record::{Bring, Bringing, Phase, Record};
 use crate::role::Right;
+use crate::store::{Row, now_ms};
+use crate::workspace::HelperError;
 use crate::workspace::protocol::{
     Identity, Merge as GitMerge, MergeKind, MergeReply, Reply, Request, Uncommitted, WorkState,
 };
@@ -66,17 +71,18 @@ impl Daemon {
         } else {
             Uncommitted::Refuse
         };
+        let bringing = bringing(actor, Bring::Merge);
         let request = GitMerge {
             place: place(&record)?,
             work_tree: record.repository.clone().into(),
             squash: merge.squash,
             message: merge.message.unwrap_or(title),
             author: author(actor, &record),
+            mark: bringing.since_ms,
             uncommitted,
         };
         let request = Request::Merge(Box::new(request));
-        let reply = git(&self.engine, &record, HelperRights::Merge, request).await?;
-        brought(&handle, actor, &record, "work.merged", reply, &state).await
+        self.bring(handle, record, bringing, request, state).await
     }
 
     /// Stages the agent's work in the main checkout, without a commit.
@@ -90,12 +96,41 @@ impl Daemon {
             ahead: 0,
             ..state(&self.engine, &record).await?
         };
+        let bringing = bringing(actor, Bring::Apply);
         let request = Request::Apply {
             place: place(&record)?,
             work_tree,
+            mark: bringing.since_ms,
         };
-        let reply = git(&self.engine, &record, HelperRights::Merge, request).await?;
-        brought(&handle, actor, &record, "work.applied", reply, &state).await
+        self.bring(handle, record, bringing, request, state).await
+    }
+
+    /// Goes on to its last row although whoever asked may be gone.
+    async fn bring(
+        &self,
+        handle: Handle,
+        record: Record,
+        bringing: Bringing,
+        request: Request,
+        state: WorkState,
+    ) -> Result<Merged, Problem> {
+        let engine = Arc::clone(&self.engine);
+        let work = async move {
+            let begun = bringing.clone();
+            handle
+                .ask(|reply| Message::Bring {
+                    bringing: begun,
+                    reply,
+                })
+                .await?;
+            let (brought, row) = brought(&engine, &record, &bringing, request, &state).await;
+            handle.ask(|reply| Message::Brought { row, reply }).await?;
+            brought
+        };
+        tokio::spawn(work).await.unwrap_or_else(|e| {
+            let message = format!("wsm's own work broke off: {e}");
+            Err(Problem::new(Code::Failed, message, "see `wsm explain`"))
+        })
     }
 
     /// The record, after the newest commits were taken over.
@@ -116,28 +151,63 @@ impl Daemon {
     }
 }
 
-/// Has the agent's driver tell what was brought, now or when there is room to write it: it is done.
-async fn brought(
-    handle: &Handle,
-    actor: &Actor,
-    record: &Record,
-    verb: &'static str,
-    reply: Reply,
-    state: &WorkState,
-) -> Result<Merged, Problem> {
-    let Reply::Merge(reply) = reply else {
-        return Err(odd(&reply));
-    };
-    let merged = merged(reply, record, state)?;
-    if merged.how != "nothing" {
-        let message = format!(
-            "{} into {}: {}, {} files, {}",
-            record.branch, merged.into, merged.how, merged.files, merged.commit
-        );
-        let row = row(&actor.user, verb, record.id.as_str(), message);
-        handle.ask(|reply| Message::Note { row, reply }).await?;
+fn bringing(actor: &Actor, how: Bring) -> Bringing {
+    Bringing {
+        actor: actor.user.clone(),
+        how,
+        since_ms: now_ms(),
     }
-    Ok(merged)
+}
+
+/// Brings it, and the row that tells what came of it.
+async fn brought(
+    engine: &Engine,
+    record: &Record,
+    bringing: &Bringing,
+    request: Request,
+    state: &WorkState,
+) -> (Result<Merged, Problem>, Row) {
+    let agent = Some(record.id.clone());
+    let answer = match make::helper(engine, &record.grant, agent, HelperRights::Merge).await {
+        Ok(mut helper) => helper.call(request).await,
+        Err(problem) => {
+            return (
+                Err(problem.clone()),
+                not_brought(record, bringing, &problem),
+            );
+        }
+    };
+    let brought = match answer {
+        Ok(Reply::Merge(reply)) => merged(reply, record, state),
+        Ok(other) => Err(odd(&other)),
+        Err(HelperError::Failed(failure)) => Err(git_problem(&failure)),
+        Err(error) => {
+            let row = bring::look(engine, record, bringing).await;
+            let message = format!("ask the git helper: {error}: {}", row.message);
+            return (Err(Problem::new(Code::Failed, message, "")), row);
+        }
+    };
+    let row = match &brought {
+        Ok(merged) if merged.how == "nothing" => {
+            let nothing = Problem::new(Code::Conflict, "there is nothing to bring", "");
+            not_brought(record, bringing, &nothing)
+        }
+        Ok(merged) => {
+            let message = format!(
+                "{} into {}: {}, {} files, {}",
+                record.branch, merged.into, merged.how, merged.files, merged.commit
+            );
+            let verb = bringing.how.verbs().1;
+            row(&bringing.actor, verb, record.id.as_str(), message)
+        }
+        Err(problem) => not_brought(record, bringing, problem),
+    };
+    (brought, row)
+}
+
+fn not_brought(record: &Record, bringing: &Bringing, why: &Problem) -> Row {
+    let id = record.id.as_str();
+    row(&bringing.actor, bring::NOT_BROUGHT, id, &*why.message)
 }
 
 fn merged(reply: MergeReply, record: &Record, state: &WorkState) -> Result<Merged, Problem> {

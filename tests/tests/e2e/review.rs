@@ -190,3 +190,80 @@ fn a_repository_that_is_gone_does_not_keep_prune_from_the_others() {
     assert!(pruned.contains("b-here: removed for good"), "{pruned}");
     std::fs::rename(&away, gone.path()).expect("it can be renamed");
 }
+
+/// Verbs and messages of the agent's rows that tell of work, oldest first.
+fn work_rows(wsm: &Instance, agent: &str) -> Vec<(String, String)> {
+    let told = wsm.wsm(&["explain", agent, "--json"]).ok().json();
+    let rows = told["evidence"].as_array().cloned().unwrap_or_default();
+    let text =
+        |row: &serde_json::Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
+    let rows = rows
+        .iter()
+        .rev()
+        .map(|row| (text(row, "verb"), text(row, "message")));
+    rows.filter(|(verb, _)| {
+        verb.starts_with("work.m") || verb.starts_with("work.a") || verb.starts_with("work.n")
+    })
+    .collect()
+}
+
+fn verbs(rows: &[(String, String)]) -> Vec<&str> {
+    rows.iter().map(|(verb, _)| verb.as_str()).collect()
+}
+
+/// A daemon that dies between the change and its row leaves the row to the next one.
+#[test]
+fn what_a_killed_daemon_brought_has_its_row() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    let fault = wsm.dir().join("state/daemon/fault");
+    let (merging, applying, not) = ("work.merging", "work.applying", "work.not-brought");
+    for (verb, point, began, ends) in [
+        ("merge", "before git.Merge", merging, not),
+        ("merge", "after git.Merge", merging, "work.merged"),
+        ("merge", "before commit.work.merged", merging, "work.merged"),
+        ("apply", "before git.Apply", applying, not),
+        ("apply", "after git.Apply", applying, "work.applied"),
+    ] {
+        let name = point.to_lowercase().replace([' ', '.'], "-");
+        wsm.new_agent(&repo, "shell", &name);
+        commit_inside(&wsm, &repo, &name, &name, "work\n");
+        std::fs::write(&fault, point).expect("root writes");
+        assert_ne!(wsm.wsm(&[verb, &name]).code, 0, "{point}");
+        wsm.wait_ready();
+        assert!(!fault.exists(), "{point} was not reached");
+        let rows = work_rows(&wsm, &name);
+        assert_eq!(verbs(&rows), [began, ends], "{point}: {rows:?}");
+        let there = repo.path().join(&name).exists();
+        assert_eq!(there, ends != not, "{point}");
+        repo.git(&["reset", "-q", "--hard"]).ok();
+        wsm.wsm(&[verb, &name]).ok();
+        let all = work_rows(&wsm, &name);
+        assert!(all.len() > rows.len(), "it can be asked again: {all:?}");
+        repo.git(&["reset", "-q", "--hard"]).ok();
+    }
+}
+
+/// Whoever asked may go away: what is under way ends with its row.
+#[test]
+fn a_client_that_goes_away_leaves_no_merge_without_its_row() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    wsm.new_agent(&repo, "shell", "author");
+    let commit = commit_inside(&wsm, &repo, "author", "one.txt", "1\n");
+    // As if another helper were at the main checkout.
+    let git_dir = std::fs::File::open(repo.path().join(".git")).expect("it is there");
+    git_dir.lock().expect("nobody is at it");
+    let mut client = wsm.command(wsm.root(), &["merge", "author"]);
+    let mut client = client.spawn().expect("it starts");
+    wait::until_true("the merge to begin", || {
+        verbs(&work_rows(&wsm, "author")) == ["work.merging"]
+    });
+    client.kill().expect("it runs");
+    client.wait().expect("it ended");
+    git_dir.unlock().expect("it is ours");
+    wait::until_true("the end of the merge", || {
+        verbs(&work_rows(&wsm, "author")) == ["work.merging", "work.merged"]
+    });
+    assert_eq!(repo.commit_of("main"), commit);
+}
