@@ -65,6 +65,8 @@ pub fn run(shim: ShimMain) -> i32 {
 fn serve(shim: ShimMain) -> Result<(), Failure> {
     let what = || "start the zygote".to_owned();
     prctl::set_dumpable(false).what(what)?;
+    // Its forks execute nothing on the host. One that is the shim checks again.
+    sys::clear_bounding_set().what(what)?;
     sys::ignore_sigpipe();
     let control = nix::unistd::dup(io::stdin()).what(what)?;
     let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;

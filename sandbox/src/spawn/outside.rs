@@ -19,7 +19,7 @@ use nix::unistd::{
 };
 
 use super::Job;
-use crate::apply::{Applier, NewRoot, new_mount};
+use crate::apply::{Applier, new_mount};
 use crate::cgroup::{SHIM_MEMORY_BYTES, SHIM_TASKS};
 use crate::fail::{self, Context};
 use crate::files;
@@ -77,7 +77,7 @@ impl Stage {
         let sources = applier.sources(&job.plan)?;
         job.place.empty.enter()?;
         let bare = files::root().what(|| "open the empty root".into())?;
-        let NewRoot { fd: root } = applier.apply(&job.plan, sources, bare.as_fd())?;
+        let root = applier.apply(&job.plan, sources, bare.as_fd())?;
         fail::point("spawn.mounted")?;
         cover_root(&root)?;
         enter_network(job.netns.as_ref())?;
