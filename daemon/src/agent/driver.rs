@@ -346,7 +346,7 @@ impl Driver {
             }
             Decision::Refuse(why) => {
                 let message = format!("{verb:?} {}: {why}", self.record.name).to_lowercase();
-                return Err(Problem::new(Code::Conflict, message, "see `wsm explain`"));
+                return Err(Problem::new(Code::Conflict, message, way_out(&self.record)));
             }
         }
         if !matches!(verb, Verb::Stop | Verb::Resume) {
@@ -405,6 +405,17 @@ impl Driver {
             .into_iter()
             .flatten()
             .min()
+    }
+}
+
+/// What to do about an agent that does not run.
+pub(crate) fn way_out(record: &Record) -> String {
+    let name = &record.name;
+    match record.state {
+        _ if record.trashed_ms.is_some() => format!("bring it back with `wsm restore {name}`"),
+        State::Paused => format!("let it run on with `wsm resume {name}`"),
+        State::Stopped | State::Failed | State::Lost => format!("start it with `wsm start {name}`"),
+        _ => format!("see `wsm explain {name}`"),
     }
 }
 

@@ -195,7 +195,8 @@ pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Pro
     };
     let Some((shim, events)) = reconnect(engine, record).await else {
         let message = format!("reach the shim of {}", record.name);
-        return Err(Problem::new(Code::Failed, message, "see `wsm explain`"));
+        let hint = format!("see `wsm explain {}`", record.name);
+        return Err(Problem::new(Code::Failed, message, hint));
     };
     let reduced = layers
         .iter()
