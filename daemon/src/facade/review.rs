@@ -129,7 +129,7 @@ impl Daemon {
         };
         tokio::spawn(work).await.unwrap_or_else(|e| {
             let message = format!("wsm's own work broke off: {e}");
-            Err(Problem::new(Code::Failed, message, "see `wsm explain`"))
+            Err(Problem::new(Code::Failed, message, "see the daemon's log"))
         })
     }
 
@@ -143,7 +143,8 @@ impl Daemon {
         let handle = self.find(actor, agent, right)?;
         if handle.now().record.phase < Phase::Setup {
             let message = format!("{agent} has no workspace yet");
-            return Err(Problem::new(Code::Conflict, message, "see `wsm explain`"));
+            let hint = format!("see `wsm explain {agent}`");
+            return Err(Problem::new(Code::Conflict, message, hint));
         }
         handle.ask(|reply| Message::Import { reply }).await?;
         let record = Record::clone(&handle.now().record);
@@ -260,7 +261,11 @@ fn merged(reply: MergeReply, record: &Record, state: &WorkState) -> Result<Merge
         )),
         MergeReply::Dirty { paths } => Err(refused(
             "the main checkout has changes in the same files; nothing was changed".to_owned(),
-            "commit or stash them, then try again".to_owned(),
+            format!(
+                "commit or stash them, then try again; for files that a sparse checkout leaves \
+                 out: `git merge {}` there",
+                record.branch
+            ),
             paths,
         )),
         MergeReply::Uncommitted { paths } => Err(refused(

@@ -124,7 +124,11 @@ fn merge_goes_forward_keeps_commits_or_squashes() {
     assert_eq!((how, to.as_str()), (MergeKind::FastForward, tip.as_str()));
     assert_eq!(world.git(["status", "--porcelain"]), "");
     assert_eq!(world.git(["rev-parse", "HEAD"]), to);
-    assert!(world.git(["reflog", "-1", "main"]).contains("wsm: wsm/fix: merge"));
+    assert!(
+        world
+            .git(["reflog", "-1", "main"])
+            .contains("wsm: wsm/fix: merge")
+    );
     assert!(world.git(["reflog", "-1"]).contains("wsm: wsm/fix: merge"));
     assert!(matches!(
         merge(&world, false, Uncommitted::Refuse),
