@@ -32,6 +32,9 @@ const HEAD: &str = "HEAD";
 /// Commits that are looked at for templates: HEAD, the one they name, and that one again.
 const BASES_MAX: u32 = 3;
 
+/// Names that are tried for an agent that was given none.
+const NAMES_MAX: usize = 50;
+
 /// First size of the terminal where nobody has one.
 const SIZE_DEFAULT: (u16, u16) = (120, 40);
 
@@ -45,8 +48,28 @@ impl Daemon {
         let granted = granted(engine, actor, &new.grant).await?;
         let mut helper = make::helper(engine, &granted.id, None, HelperRights::Read).await?;
         let (resolution, facts) = resolve(engine, &mut helper, &granted, &new).await?;
-        let mut record = record(engine, actor, &granted, &new, resolution.resolved, &facts)?;
-        branch_free(&mut helper, &record).await?;
+        // Held until it is written down, so that no other is given the name that is chosen.
+        let _turn = match new.name {
+            None => Some(engine.naming.lock().await),
+            Some(_) => None,
+        };
+        let mut passed = BTreeSet::new();
+        let mut record = loop {
+            let resolved = resolution.resolved.clone();
+            let record = record(engine, actor, &granted, &new, resolved, &facts, &passed)?;
+            match branch_free(&mut helper, &record).await {
+                Ok(()) => break record,
+                // A branch of the human's has the name: nobody asked for just this one.
+                Err(problem)
+                    if problem.code == Code::Conflict
+                        && new.name.is_none()
+                        && passed.len() < NAMES_MAX =>
+                {
+                    passed.insert(record.name.to_string());
+                }
+                Err(problem) => return Err(problem),
+            }
+        };
         record.write = writable(engine, actor, &record.resolved, &new.write_grants).await?;
         if new.dry_run {
             return Ok(Created::DryRun(Box::new(dry_run(engine, &record).await?)));
@@ -305,16 +328,14 @@ fn resolve_with(sources: &Sources, new: &NewAgent) -> Result<Resolution, Problem
     Ok(resolution)
 }
 
-fn record(
+/// The name that was asked for, or a free one.
+fn name(
     engine: &Engine,
-    actor: &Actor,
     granted: &Granted,
     new: &NewAgent,
-    resolved: Resolved,
-    facts: &Facts,
-) -> Result<Record, Problem> {
-    let id = assemble::new_id()
-        .map_err(|e| Problem::new(Code::Failed, format!("make an id: {e}"), ""))?;
+    resolved: &Resolved,
+    passed: &BTreeSet<String>,
+) -> Result<AgentName, Problem> {
     let handles = engine.handles();
     let taken: BTreeSet<String> = handles
         .iter()
@@ -322,14 +343,30 @@ fn record(
         .collect();
     let name = match &new.name {
         Some(name) => name.clone(),
-        None => assemble::free_name(&granted.path, &resolved.name, |name| taken.contains(name)),
+        None => assemble::free_name(&granted.path, &resolved.name, |name| {
+            taken.contains(name) || passed.contains(name)
+        }),
     };
     if taken.contains(&name) {
         return Err(store_problem(&StoreError::NameTaken(name)));
     }
-    let name: AgentName = name.parse().map_err(|e: wsm_api::name::BadName| {
+    name.parse().map_err(|e: wsm_api::name::BadName| {
         Problem::new(Code::Invalid, e.to_string(), "choose another --name")
-    })?;
+    })
+}
+
+fn record(
+    engine: &Engine,
+    actor: &Actor,
+    granted: &Granted,
+    new: &NewAgent,
+    resolved: Resolved,
+    facts: &Facts,
+    passed: &BTreeSet<String>,
+) -> Result<Record, Problem> {
+    let id = assemble::new_id()
+        .map_err(|e| Problem::new(Code::Failed, format!("make an id: {e}"), ""))?;
+    let name = name(engine, granted, new, &resolved, passed)?;
     let ports = resolved.ports.iter().map(|(name, port)| PortRecord {
         name: name.clone(),
         inside: port.inside,

@@ -177,6 +177,26 @@ fn names_and_branches_that_are_taken() {
     let _ = new("first").fails(1).says("trash");
     let _ = new("taken").fails(1).says("another name");
 
+    // Who names none is given one that is free.
+    repo.git(&["branch", "wsm/good-shell"]).ok();
+    let mut unnamed = wsm.command(wsm.root(), &["new", &path, "--detach", "--no-input"]);
+    let at_once: Vec<_> = (0..6)
+        .map(|_| unnamed.spawn().expect("it starts"))
+        .collect();
+    for mut one in at_once {
+        assert!(one.wait().expect("it ends").success());
+    }
+    wsm.remember_agents();
+    let names = wsm.list().into_iter().map(|agent| agent.name.to_string());
+    let names: Vec<_> = names
+        .filter(|name| name.starts_with("good-shell"))
+        .collect();
+    assert_eq!(names.len(), 6, "{names:?}");
+    assert!(!names.contains(&"good-shell".to_owned()), "{names:?}");
+    for name in names {
+        wsm.wsm(&["rm", "--purge", &name]).ok();
+    }
+
     let other = Repo::small(wsm.root(), "other");
     other.git(&["branch", "wsm"]).ok();
     let below = other.path().to_string_lossy().into_owned();
