@@ -35,6 +35,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use serde::{Deserialize, Serialize};
+
 use crate::launch::Leaf;
 use crate::spec::{AgentId, LayerReport, Limits};
 
@@ -71,7 +73,7 @@ pub enum Setup {
 }
 
 /// The limits of one agent, after admission.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentLimits {
     /// Of the whole payload.
     pub payload: Limits,

@@ -37,6 +37,8 @@ const BACKLOG: i32 = 128;
 pub(super) struct Stage {
     /// The root, current root of this process.
     pub(super) root: OwnedFd,
+    /// What lies below it: an empty directory.
+    pub(super) bare: OwnedFd,
     /// The agent's user namespace.
     pub(super) userns: OwnedFd,
     /// The namespace that shows the account's files as the agent's.
@@ -83,6 +85,7 @@ impl Stage {
         enter_network(job.netns.as_ref())?;
         Ok(Stage {
             root,
+            bare,
             userns,
             file_map,
             holders,
