@@ -191,6 +191,44 @@ fn a_repository_that_is_gone_does_not_keep_prune_from_the_others() {
     std::fs::rename(&away, gone.path()).expect("it can be renamed");
 }
 
+/// Whoever took something away is told what is missing; what is left goes with a purge.
+#[test]
+fn branch_tree_or_repository_taken_away() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    let agent = wsm.new_agent(&repo, "shell", "robbed");
+    let commit = commit_inside(&wsm, &repo, "robbed", "one.txt", "1\n");
+    repo.git(&["branch", "-m", "wsm/robbed", "mine"]).ok();
+    let aside = "refs/wsm/robbed/heads/wsm/robbed";
+    wsm.inside("robbed", "git commit -q --allow-empty -m more")
+        .ok();
+    wait::until_true("its commits beside", || {
+        repo.git(&["rev-parse", "-q", "--verify", aside]).code == 0
+    });
+    let back = format!("git branch wsm/robbed {aside}");
+    let _ = wsm.wsm(&["merge", "robbed"]).fails(4).says(&back);
+    assert_eq!(repo.commit_of("mine"), commit);
+
+    wsm.wsm(&["stop", "robbed"]).ok();
+    std::fs::remove_dir_all(&agent.workspace).expect("root removes");
+    wsm.wsm(&["rm", "--purge", "robbed"]).ok();
+    let left = repo.git(&["worktree", "list"]).ok().stdout;
+    assert_eq!(left.lines().count(), 1, "{left}");
+
+    wsm.new_agent(&repo, "shell", "stranded");
+    wsm.wsm(&["stop", "stranded"]).ok();
+    let away = repo.path().with_extension("away");
+    std::fs::rename(repo.path(), &away).expect("it can be renamed");
+    let purged = wsm.wsm(&["rm", "--purge", "stranded"]).ok().stdout;
+    std::fs::rename(&away, repo.path()).expect("it can be renamed");
+    let (_, way) = purged.split_once("`git ").expect(&purged);
+    let (way, _) = way.split_once('`').expect(&purged);
+    let words: Vec<_> = way.split(' ').collect();
+    repo.git(&words).ok();
+    let left = repo.git(&["worktree", "list"]).ok().stdout;
+    assert_eq!(left.lines().count(), 1, "{left}");
+}
+
 /// Verbs and messages of the agent's rows that tell of work, oldest first.
 fn work_rows(wsm: &Instance, agent: &str) -> Vec<(String, String)> {
     let told = wsm.wsm(&["explain", agent, "--json"]).ok().json();
