@@ -11,13 +11,18 @@ use git2::{
 };
 
 use super::changes::{self, Found};
+use super::checkout::Progress;
 use super::create::check_place;
 use super::inspect;
+use super::landed;
 use super::libgit;
 use super::protocol::{
     Doing, Failure, FailureKind, Identity, LISTED_MAX, Merge, MergeKind, MergeReply, Place,
     Uncommitted,
 };
+
+/// Told before the first byte changes: whoever asked and is gone by now shall find nothing changed.
+const LAND: &str = "land";
 
 /// The main checkout, ready to take something.
 struct Checkout {
@@ -27,7 +32,7 @@ struct Checkout {
 }
 
 /// Merges the agent's branch.
-pub(super) fn merge(request: &Merge) -> Result<MergeReply, Failure> {
+pub(super) fn merge(request: &Merge, progress: &mut Progress<'_>) -> Result<MergeReply, Failure> {
     check_place(&request.place)?;
     let checkout = Checkout::open(&request.place, &request.work_tree)?;
     let repository = &checkout.repository;
@@ -78,8 +83,9 @@ pub(super) fn merge(request: &Merge) -> Result<MergeReply, Failure> {
         )?,
         MergeKind::Squash => commit(repository, &request.author, &request.message, tree, &[ours])?,
     };
-    let message = format!("wsm: merge {}: {how:?}", request.place.branch);
-    checkout.land(tree, Some((to, &message)))?;
+    progress(LAND, 0, landing.files);
+    let message = landed::message(&request.place.branch, how, request.mark);
+    checkout.land(tree, Some(to), &message)?;
     Ok(MergeReply::Done {
         into: checkout.branch.clone(),
         from: ours.into(),
@@ -92,7 +98,12 @@ pub(super) fn merge(request: &Merge) -> Result<MergeReply, Failure> {
 }
 
 /// Stages the agent's whole work.
-pub(super) fn apply(place: &Place, work_tree: &Path) -> Result<MergeReply, Failure> {
+pub(super) fn apply(
+    place: &Place,
+    work_tree: &Path,
+    mark: u64,
+    progress: &mut Progress<'_>,
+) -> Result<MergeReply, Failure> {
     check_place(place)?;
     let checkout = Checkout::open(place, work_tree)?;
     let repository = &checkout.repository;
@@ -124,7 +135,9 @@ pub(super) fn apply(place: &Place, work_tree: &Path) -> Result<MergeReply, Failu
         Ok(landing) => landing,
         Err(paths) => return Ok(MergeReply::Dirty { paths }),
     };
-    checkout.land(tree, None)?;
+    progress(LAND, 0, landing.files);
+    let message = landed::message(&place.branch, MergeKind::Staged, mark);
+    checkout.land(tree, None, &message)?;
     Ok(MergeReply::Done {
         into: checkout.branch.clone(),
         from: checkout.ours.into(),
@@ -270,8 +283,8 @@ impl Checkout {
         })
     }
 
-    /// Changes tree and index, and moves the branch, which is locked meanwhile.
-    fn land(&self, tree: Oid, to: Option<(Oid, &str)>) -> Result<(), Failure> {
+    /// Changes tree and index, and moves the branch, which is locked meanwhile. Its log tells of it.
+    fn land(&self, tree: Oid, to: Option<Oid>, message: &str) -> Result<(), Failure> {
         let doing = || format!("change the checkout of {}", self.branch);
         let reference = format!("refs/heads/{}", self.branch);
         let mut transaction = self.repository.transaction().doing(doing)?;
@@ -295,10 +308,11 @@ impl Checkout {
                 }
                 Failure::git(doing(), &error)
             })?;
-        if let Some((oid, message)) = to {
-            transaction
+        match to {
+            Some(oid) => transaction
                 .set_target(&reference, oid, None, message)
-                .doing(doing)?;
+                .doing(doing)?,
+            None => landed::tell(self.repository.path(), self.ours, message)?,
         }
         transaction.commit().doing(doing)
     }

@@ -232,6 +232,7 @@ fn e8_nested_repositories_and_a_replaced_pointer_run_nothing() {
     ask(Request::Apply {
         place,
         work_tree: world.main(),
+        mark: 1,
     });
     assert!(!world.trap().exists());
 }
