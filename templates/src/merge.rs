@@ -97,6 +97,27 @@ fn widens(path: &Path, value: &Value, above: &Flat, defaults: &Limits) -> Option
                 .or_else(|| default_amount(which, defaults))?;
             (given > bound).then(|| "is above the limit that holds without it".to_owned())
         }
+        (["filesystem", "protect" | "hide"], Value::List(paths)) => {
+            let Some(Value::List(kept)) = set else {
+                return None;
+            };
+            let dropped = kept.iter().find(|path| !paths.contains(path))?;
+            let shown = crate::value::shown(dropped);
+            Some(format!(
+                "leaves out {shown}, which the layers above it name"
+            ))
+        }
+        (["tools", "allow"] | ["sandbox", "devices"], Value::List(names)) => {
+            let held: &[String] = match set {
+                Some(Value::List(held)) => held,
+                // Without a list every program is there, and no device.
+                _ if path.parts()[0] == "tools" => return None,
+                _ => &[],
+            };
+            let outside = names.iter().find(|name| !held.contains(name))?;
+            let shown = crate::value::shown(outside);
+            Some(format!("{shown} is not allowed by the layers above it"))
+        }
         (["filesystem", which], Value::List(paths)) => {
             let held =
                 |key: &str| match above.get(&Path::of(&["filesystem", key])).map(|l| &l.value) {
