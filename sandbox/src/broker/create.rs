@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::dirs;
+use super::extras;
 use super::record::{self, AgentRecord, Made};
 use super::setup::Host;
 use super::work::{self, Outcome, Task, Worker};
@@ -20,7 +21,7 @@ use crate::plan::{self, Facts};
 use crate::protocol::{Account, Failure, FailureKind, Purpose, Reply};
 use crate::spawn::{self, Order, Status};
 use crate::spec::{
-    AgentId, GrantId, LayerReport, LayerStatus, Limits, Network, ProbeReport, SandboxSpec,
+    AgentId, Extras, GrantId, LayerReport, LayerStatus, Limits, Network, ProbeReport, SandboxSpec,
 };
 use crate::sys;
 use crate::userns::Range;
@@ -96,7 +97,7 @@ impl Broker {
             ));
         }
         self.runaways.forget(&agent);
-        let record = host.record(&agent)?;
+        let mut record = host.record(&agent)?;
         let facts = host.facts(&spec, &record)?;
         if facts.account.uid == 0 && !ceiling.allow_root_account {
             let why = "root's own files are not given to agents on this host";
@@ -107,6 +108,12 @@ impl Broker {
                 why,
                 hint,
             ));
+        }
+        if record.extras != spec.extras || record.debug != spec.debug {
+            record.extras = spec.extras.clone();
+            record.debug = spec.debug;
+            // Before anything is made that it says how to undo.
+            host.write_record(&agent, &record)?;
         }
         let asked = spec.limits.clone();
         let network = spec.network;
@@ -286,12 +293,19 @@ impl Host {
             &spec.agent,
             &record.account,
         );
+        let tools = self.tools(spec.extras.tools.as_deref())?;
+        let mut layout = self.layout.clone();
+        if tools.is_none() {
+            layout.programs = Vec::new();
+        }
         Ok(Facts {
             account: record.account.clone(),
             paths,
             git_dir: PathBuf::from(&record.git_dir),
             write,
-            host: self.layout.clone(),
+            host: layout,
+            tools,
+            devices: extras::devices(&spec.extras.devices)?,
         })
     }
 
@@ -320,6 +334,8 @@ impl Host {
                     .git_dir
                     .map(|identity| identity.path)
                     .unwrap_or_default(),
+                extras: Extras::default(),
+                debug: false,
             }),
             Err(failed) => Err(failed),
         }
@@ -353,6 +369,7 @@ impl Host {
     /// What is left to remove after the control groups.
     pub(super) fn forget(&self, agent: &AgentId) -> Result<(), Failure> {
         fail::point("delete.removed")?;
+        self.remove_places(agent)?;
         let name = spawn::socket_name(agent.as_str());
         match unlinkat(self.run.as_fd(), name.as_str(), UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(nix::Error::ENOENT) => Ok(()),
