@@ -104,6 +104,14 @@ pub(crate) fn check_rights(resolved: &Resolved, flat: &Flat, problems: &mut Vec<
             }
         }
     }
+    for path in resolved.files.keys() {
+        let above = |hide: &&String| std::path::Path::new(path).starts_with(hide.as_str());
+        if let Some(hide) = files.hide.iter().find(above) {
+            let message = format!("{} is written by files.{path:?}", value::shown(hide));
+            let hint = "nobody could read it: hide it or write it";
+            refuse(Path::of(&["filesystem", "hide"]), message, hint);
+        }
+    }
     let Some(tools) = &resolved.tools else { return };
     for (path, program) in programs(resolved) {
         let always = ALWAYS_THERE.contains(&program) || program.contains(['/', '{']);

@@ -244,6 +244,13 @@ pub struct Create {
     pub base: String,
     /// Ignored files and directories to copy from the main checkout, relative, beneath only.
     pub copy: Vec<String>,
+    /// Names below the workspace that the agent shall not read: refused if they are committed.
+    #[serde(default)]
+    pub hide: Vec<String>,
+    /// Files that only this side can write, since the agent may not: path below the workspace, and
+    /// content.
+    #[serde(default)]
+    pub files: Vec<(String, String)>,
     /// The main checkout that `copy` is taken from.
     pub source_tree: Option<PathBuf>,
     /// Written to the agent's configuration where the repository's own names nobody.
