@@ -14,6 +14,8 @@ mod egress;
 mod full;
 #[path = "e2e/git.rs"]
 mod git;
+#[path = "e2e/guards.rs"]
+mod guards;
 #[path = "e2e/lifecycle.rs"]
 mod lifecycle;
 #[path = "e2e/people.rs"]
