@@ -62,9 +62,12 @@ pub(crate) fn remove_place(base: BorrowedFd<'_>, path: &Path) -> io::Result<()> 
     while let (Some(parent), Some(name)) = (above.parent(), above.file_name()) {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
         let dir = match files::open_below(base, parent, flags) {
-            Err(error) if gone(&error) || error.raw_os_error() == Some(libc::ELOOP) => {
-                return Ok(());
+            // What is above it may be there.
+            Err(error) if gone(&error) => {
+                above = parent;
+                continue;
             }
+            Err(error) if error.raw_os_error() == Some(libc::ELOOP) => return Ok(()),
             result => result?,
         };
         let removed = if above == path {
@@ -177,6 +180,10 @@ mod tests {
         remove_place(fd.as_fd(), Path::new("a/b/dir")).unwrap();
         assert!(!top.path().join("a").exists());
         remove_place(fd.as_fd(), Path::new("a/b/dir")).unwrap();
+        // Made by somebody who got no further.
+        std::fs::create_dir(top.path().join("a")).unwrap();
+        remove_place(fd.as_fd(), Path::new("a/b/dir")).unwrap();
+        assert!(!top.path().join("a").exists());
     }
 
     #[test]

@@ -70,6 +70,14 @@ fn guards(files: &resolved::Filesystem) -> Vec<Guard> {
     protect.chain(hide).collect()
 }
 
+/// Names in the workspace that the agent may not change.
+#[must_use]
+pub fn guarded(record: &Record) -> Vec<String> {
+    let guards = guards(&record.resolved.filesystem).into_iter();
+    let paths = guards.map(|guard| guard.path);
+    paths.filter(|path| !path.starts_with('/')).collect()
+}
+
 /// What is hidden in the workspace.
 #[must_use]
 pub fn hidden(record: &Record) -> Vec<String> {

@@ -5,6 +5,7 @@ use wsm_api::review::{Diff, FileStat, Merge, Merged};
 use wsm_sandbox::protocol::HelperRights;
 
 use super::{Actor, Daemon};
+use crate::agent::assemble;
 use crate::agent::handle::{Handle, Message};
 use crate::agent::make::identity;
 use crate::agent::work::{git, odd, place};
@@ -67,6 +68,7 @@ impl Daemon {
             Uncommitted::Refuse
         };
         let request = GitMerge {
+            guarded: assemble::guarded(&record),
             place: place(&record)?,
             work_tree: record.repository.clone().into(),
             squash: merge.squash,
@@ -87,6 +89,7 @@ impl Daemon {
         let (handle, record) = self.imported(actor, agent, Right::Drive).await?;
         let work_tree = record.repository.clone().into();
         let request = Request::Apply {
+            guarded: assemble::guarded(&record),
             place: place(&record)?,
             work_tree,
         };
@@ -187,6 +190,14 @@ fn merged(reply: MergeReply, record: &Record, commits: u64) -> Result<Merged, Pr
         MergeReply::Dirty { paths } => Err(refused(
             "the main checkout has changes in the same files; nothing was changed".to_owned(),
             "commit or stash them, then try again".to_owned(),
+            paths,
+        )),
+        MergeReply::Guarded { paths } => Err(refused(
+            format!("{name} changed what its template protects or hides; nothing was changed"),
+            format!(
+                "look at it with `wsm diff {name}`; if you want it, run `git merge {}`",
+                record.branch
+            ),
             paths,
         )),
         MergeReply::Uncommitted { paths } => Err(refused(

@@ -160,7 +160,11 @@ fn carry_out(request: &Request, progress: &mut Progress<'_>) -> Result<Reply, Fa
             compare::state(place, target.as_deref()).map(Reply::State)
         }
         Request::Merge(merge) => merge::merge(merge).map(Reply::Merge),
-        Request::Apply { place, work_tree } => merge::apply(place, work_tree).map(Reply::Merge),
+        Request::Apply {
+            place,
+            work_tree,
+            guarded,
+        } => merge::apply(place, work_tree, guarded).map(Reply::Merge),
         Request::Keep {
             place,
             message,

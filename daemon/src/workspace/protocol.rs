@@ -200,6 +200,9 @@ pub enum Request {
         place: Place,
         /// The tree of the main checkout.
         work_tree: PathBuf,
+        /// As in [`Merge::guarded`].
+        #[serde(default)]
+        guarded: Vec<String>,
     },
     /// Write the uncommitted work down as a commit at `refs/wsm/<agent>/uncommitted`.
     /// Answer: [`Reply::Kept`].
@@ -282,6 +285,10 @@ pub struct Merge {
     pub place: Place,
     /// The tree of the main checkout.
     pub work_tree: PathBuf,
+    /// Names that the agent may not change: what comes at one of them, or below, must be what stands
+    /// in the workspace.
+    #[serde(default)]
+    pub guarded: Vec<String>,
     /// One commit without the agent's history.
     pub squash: bool,
     /// Message of the merge or squash commit.

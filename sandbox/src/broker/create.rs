@@ -362,6 +362,8 @@ impl Host {
         self.tree.kill(agent)?;
         self.tree.wait_empty(agent, Instant::now() + GONE_TIMEOUT)?;
         fail::point("delete.killed")?;
+        // As long as there are groups the agent is listed, and deleted again.
+        self.remove_places(agent)?;
         self.tree.remove(agent)?;
         self.forget(agent)
     }
@@ -369,7 +371,6 @@ impl Host {
     /// What is left to remove after the control groups.
     pub(super) fn forget(&self, agent: &AgentId) -> Result<(), Failure> {
         fail::point("delete.removed")?;
-        self.remove_places(agent)?;
         let name = spawn::socket_name(agent.as_str());
         match unlinkat(self.run.as_fd(), name.as_str(), UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(nix::Error::ENOENT) => Ok(()),

@@ -11,6 +11,7 @@ fn author() -> Identity {
 
 fn merge(world: &World, squash: bool, uncommitted: Uncommitted) -> Reply {
     ask(Request::Merge(Box::new(Merge {
+        guarded: Vec::new(),
         place: world.place(),
         work_tree: world.main(),
         squash,
@@ -29,6 +30,7 @@ fn done(reply: Reply) -> (MergeKind, String) {
 
 fn apply(world: &World) -> Reply {
     ask(Request::Apply {
+        guarded: Vec::new(),
         place: world.place(),
         work_tree: world.main(),
     })
