@@ -4,7 +4,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::{Pid, UnlinkatFlags, unlinkat};
 
 use super::dirs;
 use super::extras;
@@ -199,7 +200,9 @@ impl Broker {
         }
         let failed = match (failed, built, tested) {
             (Some(failed), ..) => failed,
-            (None, Some((range_base, limits)), Some((landlock, probes))) if !late => {
+            (None, Some((range_base, limits)), Some((landlock, probes)))
+                if !late && lives(worker.pid) =>
+            {
                 let shim_pid = worker.pid.as_raw();
                 let made = Made {
                     shim_pid,
@@ -247,6 +250,12 @@ impl Broker {
             Err(_) => Outcome::Reply(work::reply(&Reply::Failed(failed))),
         }
     }
+}
+
+/// Whether a child of the broker runs: one may be killed after its launcher said that all holds.
+fn lives(child: Pid) -> bool {
+    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
+    matches!(waitid(Id::Pid(child), look), Ok(WaitStatus::StillAlive))
 }
 
 fn ended_early(late: bool) -> Failure {
