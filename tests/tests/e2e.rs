@@ -10,6 +10,8 @@ mod builtins;
 mod chaos;
 #[path = "e2e/egress.rs"]
 mod egress;
+#[path = "e2e/everyday.rs"]
+mod everyday;
 #[path = "e2e/full.rs"]
 mod full;
 #[path = "e2e/git.rs"]
