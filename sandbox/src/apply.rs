@@ -103,8 +103,9 @@ impl Applier<'_> {
                 }
                 (None, _) => return Err(no_root(op)),
                 (Some(root), Op::Bind { at, .. } | Op::Hold { at, .. } | Op::Guard { at, .. }) => {
-                    let above = mounts.iter().filter(|(mount, _)| at.starts_with(mount));
-                    let above = above.max_by_key(|(mount, _)| mount.components().count());
+                    // Parents come before what lies below them: the last one is the nearest.
+                    let mut above = mounts.iter().rev();
+                    let above = above.find(|(mount, _)| at.starts_with(mount));
                     let standing = above.is_some_and(|(_, of_host)| *of_host);
                     if let Some(source) = sources.next().flatten() {
                         self.bind(root.as_fd(), at, &source, standing).what(what)?;
