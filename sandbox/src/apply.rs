@@ -4,6 +4,8 @@
 //! in a mount namespace that need not show the host any more, it is put into its place. Mount points
 //! are made in the sandbox's own file systems only, never in a directory of the host.
 
+mod guards;
+
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::io;
@@ -46,7 +48,8 @@ pub(crate) struct Sources(Vec<Option<Source>>);
 /// A detached mount with its access and owners.
 #[derive(Debug)]
 struct Source {
-    mount: OwnedFd,
+    /// `None` for something empty, which is made where it is needed.
+    mount: Option<OwnedFd>,
     directory: bool,
 }
 
@@ -63,9 +66,25 @@ struct NewRoot {
 impl Applier<'_> {
     /// The first half: opens, checks and copies what is bound. Nothing is attached anywhere.
     pub(crate) fn sources(&self, plan: &Plan) -> Result<Sources, Failure> {
-        let binds = plan.ops.iter().filter(|op| matches!(op, Op::Bind { .. }));
-        let sources: Result<_, _> = binds.map(|op| self.copy(op)).collect();
-        sources.map(Sources)
+        let mut sources = Vec::new();
+        let mut empty: Vec<&Path> = Vec::new();
+        for op in &plan.ops {
+            match op {
+                Op::Bind { .. } => sources.push(self.copy(op)?),
+                Op::Hold { .. } => sources.push(Some(self.hold(op)?)),
+                // There is nothing below what appears empty.
+                Op::Guard { at, .. } if empty.iter().any(|above| at.starts_with(above)) => {
+                    sources.push(None);
+                }
+                Op::Guard { at, .. } => {
+                    let (source, covers) = self.guard(op)?;
+                    empty.extend(covers.then_some(at.as_path()));
+                    sources.push(Some(source));
+                }
+                _ => {}
+            }
+        }
+        Ok(Sources(sources))
     }
 
     /// The second half: makes the root file system on `stage`, which only this namespace sees. Gives
@@ -77,7 +96,8 @@ impl Applier<'_> {
         stage: BorrowedFd<'_>,
     ) -> Result<OwnedFd, Failure> {
         let mut root: Option<NewRoot> = None;
-        let mut binds: Vec<&Path> = Vec::new();
+        // What is mounted, and whether it is of the host.
+        let mut mounts: Vec<(&Path, bool)> = Vec::new();
         let mut sources = sources.0.into_iter();
         // What is made belongs to root inside from the start. Only root outside may make devices.
         let mut rights = None;
@@ -94,14 +114,22 @@ impl Applier<'_> {
                     root = Some(NewRoot::new(mount));
                 }
                 (None, _) => return Err(no_root(op)),
-                (Some(root), Op::Bind { at, .. }) => {
-                    let standing = binds.iter().any(|bind| at.starts_with(bind));
+                (Some(root), Op::Bind { at, .. } | Op::Hold { at, .. } | Op::Guard { at, .. }) => {
+                    // Parents come before what lies below them: the last one is the nearest.
+                    let mut above = mounts.iter().rev();
+                    let above = above.find(|(mount, _)| at.starts_with(mount));
+                    let standing = above.is_some_and(|(_, of_host)| *of_host);
                     if let Some(source) = sources.next().flatten() {
                         self.bind(root, at, &source, standing).what(what)?;
                     }
-                    binds.push(at);
+                    mounts.push((at, true));
                 }
-                (Some(root), _) => self.make(root, op).what(what)?,
+                (Some(root), _) => {
+                    self.make(root, op).what(what)?;
+                    if let Op::Tmpfs { at, .. } = op {
+                        mounts.push((at, false));
+                    }
+                }
             }
         }
         let empty = || failure(FailureKind::Invalid, "apply the plan", "it is empty", "");
@@ -164,7 +192,13 @@ impl Applier<'_> {
                 let mount = new_mount(c"devpts", &options, attr::NOSUID | attr::NOEXEC)?;
                 root.mount(mount, at)
             }
-            Op::Bind { .. } => Err(io::ErrorKind::InvalidInput.into()),
+            Op::Close(at) => {
+                let mount = files::open_plain(root.fd.as_fd(), at, OFlag::O_PATH)?;
+                sys::mount_setattr(mount.as_fd(), false, attr::RDONLY, None)
+            }
+            Op::Bind { .. } | Op::Hold { .. } | Op::Guard { .. } => {
+                Err(io::ErrorKind::InvalidInput.into())
+            }
         }
     }
 
@@ -206,7 +240,7 @@ impl Applier<'_> {
                 "",
             ));
         }
-        let mount = self.clone_mount(source.as_fd(), *access, *owners, op)?;
+        let mount = Some(self.clone_mount(source.as_fd(), *access, *owners, op)?);
         Ok(Some(Source { mount, directory }))
     }
 
@@ -222,7 +256,10 @@ impl Applier<'_> {
             (false, true) => root.dir(at)?,
             (false, false) => Rc::new(root.file(at, b"")?),
         };
-        sys::move_mount(source.mount.as_fd(), place.as_fd())?;
+        match &source.mount {
+            Some(mount) => sys::move_mount(mount.as_fd(), place.as_fd())?,
+            None => self.cover(root.fd.as_fd(), place.as_fd(), source.directory)?,
+        }
         root.dirs.remove(at);
         Ok(())
     }
@@ -396,8 +433,36 @@ pub(crate) fn host_layout() -> HostLayout {
             (Err(_), false) => {}
         }
     }
+    layout.programs = programs();
     if let Ok(zone) = std::fs::read_link("/etc/localtime") {
         layout.etc_links.push(("/etc/localtime".into(), zone));
     }
     layout
+}
+
+/// Directories with programs, in the order of PATH. Links to others are left out.
+fn programs() -> Vec<PathBuf> {
+    let path = [
+        "/usr/local/sbin",
+        "/usr/local/bin",
+        "/usr/sbin",
+        "/usr/bin",
+        "/sbin",
+        "/bin",
+        "/usr/local/games",
+        "/usr/games",
+    ];
+    let mut found: Vec<PathBuf> = path.map(PathBuf::from).to_vec();
+    // Where Debian keeps what people expect in PATH; the newest first, as in the agent's PATH.
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten();
+    let mut postgres: Vec<PathBuf> = versions
+        .flatten()
+        .map(|entry| entry.path().join("bin"))
+        .collect();
+    postgres.sort_unstable_by(|one, other| other.cmp(one));
+    found.extend(postgres);
+    found.retain(|path| path.symlink_metadata().is_ok_and(|found| found.is_dir()));
+    found
 }

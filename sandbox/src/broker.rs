@@ -14,6 +14,7 @@ mod branch;
 mod create;
 mod dirs;
 mod ending;
+mod extras;
 mod grants;
 mod helper;
 mod inspect;

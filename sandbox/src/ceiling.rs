@@ -45,6 +45,8 @@ pub struct Ceiling {
     pub allow_root_account: bool,
     /// Paths that no spec may show read-only, with all below them.
     pub read_deny: Vec<String>,
+    /// Device nodes that a sandbox may have: `/dev/kvm`.
+    pub devices: Vec<String>,
 }
 
 impl Default for Ceiling {
@@ -58,6 +60,7 @@ impl Default for Ceiling {
             agents_max: AGENTS_MAX_DEFAULT,
             allow_root_account: false,
             read_deny: Vec::new(),
+            devices: Vec::new(),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::fail::{Context, failure};
 use crate::landlock;
 use crate::launcher;
 use crate::packet;
+use crate::plan;
 use crate::protocol::{Failure, FailureKind};
 use crate::spawn::{Leaves, Status};
 use crate::sys::{self, Fork};
@@ -38,6 +39,8 @@ pub(crate) struct Init {
     pub(crate) landlock_required: bool,
     /// ptrace of own children.
     pub(crate) debug: bool,
+    /// What the self-test finds beyond the usual.
+    pub(crate) extras: plan::Expected,
     /// Host paths that must not exist inside.
     pub(crate) canaries: Vec<PathBuf>,
 }

@@ -21,6 +21,8 @@ mod fail;
 #[cfg(feature = "engine")]
 mod files;
 #[cfg(feature = "engine")]
+mod guard;
+#[cfg(feature = "engine")]
 pub mod host;
 #[cfg(feature = "engine")]
 mod init;

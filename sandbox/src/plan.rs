@@ -4,11 +4,16 @@
 //! before what lies below them, and prints nothing; `Display` is for people.
 
 mod etc;
+mod guards;
+mod helper;
+mod programs;
+mod words;
 pub(crate) use etc::SHOWN as SHOWN_ETC;
+pub(crate) use helper::{HELPER_PROGRAM, helper};
+pub(crate) use programs::ALWAYS_THERE;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -41,6 +46,9 @@ pub struct HostLayout {
     pub shown: Vec<PathBuf>,
     /// Symlinks of `/etc` that are copied as such: `localtime`.
     pub etc_links: Vec<(PathBuf, PathBuf)>,
+    /// Real directories that programs are looked up in, in this order.
+    #[serde(default)]
+    pub programs: Vec<PathBuf>,
 }
 
 /// What the broker knows about one sandbox besides its spec.
@@ -56,6 +64,21 @@ pub struct Facts {
     pub write: Vec<PathBuf>,
     /// The host.
     pub host: HostLayout,
+    /// The programs that the spec names, and what they lead to; `None` for all of the host's.
+    #[serde(default)]
+    pub tools: Option<Vec<Tool>>,
+    /// The devices that the spec names: path, major and minor number.
+    #[serde(default)]
+    pub devices: Vec<(PathBuf, u32, u32)>,
+}
+
+/// A program of the host at its own place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Tool {
+    /// Where.
+    pub at: PathBuf,
+    /// Where it leads, if it is a symlink.
+    pub link: Option<PathBuf>,
 }
 
 /// One step of making the root file system.
@@ -104,6 +127,31 @@ pub enum Op {
         /// Where.
         at: PathBuf,
     },
+    /// Makes a new file system read-only, once everything is in it.
+    Close(PathBuf),
+    /// Mounts a writable directory onto itself, so that it can't be renamed away with what is guarded
+    /// below it. One that is absent is made.
+    Hold {
+        /// Where, inside and on the host.
+        at: PathBuf,
+        /// The bind that it lies in.
+        base: PathBuf,
+    },
+    /// Mounts something read-only over a name.
+    Guard {
+        /// Where, inside and on the host.
+        at: PathBuf,
+        /// The bind that it lies in.
+        base: PathBuf,
+        /// Whether it is something empty, also where the name is present.
+        hide: bool,
+        /// Whether it appears as a directory where it is absent.
+        directory: bool,
+        /// Whether it may be absent: then a place is made on the host, which git does not see.
+        absent: bool,
+        /// Whether the account's files are below `base` by right, or by being readable.
+        owned: bool,
+    },
     /// Something of the host.
     Bind {
         /// Where it lies on the host.
@@ -148,6 +196,22 @@ pub struct Plan {
     pub ops: Vec<Op>,
     /// The Landlock rules that match the mounts.
     pub rules: landlock::Rules,
+    /// What the self-test shall find of what few ask for.
+    pub expected: Expected,
+}
+
+/// What of the extras the self-test looks at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    /// Guarded names, and whether they are hidden.
+    pub guards: Vec<(PathBuf, bool)>,
+    /// Directories that are held.
+    pub held: Vec<PathBuf>,
+    /// Directories of programs, and the names in them.
+    pub programs: Vec<(PathBuf, Vec<String>)>,
+    /// Device nodes.
+    pub devices: Vec<PathBuf>,
 }
 
 /// Makes the plan. Refuses what can't be shown where it is asked for.
@@ -159,10 +223,18 @@ pub fn plan(spec: &SandboxSpec, facts: &Facts) -> Result<Plan, Failure> {
     let mut ops = vec![tmpfs("/", ROOT_BYTES, 4096, 0o755)];
     ops.extend(facts.host.links.iter().map(|(at, to)| link(at, to)));
     ops.extend(facts.host.shown.iter().map(|path| shown(path)));
+    let mut expected = Expected::default();
+    if let Some(tools) = &facts.tools {
+        ops.extend(programs::ops(&facts.host.programs, tools, &mut expected));
+    }
     ops.extend(etc::ops(spec, &facts.host));
     ops.push(tmpfs("/tmp", tmp_bytes, TMP_FILES, 0o1777));
     ops.push(tmpfs("/run", RUN_BYTES, 65_536, 0o1777));
     ops.extend(devices(tmp_bytes));
+    for (at, major, minor) in facts.devices.clone() {
+        expected.devices.push(at.clone());
+        ops.push(Op::Device { at, major, minor });
+    }
     ops.extend([
         Op::Dir("/proc".into()),
         Op::Dir("/var/lib".into()),
@@ -180,6 +252,7 @@ pub fn plan(spec: &SandboxSpec, facts: &Facts) -> Result<Plan, Failure> {
         check_shown(path)?;
         binds.push(bind(path, path, Access::Write, Owners::Account));
     }
+    binds.extend(guards::ops(spec, facts, &mut expected)?);
     // Parents before children: what lies deeper is mounted onto what lies above it.
     binds.sort_by_key(|(at, _)| at.components().count());
     let mut rules = rules(facts, &binds);
@@ -196,6 +269,7 @@ pub fn plan(spec: &SandboxSpec, facts: &Facts) -> Result<Plan, Failure> {
         hostname: spec.hostname.clone(),
         ops,
         rules,
+        expected,
     })
 }
 
@@ -391,103 +465,4 @@ fn rules(facts: &Facts, binds: &[(PathBuf, Op)]) -> landlock::Rules {
         }
     }
     rules
-}
-
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for op in &self.ops {
-            writeln!(f, "{op}")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Op {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Op::Tmpfs {
-                at, bytes, mode, ..
-            } => {
-                write!(
-                    f,
-                    "tmpfs     {} ({} KiB, mode {mode:o})",
-                    at.display(),
-                    bytes >> 10
-                )
-            }
-            Op::Dir(at) => write!(f, "directory {}", at.display()),
-            Op::File { at, text } => write!(f, "file      {} ({} bytes)", at.display(), text.len()),
-            Op::Link { at, to } => write!(f, "link      {} -> {}", at.display(), to.display()),
-            Op::Device { at, major, minor } => {
-                write!(f, "device    {} ({major}:{minor})", at.display())
-            }
-            Op::Terminals { at } => write!(f, "devpts    {}", at.display()),
-            Op::Bind {
-                from,
-                at,
-                access,
-                owners,
-                ..
-            } => {
-                let how = match access {
-                    Access::Read => "read",
-                    Access::Write => "write",
-                    Access::Pin => "pin",
-                };
-                let owner = match owners {
-                    Owners::Nobody => "nobody's",
-                    Owners::Account => "the agent's",
-                };
-                write!(f, "{how:9} {} ({owner})", at.display())?;
-                if from == at {
-                    Ok(())
-                } else {
-                    write!(f, " from {}", from.display())
-                }
-            }
-        }
-    }
-}
-
-/// Where a git helper finds its program.
-pub(crate) const HELPER_PROGRAM: &str = "/wsm";
-
-/// The plan of a git helper's root: the host's programs, and the directories it works on at their
-/// own places with their own owners.
-pub(crate) fn helper(
-    host: &HostLayout,
-    program: &Path,
-    reach: &[(PathBuf, Access)],
-    home: &str,
-) -> Plan {
-    let mut ops = vec![tmpfs("/", ROOT_BYTES, 4096, 0o755)];
-    ops.extend(host.links.iter().map(|(at, to)| link(at, to)));
-    ops.extend(host.shown.iter().map(|path| shown(path)));
-    ops.extend(devices(RUN_BYTES));
-    ops.push(tmpfs("/tmp", RUN_BYTES, 65_536, 0o1777));
-    ops.push(Op::Bind {
-        from: program.to_owned(),
-        at: HELPER_PROGRAM.into(),
-        access: Access::Read,
-        owners: Owners::Nobody,
-        optional: false,
-    });
-    for (path, access) in reach {
-        let (_, op) = bind(path, path, *access, Owners::Account);
-        ops.push(op);
-    }
-    // The author's name; a link to elsewhere is left out.
-    for name in [".gitconfig", ".config/git/config"] {
-        let path = Path::new(home).join(name);
-        let seen = reach.iter().any(|(reached, _)| path.starts_with(reached));
-        let plain = path.canonicalize().is_ok_and(|real| real == path) && path.is_file();
-        if plain && !seen {
-            ops.push(shown(&path));
-        }
-    }
-    Plan {
-        hostname: String::new(),
-        ops,
-        rules: landlock::Rules::default(),
-    }
 }

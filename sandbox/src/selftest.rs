@@ -5,6 +5,7 @@
 //! writing, undoing. A probe that does not hold aborts the start; all are stored and shown.
 
 mod calls;
+mod extras;
 mod files;
 mod process;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::plan::Expected;
 use crate::spec::ProbeReport;
 pub(crate) use calls::Forbidden;
 
@@ -29,6 +31,8 @@ pub struct Context {
     pub landlock: bool,
     /// Host paths that must not exist inside.
     pub canaries: Vec<PathBuf>,
+    /// What is there beyond the usual.
+    pub extras: Expected,
     /// A file inside that every mode allows to read and no Landlock rule does.
     pub unruled: Option<PathBuf>,
     /// Name of an abstract socket that listens outside the Landlock domain.
@@ -45,6 +49,7 @@ pub fn run(context: &Context) -> Vec<ProbeReport> {
     let mut reports = calls::run();
     reports.extend(files::run(context));
     reports.extend(process::run(context));
+    reports.extend(extras::run(&context.extras));
     reports
 }
 

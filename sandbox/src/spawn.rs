@@ -247,6 +247,7 @@ fn init(job: &Job<'_>, leaves: Leaves, orders: OwnedFd, status: &OwnedFd) -> Res
         rules: job.plan.rules.clone(),
         landlock_required: job.spec.landlock == Requirement::Required,
         debug: job.spec.debug,
+        extras: job.plan.expected.clone(),
         canaries: canaries.to_vec(),
     })
 }

@@ -95,6 +95,33 @@ pub struct SandboxSpec {
     pub landlock: Requirement,
     /// ptrace of own children.
     pub debug: bool,
+    /// What few agents ask for.
+    #[serde(default)]
+    pub extras: Extras,
+}
+
+/// What few agents ask for; those that don't pay nothing for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Extras {
+    /// Names that the agent can't change.
+    pub guards: Vec<Guard>,
+    /// Programs of the host that exist inside, by name; `None` for all.
+    pub tools: Option<Vec<String>>,
+    /// Device nodes of the host.
+    pub devices: Vec<String>,
+}
+
+/// A name that the agent can't create, change, rename, replace or remove.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Guard {
+    /// Relative to the workspace, or absolute below what the spec shows.
+    pub path: String,
+    /// Whether it appears empty besides.
+    pub hide: bool,
+    /// Whether it appears as a directory where it is absent.
+    pub directory: bool,
 }
 
 /// Limits; `None` means the ceiling's default.

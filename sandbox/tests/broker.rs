@@ -6,6 +6,8 @@
 mod crash;
 #[path = "broker/egress.rs"]
 mod egress;
+#[path = "broker/guards.rs"]
+mod guards;
 #[path = "broker/harness.rs"]
 mod harness;
 #[path = "broker/hostile.rs"]

@@ -79,6 +79,74 @@ pub(crate) fn check_prompt(
     ));
 }
 
+/// What the broker would refuse: guarded paths outside of what is shown, and commands whose program
+/// `tools.allow` leaves out.
+pub(crate) fn check_rights(resolved: &Resolved, flat: &Flat, problems: &mut Vec<Problem>) {
+    let mut refuse = |path: Path, message: String, hint: &str| {
+        let origin = flat.get(&path).map(|leaf| leaf.origin.clone());
+        if let Some(origin) = origin {
+            let hint = Some(hint.to_owned());
+            problems.push(Problem::new(&origin, path.to_string(), message, hint));
+        }
+    };
+    let files = &resolved.filesystem;
+    let (read, write) = (files.read.iter(), files.write.iter());
+    for (key, guarded, shown) in [
+        ("protect", &files.protect, write.clone().collect::<Vec<_>>()),
+        ("hide", &files.hide, write.chain(read).collect()),
+    ] {
+        for path in guarded.iter().filter(|path| path.starts_with('/')) {
+            let inside = |by: &&String| std::path::Path::new(path).starts_with(by.as_str());
+            if !shown.iter().any(inside) {
+                let message = format!("{} is not shown to the agent", value::shown(path));
+                let hint = "name it below the workspace, or below a directory of this table";
+                refuse(Path::of(&["filesystem", key]), message, hint);
+            }
+        }
+    }
+    for path in resolved.files.keys() {
+        let above = |hide: &&String| std::path::Path::new(path).starts_with(hide.as_str());
+        if let Some(hide) = files.hide.iter().find(above) {
+            let message = format!("{} is written by files.{path:?}", value::shown(hide));
+            let hint = "nobody could read it: hide it or write it";
+            refuse(Path::of(&["filesystem", "hide"]), message, hint);
+        }
+    }
+    let Some(tools) = &resolved.tools else { return };
+    for (path, program) in programs(resolved) {
+        let always = ALWAYS_THERE.contains(&program) || program.contains(['/', '{']);
+        if !always && !tools.iter().any(|tool| tool == program) {
+            let message = format!("{} is started by {path}", value::shown(program));
+            let hint = "add it to the list";
+            refuse(Path::of(&["tools", "allow"]), message, hint);
+        }
+    }
+}
+
+/// Programs that exist inside whatever `tools.allow` says: shells, and what finds interpreters.
+const ALWAYS_THERE: [&str; 3] = ["sh", "bash", "env"];
+
+/// Every program that the template's own commands name, with the command's key.
+fn programs(resolved: &Resolved) -> Vec<(String, &str)> {
+    use crate::resolved::Check;
+    let mut commands = vec![("agent.command".to_owned(), &resolved.agent.command)];
+    for (name, service) in &resolved.services {
+        let key = |what: &str| format!("services.{name}.{what}");
+        commands.push((key("command"), &service.command));
+        commands.push((key("init"), &service.init));
+        let health = service.health.as_ref().map(|health| &health.probe);
+        for (what, probe) in [("ready", service.ready.as_ref()), ("health", health)] {
+            if let Some(Check::Exec { command }) = probe.map(|probe| &probe.check) {
+                commands.push((key(what), command));
+            }
+        }
+    }
+    let named = commands.into_iter();
+    named
+        .filter_map(|(key, argv)| Some((key, argv.first()?.as_str())))
+        .collect()
+}
+
 fn texts(value: &Value) -> &[String] {
     match value {
         Value::Text(text) => std::slice::from_ref(text),

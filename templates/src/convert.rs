@@ -56,11 +56,17 @@ pub(crate) fn convert(
         filesystem: Filesystem {
             read: reader.list(&["filesystem", "read"]),
             write: reader.list(&["filesystem", "write"]),
+            protect: reader.list(&["filesystem", "protect"]),
+            hide: reader.list(&["filesystem", "hide"]),
         },
         network: Network {
             egress,
             allow: reader.list(&["network", "allow"]),
             expose,
+        },
+        tools: match reader.value(&["tools", "allow"]) {
+            Some(Value::List(list)) => Some(list.clone()),
+            _ => None,
         },
         limits: reader.limits(&["limits"]),
         sandbox: Sandbox {
@@ -68,6 +74,8 @@ pub(crate) fn convert(
                 Some("best-effort") => Requirement::BestEffort,
                 _ => Requirement::Required,
             },
+            debug: reader.value(&["sandbox", "debug"]) == Some(&Value::Flag(true)),
+            devices: reader.list(&["sandbox", "devices"]),
         },
         provenance: provenance(flat),
     }

@@ -11,11 +11,7 @@ pub(crate) const LATER: &[(&str, &str)] = &[
     ("agent.mcp", "MCP servers"),
     ("agent.permissions", "approval modes"),
     ("agent.idle_stop", "stopping idle agents"),
-    ("filesystem.protect", "protected files"),
-    ("filesystem.hide", "hidden files"),
     ("credentials", "credentials"),
-    ("tools.allow", "a choice of executables"),
-    ("sandbox.debug", "ptrace inside the sandbox"),
     ("notify", "notifications"),
 ];
 

@@ -53,6 +53,12 @@ pub(crate) enum Type {
     InsidePaths,
     /// Absolute paths of the host.
     HostPaths,
+    /// Paths below the checkout, or absolute ones.
+    GuardedPaths,
+    /// Names of programs.
+    Programs,
+    /// Device nodes of the host.
+    Devices,
     /// A port name, then an optional path: `web/health`.
     HttpTarget,
     /// A text, a whole number or a flag.
@@ -205,15 +211,15 @@ pub(crate) const KEYS: &[Key] = &[
     // filesystem
     key("filesystem.read", Type::HostPaths, "[]", "Host paths shown read-only.").narrow(),
     key("filesystem.write", Type::HostPaths, "[]", "Host paths shown writable; each must be granted.").narrow(),
-    key("filesystem.protect", Type::Texts, "[]", "Workspace files that are read-only, present or not."),
-    key("filesystem.hide", Type::Texts, "[]", "Workspace files that are not shown."),
+    key("filesystem.protect", Type::GuardedPaths, "[]", "Names in the workspace that the agent can't create, change, remove or replace, present or not: `.vscode/`, `.mcp.json`. What is absent appears as an empty file inside, with a trailing `/` as an empty directory. Absolute paths must lie in `write` and exist. A layer's list replaces the one below.").narrow(),
+    key("filesystem.hide", Type::GuardedPaths, "[]", "Names that appear empty, present or not, and are protected besides. What is committed can be read from git all the same, so such files are refused. Absolute paths must lie in `read` or `write` and exist.").narrow(),
     // network
     key("network.egress", Type::Choice(&["none", "allow", "open"]), "none", "What may leave the sandbox.").narrow(),
     key("network.allow", Type::Texts, "[]", "Hosts and groups that may be reached.").narrow(),
     key("network.expose.*.host", Type::Text, "", "Where a service of the host listens on its own loopback: `127.0.0.1:5433`. Required.").never(),
     key("network.expose.*.at", Type::Integer { min: 1024, max: 65535 }, "", "Loopback port inside that leads there. Required.").never(),
     key("credentials", Type::Free, "{}", "Secrets that the proxy puts in.").never(),
-    key("tools.allow", Type::Texts, "the host's /usr", "Executables that exist in the sandbox.").narrow(),
+    key("tools.allow", Type::Programs, "the host's /usr", "Programs of the host that exist in the sandbox, by name; `sh`, `bash` and `env` always do. What commands of the template start must be among them. Holds for the directories in PATH: what lies below `/usr/lib`, or what the agent brings itself, can be run.").narrow(),
     // limits
     key("limits.cpu", Type::Cores, "the host's", "Cores: 2.0 is two.").narrow(),
     key("limits.memory", Type::Size, "the host's", "Memory, swap included.").narrow(),
@@ -221,7 +227,8 @@ pub(crate) const KEYS: &[Key] = &[
     key("limits.disk", Type::Size, "the host's", "Disk for workspace, home and state.").narrow(),
     // sandbox
     key("sandbox.landlock", Type::Choice(&["required", "best-effort"]), "required", "Whether a start is refused when the kernel has no Landlock.").narrow(),
-    key("sandbox.debug", Type::Flag, "false", "Let the agent trace its own children.").never(),
+    key("sandbox.debug", Type::Flag, "false", "Let the agent trace its own processes: strace, gdb.").never(),
+    key("sandbox.devices", Type::Devices, "[]", "Device nodes of the host, `/dev/kvm`. The host's `ceiling.json` must list each in `devices`.").narrow(),
     key("notify.on", Type::Texts, "[]", "What to notify about."),
 ];
 

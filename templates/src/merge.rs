@@ -97,15 +97,25 @@ fn widens(path: &Path, value: &Value, above: &Flat, defaults: &Limits) -> Option
                 .or_else(|| default_amount(which, defaults))?;
             (given > bound).then(|| "is above the limit that holds without it".to_owned())
         }
+        (["filesystem", "protect" | "hide"], Value::List(paths)) => {
+            let dropped = listed(set).iter().find(|path| !paths.contains(path))?;
+            let shown = crate::value::shown(dropped);
+            Some(format!(
+                "leaves out {shown}, which the layers above it name"
+            ))
+        }
+        // Without a list every program is there.
+        (["tools", "allow"], Value::List(_)) if set.is_none() => None,
+        (["tools", "allow"] | ["sandbox", "devices"], Value::List(names)) => {
+            let outside = names.iter().find(|name| !listed(set).contains(name))?;
+            let shown = crate::value::shown(outside);
+            Some(format!("{shown} is not allowed by the layers above it"))
+        }
         (["filesystem", which], Value::List(paths)) => {
-            let held =
-                |key: &str| match above.get(&Path::of(&["filesystem", key])).map(|l| &l.value) {
-                    Some(Value::List(list)) => list.clone(),
-                    _ => Vec::new(),
-                };
-            let mut granted = held("write");
+            let held = |key| listed(above.get(&Path::of(&["filesystem", key])).map(|l| &l.value));
+            let mut granted = held("write").to_vec();
             if *which == "read" {
-                granted.extend(held("read"));
+                granted.extend_from_slice(held("read"));
             }
             let outside = paths
                 .iter()
@@ -144,6 +154,13 @@ fn widens(path: &Path, value: &Value, above: &Flat, defaults: &Limits) -> Option
         (["ports", _, "publish"], Value::Flag(false)) => None,
         // A narrowing key without a rule here would be a hole: closed by default.
         _ => Some("may not be set by a repository".to_owned()),
+    }
+}
+
+fn listed(value: Option<&Value>) -> &[String] {
+    match value {
+        Some(Value::List(list)) => list,
+        _ => &[],
     }
 }
 

@@ -117,6 +117,7 @@ fn resolve_catalog(
     let values = params::values(&flat, &request.set, lenient, &mut problems);
     let mut resolved = convert::convert(&flat, values, &mut problems);
     check::check(&flat, &mut problems);
+    check::check_rights(&resolved, &flat, &mut problems);
     check::check_prompt(&resolved, &flat, request.prompt.is_some(), &mut problems);
     if broken {
         problems = chain

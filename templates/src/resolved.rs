@@ -34,6 +34,9 @@ pub struct Resolved {
     pub filesystem: Filesystem,
     /// `[network]`.
     pub network: Network,
+    /// `[tools]`: names of the host's programs that exist inside; `None` for all of them.
+    #[serde(default)]
+    pub tools: Option<Vec<String>>,
     /// `[limits]`.
     pub limits: Limits,
     /// `[sandbox]`.
@@ -241,6 +244,13 @@ pub struct Filesystem {
     pub read: Vec<String>,
     /// Absolute host paths shown writable; must be granted to the broker.
     pub write: Vec<String>,
+    /// What the agent can't create, change or replace: below the workspace, or absolute. A trailing
+    /// slash says that it is a directory where it is absent.
+    #[serde(default)]
+    pub protect: Vec<String>,
+    /// What appears empty; named as in `protect`.
+    #[serde(default)]
+    pub hide: Vec<String>,
 }
 
 /// `[network]`.
@@ -297,6 +307,12 @@ impl Eq for Limits {}
 pub struct Sandbox {
     /// Whether a start is refused when the kernel has no Landlock.
     pub landlock: Requirement,
+    /// Whether the agent may trace its own processes.
+    #[serde(default)]
+    pub debug: bool,
+    /// Device nodes of the host.
+    #[serde(default)]
+    pub devices: Vec<String>,
 }
 
 /// How much a layer is insisted on.

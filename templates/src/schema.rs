@@ -208,6 +208,9 @@ fn kind_text(kind: Type) -> String {
         Type::Texts => "texts".to_owned(),
         Type::InsidePaths => "paths below the checkout".to_owned(),
         Type::HostPaths => "absolute paths".to_owned(),
+        Type::GuardedPaths => "paths below the checkout, or absolute".to_owned(),
+        Type::Programs => "names of programs".to_owned(),
+        Type::Devices => "device nodes".to_owned(),
         Type::HttpTarget => "port name, or `NAME/PATH`".to_owned(),
         Type::Scalar => "text, whole number, true or false".to_owned(),
         Type::Scalars => "texts or whole numbers".to_owned(),
@@ -279,7 +282,14 @@ fn kind(key: &Key) -> Json {
             json!({ "type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$" })
         }
         Type::Argv => json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 }),
-        Type::Commands | Type::Names | Type::Texts | Type::InsidePaths | Type::HostPaths => texts,
+        Type::Commands
+        | Type::Names
+        | Type::Texts
+        | Type::InsidePaths
+        | Type::HostPaths
+        | Type::GuardedPaths
+        | Type::Programs
+        | Type::Devices => texts,
         Type::Scalar => json!({ "type": ["string", "integer", "boolean"] }),
         Type::Scalars => json!({ "type": "array", "items": { "type": ["string", "integer"] } }),
         Type::Free => json!({ "type": "object" }),

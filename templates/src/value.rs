@@ -140,6 +140,9 @@ pub(crate) fn convert(
             | Type::Texts
             | Type::InsidePaths
             | Type::HostPaths
+            | Type::GuardedPaths
+            | Type::Programs
+            | Type::Devices
             | Type::Scalars,
             DeValue::Array(array),
         ) => {
@@ -236,9 +239,14 @@ fn wrong_type(kind: Type, found: &DeValue<'_>) -> Refusal {
                 "write the program and its arguments, [\"npm\", \"run\", \"dev\"]; no shell reads it",
             ),
         ),
-        Type::Commands | Type::Names | Type::Texts | Type::InsidePaths | Type::HostPaths => {
-            ("a list of strings", Some("write [\"…\"]"))
-        }
+        Type::Commands
+        | Type::Names
+        | Type::Texts
+        | Type::InsidePaths
+        | Type::HostPaths
+        | Type::GuardedPaths
+        | Type::Programs
+        | Type::Devices => ("a list of strings", Some("write [\"…\"]")),
         Type::Scalar => ("a string, a whole number, true or false", None),
         Type::Scalars => ("a list of strings or whole numbers", None),
         Type::Free => ("nothing", None),

@@ -210,6 +210,66 @@ fn a_repository_may_shorten_the_allow_list() {
 }
 
 #[test]
+fn a_repository_may_guard_more_and_use_less() {
+    let with = |above: &str, below: &str| Sources {
+        user: vec![source("t.toml", above)],
+        repository: vec![source(".wsm/t.toml", below)],
+        ..Sources::default()
+    };
+    let above = "filesystem.protect = [\".vscode/\"]\nfilesystem.hide = [\".env\"]\n\
+                 tools.allow = [\"git\", \"node\"]\nsandbox.devices = [\"/dev/kvm\"]\nagent.kind = \"shell\"";
+    for narrower in [
+        "filesystem.protect = [\".vscode/\", \".mcp.json\"]",
+        "filesystem.hide = [\".env\", \"keys\"]",
+        "tools.allow = [\"git\"]",
+        "sandbox.devices = []",
+    ] {
+        let found = resolve(&with(above, narrower), &request("t"));
+        assert!(found.is_ok(), "{narrower}: {found:?}");
+    }
+    let first = "filesystem.protect = [\"a\"]\ntools.allow = [\"git\"]";
+    assert!(resolve(&with("agent.kind = \"shell\"", first), &request("t")).is_ok());
+    for wider in [
+        "filesystem.protect = []",
+        "filesystem.protect = [\".vscode\"]",
+        "filesystem.hide = [\"keys\"]",
+        "tools.allow = [\"git\", \"curl\"]",
+        "sandbox.devices = [\"/dev/kvm\", \"/dev/fuse\"]",
+        "sandbox.debug = true",
+    ] {
+        assert!(
+            resolve(&with(above, wider), &request("t")).is_err(),
+            "{wider}"
+        );
+    }
+    let nothing = with("agent.kind = \"shell\"", "sandbox.devices = [\"/dev/kvm\"]");
+    assert!(resolve(&nothing, &request("t")).is_err());
+}
+
+#[test]
+fn what_a_template_says_of_rights_must_fit_together() {
+    let text = "agent.command = [\"node\"]\nagent.kind = \"command\"\ntools.allow = [\"git\"]\n\
+                services.db = { command = [\"postgres\"], ready = { exec = [\"sh\", \"-c\", \"x\"] } }\n\
+                filesystem.read = [\"/opt/sdk\"]\nfilesystem.protect = [\"/opt/sdk/a\"]\n\
+                filesystem.hide = [\"/opt/sdk/key\", \"/opt/other\"]";
+    let sources = Sources {
+        user: vec![source("t.toml", text)],
+        ..Sources::default()
+    };
+    let found = resolve(&sources, &request("t")).unwrap_err().to_string();
+    assert_snapshot!(found, @r#"
+    t.toml:4: tools.allow: "node" is started by agent.command
+      hint: add it to the list
+    t.toml:4: tools.allow: "postgres" is started by services.db.command
+      hint: add it to the list
+    t.toml:7: filesystem.protect: "/opt/sdk/a" is not shown to the agent
+      hint: name it below the workspace, or below a directory of this table
+    t.toml:8: filesystem.hide: "/opt/other" is not shown to the agent
+      hint: name it below the workspace, or below a directory of this table
+    "#);
+}
+
+#[test]
 fn what_a_repository_would_run_needs_consent_again_on_change() {
     let with = |setup: &str| Sources {
         repository: vec![source(

@@ -10,10 +10,14 @@ mod builtins;
 mod chaos;
 #[path = "e2e/egress.rs"]
 mod egress;
+#[path = "e2e/everyday.rs"]
+mod everyday;
 #[path = "e2e/full.rs"]
 mod full;
 #[path = "e2e/git.rs"]
 mod git;
+#[path = "e2e/guards.rs"]
+mod guards;
 #[path = "e2e/lifecycle.rs"]
 mod lifecycle;
 #[path = "e2e/people.rs"]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 pub use wsm_sandbox::launch::SETUP_LOG;
 use wsm_sandbox::launch::{Command, Leaf};
 use wsm_sandbox::spec::{
-    AgentId, INSIDE_HOME, INSIDE_STATE, INSIDE_USER, Limits, Network, Requirement, SPEC_VERSION,
-    SandboxSpec,
+    AgentId, Extras, Guard, INSIDE_HOME, INSIDE_STATE, INSIDE_USER, Limits, Network, Requirement,
+    SPEC_VERSION, SandboxSpec,
 };
 use wsm_template::resolved;
 use wsm_template::{ExpandError, Quoting, Vars, expand, expand_all};
@@ -50,8 +50,64 @@ pub fn spec(record: &Record) -> SandboxSpec {
             resolved::Requirement::Required => Requirement::Required,
             resolved::Requirement::BestEffort => Requirement::BestEffort,
         },
-        debug: false,
+        debug: resolved.sandbox.debug,
+        extras: Extras {
+            guards: guards(&resolved.filesystem),
+            tools: resolved.tools.clone(),
+            devices: resolved.sandbox.devices.clone(),
+        },
     }
+}
+
+fn guards(files: &resolved::Filesystem) -> Vec<Guard> {
+    let guard = |path: &String, hide| Guard {
+        path: path.trim_end_matches('/').to_owned(),
+        hide,
+        directory: path.ends_with('/'),
+    };
+    let protect = files.protect.iter().map(|path| guard(path, false));
+    let hide = files.hide.iter().map(|path| guard(path, true));
+    protect.chain(hide).collect()
+}
+
+/// Names in the workspace that the agent may not change.
+#[must_use]
+pub fn guarded(record: &Record) -> Vec<String> {
+    let guards = guards(&record.resolved.filesystem).into_iter();
+    let paths = guards.map(|guard| guard.path);
+    paths.filter(|path| !path.starts_with('/')).collect()
+}
+
+/// What is hidden in the workspace.
+#[must_use]
+pub fn hidden(record: &Record) -> Vec<String> {
+    let guards = guards(&record.resolved.filesystem).into_iter();
+    let hidden = guards.filter(|guard| guard.hide && !guard.path.starts_with('/'));
+    hidden.map(|guard| guard.path).collect()
+}
+
+/// Whether the agent can't write this path below the workspace.
+fn is_guarded(record: &Record, path: &str) -> bool {
+    let guards = guards(&record.resolved.filesystem);
+    let mut above = guards.iter();
+    above.any(|guard| std::path::Path::new(path).starts_with(&guard.path))
+}
+
+/// `[files]` that the agent can't write, because they are guarded: path below the workspace, and
+/// content. They are written from outside, before there is a sandbox.
+///
+/// # Errors
+/// A placeholder without a value.
+pub fn guarded_files(
+    record: &Record,
+    host: &HostFacts,
+) -> Result<Vec<(String, String)>, ExpandError> {
+    let vars = vars(record, host);
+    let files = record.resolved.files.iter();
+    files
+        .filter(|(path, _)| is_guarded(record, path))
+        .map(|(path, text)| Ok((path.clone(), expand(text, &vars, Quoting::Raw)?)))
+        .collect()
 }
 
 fn limits(limits: &resolved::Limits) -> Limits {
@@ -236,7 +292,7 @@ pub fn shell_command(
     )
 }
 
-/// `[files]`: absolute path inside, and content.
+/// `[files]` but those of [`guarded_files`]: absolute path inside, and content.
 ///
 /// # Errors
 /// A placeholder without a value.
@@ -246,6 +302,7 @@ pub fn files(record: &Record, host: &HostFacts) -> Result<Vec<(String, String)>,
         .resolved
         .files
         .iter()
+        .filter(|(path, _)| !is_guarded(record, path))
         .map(|(path, text)| {
             let path = match path.strip_prefix("~/") {
                 Some(rest) => format!("{INSIDE_HOME}/{rest}"),

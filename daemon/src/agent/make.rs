@@ -106,8 +106,12 @@ async fn try_make(engine: &Engine, record: &Record, again: bool) -> Result<Made,
     }
     let agent = Some(record.id.clone());
     let mut helper = helper(engine, &record.grant, agent, HelperRights::Workspace).await?;
+    let files = assemble::guarded_files(&record, &engine.host)
+        .map_err(|error| Problem::new(Code::Invalid, error.to_string(), ""))?;
     let create = Create {
         place: place(&record)?,
+        hide: assemble::hidden(&record),
+        files,
         base: record.base.clone(),
         copy: record.resolved.workspace.copy.clone(),
         source_tree: Some(record.repository.clone().into()),

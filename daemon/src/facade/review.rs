@@ -7,10 +7,10 @@ use wsm_api::review::{Diff, FileStat, Merge, Merged};
 use wsm_sandbox::protocol::HelperRights;
 
 use super::{Actor, Daemon};
-use crate::agent::bring;
 use crate::agent::handle::{Handle, Message};
 use crate::agent::make::{self, identity};
 use crate::agent::work::{git, git_problem, odd, place};
+use crate::agent::{assemble, bring};
 use crate::engine::{Engine, row};
 use crate::record::{Bring, Bringing, Phase, Record};
 use crate::role::Right;
@@ -73,6 +73,7 @@ impl Daemon {
         };
         let bringing = bringing(actor, Bring::Merge);
         let request = GitMerge {
+            guarded: assemble::guarded(&record),
             place: place(&record)?,
             work_tree: record.repository.clone().into(),
             squash: merge.squash,
@@ -98,6 +99,7 @@ impl Daemon {
         };
         let bringing = bringing(actor, Bring::Apply);
         let request = Request::Apply {
+            guarded: assemble::guarded(&record),
             place: place(&record)?,
             work_tree,
             mark: bringing.since_ms,
@@ -264,6 +266,14 @@ fn merged(reply: MergeReply, record: &Record, state: &WorkState) -> Result<Merge
             format!(
                 "commit or stash them, then try again; for files that a sparse checkout leaves \
                  out: `git merge {}` there",
+                record.branch
+            ),
+            paths,
+        )),
+        MergeReply::Guarded { paths } => Err(refused(
+            format!("{name} changed what its template protects or hides; nothing was changed"),
+            format!(
+                "look at it with `wsm diff {name}`; if you want it, run `git merge {}`",
                 record.branch
             ),
             paths,

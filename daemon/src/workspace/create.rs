@@ -2,11 +2,15 @@
 //! nothing.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use git2::{Oid, Repository};
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
+use super::beneath;
 use super::branches;
 use super::checkout::{self, Progress};
 use super::copy::Copying;
@@ -74,6 +78,7 @@ pub(super) fn create(create: &Create, progress: &mut Progress<'_>) -> Result<Cre
     let repository = libgit::open(&place.git_dir, None)?;
     inspect::reachable(&place.git_dir)?;
     let base = inspect::commit(&repository, &create.base)?;
+    check_hidden(&repository, base, &create.hide)?;
     let reference = format!("refs/heads/{}", place.branch);
     branch_free(&repository, &place.branch)?;
     let mut undo = Undo {
@@ -100,6 +105,7 @@ pub(super) fn create(create: &Create, progress: &mut Progress<'_>) -> Result<Cre
     let files = checkout::checkout(&repository, base, &place.workspace, &index, progress)?;
     private::write(&repository, create, base, &index)?;
     let (copied, notes) = copy(create, progress)?;
+    write_files(&create.place.workspace, &create.files)?;
     undo.steps.clear();
     Ok(Created {
         base: base.into(),
@@ -108,6 +114,48 @@ pub(super) fn create(create: &Create, progress: &mut Progress<'_>) -> Result<Cre
         copied,
         notes,
     })
+}
+
+/// Refuses to hide what the agent could read from the objects.
+fn check_hidden(repository: &Repository, base: Oid, hide: &[String]) -> Result<(), Failure> {
+    let committed = |path: &&String| {
+        let tree = repository.find_commit(base).and_then(|found| found.tree());
+        tree.is_ok_and(|tree| tree.get_path(Path::new(path)).is_ok())
+    };
+    match hide.iter().find(committed) {
+        None => Ok(()),
+        Some(path) => Err(Failure::new(
+            FailureKind::Refused,
+            format!("hide {path}"),
+            "it is committed: whoever has the repository's objects reads it there",
+        )
+        .hint("take it out of filesystem.hide, or out of the repository and its history")),
+    }
+}
+
+/// Writes files, and directories above them, never through a link.
+fn write_files(workspace: &Path, files: &[(String, String)]) -> Result<(), Failure> {
+    for (path, text) in files {
+        let doing = || format!("write {path}");
+        let mut at = beneath::root(workspace).doing(doing)?;
+        let path = Path::new(path);
+        for part in path.parent().into_iter().flat_map(Path::components) {
+            let part = Path::new(part.as_os_str());
+            match mkdirat(&at, part, Mode::from_bits_truncate(0o777)) {
+                Ok(()) | Err(nix::Error::EEXIST) => {}
+                Err(errno) => return Err(Failure::io(doing(), &errno.into())),
+            }
+            at = beneath::directory(&at, part).doing(doing)?;
+        }
+        let name = path.file_name().map_or(Path::new(""), Path::new);
+        match unlinkat(&at, name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(nix::Error::ENOENT) => {}
+            Err(errno) => return Err(Failure::io(doing(), &errno.into())),
+        }
+        let mut file = beneath::create(&at, name, 0o666).doing(doing)?;
+        file.write_all(text.as_bytes()).doing(doing)?;
+    }
+    Ok(())
 }
 
 fn copy(create: &Create, progress: &mut Progress<'_>) -> Result<(u64, Vec<String>), Failure> {

@@ -165,7 +165,8 @@ fn carry_out(request: &Request, progress: &mut Progress<'_>) -> Result<Reply, Fa
             place,
             work_tree,
             mark,
-        } => merge::apply(place, work_tree, *mark, progress).map(Reply::Merge),
+            guarded,
+        } => merge::apply(place, work_tree, *mark, guarded, progress).map(Reply::Merge),
         Request::Landed { place, mark } => landed::landed(place, *mark).map(Reply::Landed),
         Request::Keep {
             place,

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use git2::build::CheckoutBuilder;
 use git2::{
-    AttrCheckFlags, Delta, ErrorCode, Index, Oid, Repository, RepositoryState, Signature,
-    StatusOptions,
+    AttrCheckFlags, Delta, ErrorCode, Index, ObjectType, Oid, Repository, RepositoryState,
+    Signature, StatusOptions,
 };
 
+use super::beneath;
 use super::changes::{self, Found};
 use super::checkout::Progress;
 use super::create::check_place;
@@ -23,6 +24,8 @@ use super::protocol::{
 
 /// Told before the first byte changes: whoever asked and is gone by now shall find nothing changed.
 const LAND: &str = "land";
+/// Longest guarded file that is compared; a longer one counts as changed.
+const GUARDED_BYTES_MAX: u64 = 16 << 20;
 
 /// The main checkout, ready to take something.
 struct Checkout {
@@ -63,6 +66,10 @@ pub(super) fn merge(request: &Merge, progress: &mut Progress<'_>) -> Result<Merg
         }
         index.write_tree_to(repository).doing(doing)?
     };
+    let paths = checkout.guarded(tree, &request.place, &request.guarded)?;
+    if !paths.is_empty() {
+        return Ok(MergeReply::Guarded { paths });
+    }
     let landing = match checkout.landing(tree)? {
         Ok(landing) => landing,
         Err(paths) => return Ok(MergeReply::Dirty { paths }),
@@ -102,6 +109,7 @@ pub(super) fn apply(
     place: &Place,
     work_tree: &Path,
     mark: u64,
+    guarded: &[String],
     progress: &mut Progress<'_>,
 ) -> Result<MergeReply, Failure> {
     check_place(place)?;
@@ -130,6 +138,10 @@ pub(super) fn apply(
     let tree = index.write_tree_to(repository).doing(doing)?;
     if tree == ours.id() {
         return Ok(MergeReply::UpToDate { left_behind: 0 });
+    }
+    let paths = checkout.guarded(tree, place, guarded)?;
+    if !paths.is_empty() {
+        return Ok(MergeReply::Guarded { paths });
     }
     let landing = match checkout.landing(tree)? {
         Ok(landing) => landing,
@@ -231,6 +243,45 @@ impl Checkout {
                 }
                 Failure::git("find the merge base", &error)
             })
+    }
+
+    /// What would change at guarded names to anything else than stands in the workspace, where the
+    /// agent can't change it. Names that differ in case alone are the same: they are on other hosts.
+    fn guarded(&self, tree: Oid, place: &Place, names: &[String]) -> Result<Vec<String>, Failure> {
+        let doing = || "look at the guarded names".to_owned();
+        let names: Vec<_> = names.iter().map(|name| name.to_lowercase()).collect();
+        let mut found = Vec::new();
+        if names.is_empty() {
+            return Ok(found);
+        }
+        let repository = &self.repository;
+        let old = repository
+            .find_commit(self.ours)
+            .and_then(|c| c.tree())
+            .doing(doing)?;
+        let new = repository.find_tree(tree).doing(doing)?;
+        let diff = repository
+            .diff_tree_to_tree(Some(&old), Some(&new), None)
+            .doing(doing)?;
+        for delta in diff.deltas() {
+            let Some(path) = delta.new_file().path().or(delta.old_file().path()) else {
+                continue;
+            };
+            let lower = path.to_string_lossy().to_lowercase();
+            if !names.iter().any(|name| Path::new(&lower).starts_with(name)) {
+                continue;
+            }
+            let stands = beneath::root(&place.workspace)
+                .and_then(|workspace| beneath::read(workspace, path, GUARDED_BYTES_MAX));
+            let stands = match stands {
+                Ok(Some(bytes)) => Oid::hash_object(ObjectType::Blob, &bytes).ok(),
+                _ => None,
+            };
+            if stands != Some(delta.new_file().id()) && found.len() < LISTED_MAX {
+                found.push(path.to_string_lossy().into_owned());
+            }
+        }
+        Ok(found)
     }
 
     /// What would change; `Err` names the files of the human that would be overwritten.

@@ -202,6 +202,9 @@ pub enum Request {
         work_tree: PathBuf,
         /// As [`Merge::mark`].
         mark: u64,
+        /// As in [`Merge::guarded`].
+        #[serde(default)]
+        guarded: Vec<String>,
     },
     /// Is the merge or apply of this mark in the main checkout? Waits until no helper is at it any
     /// more. Answer: [`Reply::Landed`].
@@ -254,6 +257,13 @@ pub struct Create {
     pub base: String,
     /// Ignored files and directories to copy from the main checkout, relative, beneath only.
     pub copy: Vec<String>,
+    /// Names below the workspace that the agent shall not read: refused if they are committed.
+    #[serde(default)]
+    pub hide: Vec<String>,
+    /// Files that only this side can write, since the agent may not: path below the workspace, and
+    /// content.
+    #[serde(default)]
+    pub files: Vec<(String, String)>,
     /// The main checkout that `copy` is taken from.
     pub source_tree: Option<PathBuf>,
     /// Written to the agent's configuration where the repository's own names nobody.
@@ -285,6 +295,10 @@ pub struct Merge {
     pub place: Place,
     /// The tree of the main checkout.
     pub work_tree: PathBuf,
+    /// Names that the agent may not change: what comes at one of them, or below, must be what stands
+    /// in the workspace.
+    #[serde(default)]
+    pub guarded: Vec<String>,
     /// One commit without the agent's history.
     pub squash: bool,
     /// Message of the merge or squash commit.

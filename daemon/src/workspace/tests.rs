@@ -63,6 +63,8 @@ impl World {
 
     fn creation(&self) -> Create {
         Create {
+            hide: Vec::new(),
+            files: Vec::new(),
             place: self.place(),
             base: "HEAD".into(),
             copy: Vec::new(),

@@ -4,9 +4,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::{Pid, UnlinkatFlags, unlinkat};
 
 use super::dirs;
+use super::extras;
 use super::record::{self, AgentRecord, Made};
 use super::setup::Host;
 use super::work::{self, Outcome, Task, Worker};
@@ -20,7 +22,7 @@ use crate::plan::{self, Facts};
 use crate::protocol::{Account, Failure, FailureKind, Purpose, Reply};
 use crate::spawn::{self, Order, Status};
 use crate::spec::{
-    AgentId, GrantId, LayerReport, LayerStatus, Limits, Network, ProbeReport, SandboxSpec,
+    AgentId, Extras, GrantId, LayerReport, LayerStatus, Limits, Network, ProbeReport, SandboxSpec,
 };
 use crate::sys;
 use crate::userns::Range;
@@ -96,7 +98,7 @@ impl Broker {
             ));
         }
         self.runaways.forget(&agent);
-        let record = host.record(&agent)?;
+        let mut record = host.record(&agent)?;
         let facts = host.facts(&spec, &record)?;
         if facts.account.uid == 0 && !ceiling.allow_root_account {
             let why = "root's own files are not given to agents on this host";
@@ -107,6 +109,12 @@ impl Broker {
                 why,
                 hint,
             ));
+        }
+        if record.extras != spec.extras || record.debug != spec.debug {
+            record.extras = spec.extras.clone();
+            record.debug = spec.debug;
+            // Before anything is made that it says how to undo.
+            host.write_record(&agent, &record)?;
         }
         let asked = spec.limits.clone();
         let network = spec.network;
@@ -192,7 +200,9 @@ impl Broker {
         }
         let failed = match (failed, built, tested) {
             (Some(failed), ..) => failed,
-            (None, Some((range_base, limits)), Some((landlock, probes))) if !late => {
+            (None, Some((range_base, limits)), Some((landlock, probes)))
+                if !late && lives(worker.pid) =>
+            {
                 let shim_pid = worker.pid.as_raw();
                 let made = Made {
                     shim_pid,
@@ -242,6 +252,12 @@ impl Broker {
     }
 }
 
+/// Whether a child of the broker runs: one may be killed after its launcher said that all holds.
+fn lives(child: Pid) -> bool {
+    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
+    matches!(waitid(Id::Pid(child), look), Ok(WaitStatus::StillAlive))
+}
+
 fn ended_early(late: bool) -> Failure {
     let why = if late {
         "it was not ready in time"
@@ -286,12 +302,19 @@ impl Host {
             &spec.agent,
             &record.account,
         );
+        let tools = self.tools(spec.extras.tools.as_deref())?;
+        let mut layout = self.layout.clone();
+        if tools.is_none() {
+            layout.programs = Vec::new();
+        }
         Ok(Facts {
             account: record.account.clone(),
             paths,
             git_dir: PathBuf::from(&record.git_dir),
             write,
-            host: self.layout.clone(),
+            host: layout,
+            tools,
+            devices: extras::devices(&spec.extras.devices)?,
         })
     }
 
@@ -320,6 +343,8 @@ impl Host {
                     .git_dir
                     .map(|identity| identity.path)
                     .unwrap_or_default(),
+                extras: Extras::default(),
+                debug: false,
             }),
             Err(failed) => Err(failed),
         }
@@ -346,6 +371,8 @@ impl Host {
         self.tree.kill(agent)?;
         self.tree.wait_empty(agent, Instant::now() + GONE_TIMEOUT)?;
         fail::point("delete.killed")?;
+        // As long as there are groups the agent is listed, and deleted again.
+        self.remove_places(agent)?;
         self.tree.remove(agent)?;
         self.forget(agent)
     }

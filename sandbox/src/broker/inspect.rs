@@ -46,6 +46,7 @@ pub(super) fn inspect(
     layers.push(user_map(init).what(what)?);
     layers.extend(status(launcher).what(what)?);
     layers.extend(mounts(launcher).what(what)?);
+    layers.extend(host.inspect_extras(agent, launcher).what(what)?);
     layers.extend(host.tree.inspect(agent)?);
     runaways.explain(agent, &mut layers);
     let last = host.made(agent);

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::files;
 use crate::landlock::LandlockStatus;
 use crate::protocol::{Account, Purpose};
-use crate::spec::{AgentId, GrantId, LayerReport, Limits, Network, ProbeReport};
+use crate::spec::{AgentId, Extras, GrantId, LayerReport, Limits, Network, ProbeReport};
 
 /// Longest record in bytes: thousands of grants fit.
 const RECORD_BYTES_MAX: u64 = 16 << 20;
@@ -45,6 +45,12 @@ pub(super) struct AgentRecord {
     pub(super) account: Account,
     /// The common git directory.
     pub(super) git_dir: String,
+    /// What its last sandbox had beyond others: read back, and undone when it is deleted.
+    #[serde(default)]
+    pub(super) extras: Extras,
+    /// Whether its processes may trace each other.
+    #[serde(default)]
+    pub(super) debug: bool,
 }
 
 fn no_way_out() -> Network {

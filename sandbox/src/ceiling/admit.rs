@@ -1,7 +1,7 @@
 //! The checks of a spec, pure.
 
 use crate::protocol::{Failure, FailureKind};
-use crate::spec::{GrantId, INSIDE_HOME, INSIDE_STATE, Limits, SPEC_VERSION, SandboxSpec};
+use crate::spec::{Extras, GrantId, INSIDE_HOME, INSIDE_STATE, Limits, SPEC_VERSION, SandboxSpec};
 
 use super::{CEILING_FILE, Ceiling};
 
@@ -11,6 +11,11 @@ const SERVICES_MAX: usize = 32;
 const READ_MAX: usize = 64;
 /// Granted directories beyond the repository.
 const WRITE_MAX: usize = 16;
+/// Guarded names: each costs a mount, and one per directory above it.
+const GUARDS_MAX: usize = 64;
+/// Programs by name: each costs a mount.
+const TOOLS_MAX: usize = 256;
+const DEVICES_MAX: usize = 16;
 /// `PATH_MAX` without its NUL.
 const PATH_BYTES_MAX: usize = 4095;
 
@@ -67,6 +72,9 @@ pub(super) fn admit(ceiling: &Ceiling, mut spec: SandboxSpec) -> Result<SandboxS
     spec.write.sort();
     spec.write.dedup();
     check_limits(ceiling, "limits", &spec.limits)?;
+    check_extras(ceiling, &spec.extras)?;
+    spec.extras.guards.sort();
+    spec.extras.guards.dedup();
     spec.limits = with_defaults(ceiling, &spec.limits);
     Ok(spec)
 }
@@ -160,6 +168,49 @@ fn check_read(ceiling: &Ceiling, path: &str) -> Result<(), Failure> {
             "read",
             format!("{path} touches {kept}, which the ceiling denies"),
         ));
+    }
+    Ok(())
+}
+
+fn check_extras(ceiling: &Ceiling, extras: &Extras) -> Result<(), Failure> {
+    check_count("guards", extras.guards.len(), GUARDS_MAX)?;
+    for guard in &extras.guards {
+        let path = &guard.path;
+        let absolute = if path.starts_with('/') {
+            path.clone()
+        } else {
+            format!("/{path}")
+        };
+        if !is_normal(&absolute) {
+            let why = "is not a path without empty, . and .. parts";
+            return Err(invalid("guards", format!("{path:?} {why}")));
+        }
+        let mut parts = path.split('/');
+        if parts.any(|part| part.eq_ignore_ascii_case(".git")) {
+            return Err(invalid("guards", format!("{path:?} is git's own")));
+        }
+    }
+    let tools = extras.tools.as_deref().unwrap_or_default();
+    check_count("tools", tools.len(), TOOLS_MAX)?;
+    for name in tools {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._+-[".contains(&b);
+        let fits = (1..=255).contains(&name.len()) && !name.starts_with('.');
+        if !fits || !name.bytes().all(plain) {
+            return Err(invalid(
+                "tools",
+                format!("{name:?} is not a program's name"),
+            ));
+        }
+    }
+    check_count("devices", extras.devices.len(), DEVICES_MAX)?;
+    for path in &extras.devices {
+        if !is_normal(path) || !is_below(path, "/dev") || path == "/dev" {
+            return Err(invalid("devices", format!("{path:?} is not below /dev")));
+        }
+        if !ceiling.devices.contains(path) {
+            let why = format!("{path} is not among the ceiling's devices");
+            return Err(refused("devices", why));
+        }
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
 use super::*;
-use crate::spec::{AgentId, GrantId, Network, Requirement, SPEC_VERSION};
+use crate::spec::{AgentId, Extras, GrantId, Guard, Network, Requirement, SPEC_VERSION};
 
 fn spec() -> SandboxSpec {
     SandboxSpec {
@@ -22,6 +22,7 @@ fn spec() -> SandboxSpec {
         network: Network::Loopback,
         landlock: Requirement::Required,
         debug: false,
+        extras: Extras::default(),
     }
 }
 
@@ -235,4 +236,51 @@ fn only_roots_own_file_counts() {
     fs::remove_file(&file).unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
     assert!(load(dir.path()).unwrap_err().why.contains("directory"));
+}
+
+#[test]
+fn extras_are_checked() {
+    let guard = |path: &str| Guard {
+        path: path.into(),
+        hide: false,
+        directory: false,
+    };
+    let mut good = spec();
+    good.extras = Extras {
+        guards: vec![guard(".mcp.json"), guard("a/b c"), guard("/srv/x/y")],
+        tools: Some(vec!["git".into(), "g++".into(), "[".into()]),
+        devices: vec!["/dev/kvm".into()],
+    };
+    let ceiling = Ceiling {
+        devices: vec!["/dev/kvm".into()],
+        ..ceiling()
+    };
+    ceiling.admit(good.clone()).unwrap();
+    let refused = super::tests::ceiling().admit(good).unwrap_err();
+    assert_eq!(refused.kind, FailureKind::Refused);
+    assert!(refused.why.contains("/dev/kvm"), "{refused:?}");
+    for bad in [
+        "",
+        "/",
+        "..",
+        "a/../b",
+        "a//b",
+        ".git",
+        ".GIT/hooks",
+        "a\nb",
+        "./a",
+    ] {
+        let error = error_of(|spec| spec.extras.guards = vec![guard(bad)]);
+        assert_eq!(error.kind, FailureKind::Invalid, "{bad}");
+    }
+    for bad in ["", "..", "a/b", "/usr/bin/git", "a b", "a\n"] {
+        let error = error_of(|spec| spec.extras.tools = Some(vec![bad.into()]));
+        assert_eq!(error.kind, FailureKind::Invalid, "{bad}");
+    }
+    for bad in ["kvm", "/dev", "/dev/../etc/x", "/etc/passwd"] {
+        let error = error_of(|spec| spec.extras.devices = vec![bad.into()]);
+        assert_eq!(error.kind, FailureKind::Invalid, "{bad}");
+    }
+    let error = error_of(|spec| spec.extras.guards = vec![guard("a"); 65]);
+    assert_eq!(error.kind, FailureKind::Invalid);
 }

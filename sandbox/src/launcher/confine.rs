@@ -151,6 +151,7 @@ pub(super) fn expected(
         debug: init.debug,
         landlock: landlock.is_some(),
         canaries: init.canaries.clone(),
+        extras: init.extras.clone(),
         unruled: None,
         abstract_name: scoped.then(|| OUTSIDE_NAME.to_owned()),
         fds,

@@ -1,7 +1,7 @@
 //! What the plan says, and what it refuses.
 
 use super::*;
-use crate::spec::{AgentId, GrantId, Limits, Network, Requirement, SPEC_VERSION};
+use crate::spec::{AgentId, Extras, GrantId, Guard, Limits, Network, Requirement, SPEC_VERSION};
 
 fn spec() -> SandboxSpec {
     SandboxSpec {
@@ -19,6 +19,7 @@ fn spec() -> SandboxSpec {
         network: Network::Loopback,
         landlock: Requirement::Required,
         debug: false,
+        extras: Extras::default(),
     }
 }
 
@@ -46,7 +47,10 @@ fn facts() -> Facts {
                 "/etc/localtime".into(),
                 "/usr/share/zoneinfo/Etc/UTC".into(),
             )],
+            programs: vec!["/usr/bin".into()],
         },
+        tools: None,
+        devices: Vec::new(),
     }
 }
 
@@ -197,4 +201,104 @@ fn a_helper_sees_the_repository_at_its_own_place() {
         "{text}"
     );
     assert!(!text.contains("/home/agent"), "{text}");
+}
+
+fn guard(path: &str, hide: bool) -> Guard {
+    Guard {
+        path: path.into(),
+        hide,
+        directory: false,
+    }
+}
+
+/// The steps that a plan has with these guards and does not have without.
+fn guard_steps(guards: &[Guard]) -> Result<Vec<String>, Failure> {
+    let mut guarded = spec();
+    guarded.extras.guards = guards.to_vec();
+    let without = plan(&spec(), &facts()).unwrap().to_string();
+    let with = plan(&guarded, &facts())?.to_string();
+    let new = with.lines().filter(|line| !without.contains(line));
+    let short = |line: &str| line.replace("/var/lib/wsm/workspaces/1000/agent0001", "W");
+    Ok(new.map(short).collect())
+}
+
+#[test]
+fn what_is_guarded_is_covered_and_what_is_above_it_held() {
+    let steps = guard_steps(&[
+        guard(".mcp.json", false),
+        guard(".claude/settings.json", false),
+        guard("a/b/keys", true),
+        guard("a/b/keys/deeper", true),
+        guard("a/b/x", false),
+        guard(".claude/settings.json", true),
+        guard("/srv/shared/sub/x", false),
+        guard("/opt/sdk/key", true),
+    ]);
+    let expected = [
+        "hold      /srv/shared/sub",
+        "hide      /opt/sdk/key",
+        "protect   /srv/shared/sub/x",
+        "protect   W/.mcp.json",
+        "hold      W/a",
+        "hold      W/.claude",
+        "hold      W/a/b",
+        "hide      W/.claude/settings.json",
+        "hide      W/a/b/keys",
+        "protect   W/a/b/x",
+    ];
+    assert_eq!(steps.unwrap(), expected);
+}
+
+#[test]
+fn below_a_protected_directory_things_may_be_hidden() {
+    let steps = guard_steps(&[
+        guard("config", false),
+        guard("config/key", true),
+        guard("config/x", false),
+    ]);
+    let expected = ["protect   W/config", "hide      W/config/key"];
+    assert_eq!(steps.unwrap(), expected);
+}
+
+#[test]
+fn what_is_not_shown_is_not_guarded() {
+    for (path, hide) in [
+        ("/etc/passwd", false),
+        ("/srv/shared", false),
+        ("/opt/sdk/x", false),
+        ("/home/ann/x", true),
+    ] {
+        let refused = guard_steps(&[guard(path, hide)]).unwrap_err();
+        assert_eq!(refused.kind, FailureKind::Refused, "{path}");
+    }
+}
+
+#[test]
+fn only_named_programs_are_in_the_directories_of_programs() {
+    let mut chosen = facts();
+    let tool = |at: &str, link: Option<&str>| Tool {
+        at: at.into(),
+        link: link.map(PathBuf::from),
+    };
+    chosen.tools = Some(vec![
+        tool("/usr/bin/git", None),
+        tool("/usr/bin/sh", Some("dash")),
+    ]);
+    chosen.devices = vec![("/dev/kvm".into(), 10, 232)];
+    let text = plan(&spec(), &chosen).unwrap().to_string();
+    let steps: Vec<&str> = text.lines().collect();
+    let from = steps
+        .iter()
+        .position(|step| step.contains("tmpfs     /usr/bin"));
+    let from = from.unwrap();
+    assert_eq!(
+        steps[from..from + 4],
+        [
+            "tmpfs     /usr/bin (64 KiB, mode 755)",
+            "read      /usr/bin/git (nobody's)",
+            "link      /usr/bin/sh -> dash",
+            "close     /usr/bin",
+        ]
+    );
+    assert!(steps.contains(&"device    /dev/kvm (10:232)"));
 }

@@ -77,6 +77,7 @@ impl Stage {
             file_map: Some(file_map.as_fd()),
         };
         let sources = applier.sources(&job.plan)?;
+        fail::point("spawn.sources")?;
         job.place.empty.enter()?;
         let bare = files::root().what(|| "open the empty root".into())?;
         let root = applier.apply(&job.plan, sources, bare.as_fd())?;

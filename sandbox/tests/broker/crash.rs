@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use wsm_sandbox::protocol::{Reply, Request};
-use wsm_sandbox::spec::AgentId;
+use wsm_sandbox::spec::{AgentId, Guard, SandboxSpec};
 
 use crate::harness::{Agent, Shim, World, command, until};
 
 /// Every named place in the making of a sandbox.
-const POINTS: [&str; 11] = [
+const POINTS: [&str; 12] = [
     "spawn.start",
     "spawn.cgroup",
     "spawn.userns",
+    "spawn.sources",
     "spawn.mounted",
     "spawn.root",
     "spawn.cloned",
@@ -22,6 +23,27 @@ const POINTS: [&str; 11] = [
     "spawn.shim",
     "broker.created",
 ];
+
+/// Everything that takes steps of its own.
+fn with_extras(spec: &mut SandboxSpec) {
+    let guard = |path: &str, hide, directory| Guard {
+        path: path.into(),
+        hide,
+        directory,
+    };
+    spec.extras.guards = vec![
+        guard("deep/er/absent", false, false),
+        guard("directory", true, true),
+    ];
+    spec.extras.tools = Some(vec!["cat".into()]);
+}
+
+/// Nothing stands in the workspace for a sandbox that is none.
+fn workspace_is_clean(agent: &Agent) {
+    let entries = std::fs::read_dir(&agent.paths.workspace).unwrap().flatten();
+    let names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+    assert_eq!(names, [".git"]);
+}
 
 fn listed(world: &World) -> Vec<(AgentId, Option<i32>)> {
     match world.client().ask(Request::List) {
@@ -60,12 +82,13 @@ fn a_creation_that_fails_anywhere_says_where_and_leaves_nothing() {
     for point in POINTS {
         world.kill_broker();
         world.start(point);
-        let failed = world.create_in_vain(&agent);
+        let failed = world.create_in_vain_with(&agent, with_extras);
         assert_eq!(
             (failed.what.as_str(), failed.why.as_str()),
             (point, "fault injected by WSM_FAULT")
         );
         nothing_is_left(&world);
+        workspace_is_clean(&agent);
     }
     world.kill_broker();
     world.start("");
@@ -79,9 +102,10 @@ fn a_spawner_that_is_killed_anywhere_leaves_nothing() {
     for point in POINTS.iter().filter(|point| !point.starts_with("broker")) {
         world.kill_broker();
         world.start(&format!("{point}:kill"));
-        let failed = world.create_in_vain(&agent);
+        let failed = world.create_in_vain_with(&agent, with_extras);
         assert!(!failed.why.is_empty(), "{point}: {failed}");
         nothing_is_left(&world);
+        workspace_is_clean(&agent);
     }
 }
 
@@ -154,6 +178,7 @@ fn a_broker_killed_at_any_moment_of_a_creation_leaves_what_a_delete_removes() {
         }
         delete(&world, &agent.id);
         nothing_is_left(&world);
+        workspace_is_clean(&agent);
     }
     let (shim, _) = world.create(&agent);
     assert_eq!(shim.sh("echo alive"), ("alive".into(), 0), "{lived} lived");
@@ -162,9 +187,9 @@ fn a_broker_killed_at_any_moment_of_a_creation_leaves_what_a_delete_removes() {
 /// Sends a request on a thread whose answer may never come.
 fn ask_and_leave(world: &World, agent: &Agent) -> std::thread::JoinHandle<()> {
     let client = world.client();
-    let request = Request::Create {
-        spec: Box::new(world.spec(agent)),
-    };
+    let mut spec = Box::new(world.spec(agent));
+    with_extras(&mut spec);
+    let request = Request::Create { spec };
     client.send(request);
     std::thread::spawn(move || drop(client))
 }

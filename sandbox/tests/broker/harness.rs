@@ -21,7 +21,7 @@ use wsm_sandbox::protocol::{
     AgentPaths, Envelope, Failure, PACKET_BYTES_MAX, PROTOCOL_VERSION, Purpose, Reply, Request,
 };
 use wsm_sandbox::spec::{
-    AgentId, GrantId, Limits, Network, Requirement, SPEC_VERSION, SandboxSpec,
+    AgentId, Extras, GrantId, Limits, Network, Requirement, SPEC_VERSION, SandboxSpec,
 };
 
 /// Longest wait for anything.
@@ -258,17 +258,37 @@ impl World {
             network: Network::Loopback,
             landlock: Requirement::Required,
             debug: false,
+            extras: Extras::default(),
         }
     }
 
     /// Asks for a sandbox that shall not come to be.
     pub(crate) fn create_in_vain(&self, agent: &Agent) -> Failure {
-        let spec = Box::new(self.spec(agent));
+        self.create_in_vain_with(agent, |_| ())
+    }
+
+    pub(crate) fn create_in_vain_with(
+        &self,
+        agent: &Agent,
+        change: impl FnOnce(&mut SandboxSpec),
+    ) -> Failure {
+        let mut spec = Box::new(self.spec(agent));
+        change(&mut spec);
         self.client().ask(Request::Create { spec }).unwrap_err()
     }
 
     pub(crate) fn create(&self, agent: &Agent) -> (Shim, i32) {
-        let spec = Box::new(self.spec(agent));
+        self.create_with(agent, |_| ())
+    }
+
+    /// A sandbox with another spec.
+    pub(crate) fn create_with(
+        &self,
+        agent: &Agent,
+        change: impl FnOnce(&mut SandboxSpec),
+    ) -> (Shim, i32) {
+        let mut spec = Box::new(self.spec(agent));
+        change(&mut spec);
         match self.client().ask(Request::Create { spec }) {
             Ok(Reply::Created {
                 socket,
@@ -434,7 +454,7 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn give(tree: &Path) {
+pub(crate) fn give(tree: &Path) {
     chown(tree, Some(ACCOUNT), Some(ACCOUNT)).unwrap();
     for entry in std::fs::read_dir(tree).into_iter().flatten().flatten() {
         if entry.path().is_dir() {

@@ -27,6 +27,9 @@ pub(super) fn element(kind: Type, text: &str) -> Result<(), Refusal> {
         Type::Revision => revision(text),
         Type::InsidePaths => inside_path(text),
         Type::HostPaths => host_path(text),
+        Type::GuardedPaths => guarded_path(text),
+        Type::Programs => program_name(text),
+        Type::Devices => device(text),
         Type::HttpTarget => name(text.split('/').next().unwrap_or_default()),
         Type::Commands if text.trim().is_empty() => refuse("is an empty command", "remove it"),
         Type::Commands
@@ -158,6 +161,51 @@ fn host_path(text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// A name that the agent shall not touch. Patterns are refused: they could not hold for what comes
+/// into being later.
+fn guarded_path(text: &str) -> Result<(), Refusal> {
+    if text.contains(['*', '?']) {
+        return refuse(
+            format!("{} is a pattern", shown(text)),
+            "name each file, or the directory they lie in",
+        );
+    }
+    if text.starts_with('/') {
+        host_path(text)
+    } else {
+        inside_path(text)
+    }
+}
+
+/// What a program is called in a directory of PATH.
+fn program_name(text: &str) -> Result<(), Refusal> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._+-[".contains(&b);
+    if text.is_empty() || text.len() > 255 || !text.bytes().all(plain) || text.starts_with('.') {
+        return refuse(
+            format!("{} is not a program's name", shown(text)),
+            "write the name alone, such as \"git\"; it is looked up in the host's PATH",
+        );
+    }
+    Ok(())
+}
+
+fn device(text: &str) -> Result<(), Refusal> {
+    path_bytes(text)?;
+    let Some(rest) = text.strip_prefix("/dev/") else {
+        return refuse(
+            format!("{} is not below /dev", shown(text)),
+            "write the node's path, such as \"/dev/kvm\"",
+        );
+    };
+    if rest.ends_with('/') {
+        return refuse(
+            format!("{} is a directory", shown(text)),
+            "name each device node",
+        );
+    }
+    plain_parts(rest)
+}
+
 fn path_bytes(text: &str) -> Result<(), Refusal> {
     if text.len() > PATH_BYTES_MAX {
         return refuse(
@@ -225,6 +273,22 @@ mod tests {
             assert!(host_path(bad).is_err(), "{bad}");
         }
         assert!(host_path("/opt/sdk").is_ok());
+        for good in [".vscode/", ".mcp.json", "a/[id].tsx", "/opt/sdk/key"] {
+            assert!(guarded_path(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "*.env", "a?", ".git/hooks", "../x", "/tmp/x"] {
+            assert!(guarded_path(bad).is_err(), "{bad}");
+        }
+        for good in ["git", "g++", "python3.11", "[", "x86_64-linux-gnu-gcc"] {
+            assert!(program_name(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "/usr/bin/git", "a b", ".."] {
+            assert!(program_name(bad).is_err(), "{bad}");
+        }
+        assert!(device("/dev/dri/renderD128").is_ok());
+        for bad in ["kvm", "/dev/", "/dev/../x", "/dev/dri/", "/etc/passwd"] {
+            assert!(device(bad).is_err(), "{bad}");
+        }
         assert!(file_path("~/.npmrc").is_ok());
         assert!(file_path("~/../x").is_err());
     }

@@ -277,6 +277,11 @@ pub enum MergeReply {
         /// Which.
         paths: Vec<String>,
     },
+    /// Commits change names that the agent may not change.
+    Guarded {
+        /// Which files.
+        paths: Vec<String>,
+    },
     /// The workspace holds work that is not committed, and the request refuses that.
     Uncommitted {
         /// Which files.

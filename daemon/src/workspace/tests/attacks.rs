@@ -230,6 +230,7 @@ fn e8_nested_repositories_and_a_replaced_pointer_run_nothing() {
         matches!(ask(Request::State { place: place.clone(), target: None }), Reply::State(s) if s.tip.as_str() == tip)
     );
     ask(Request::Apply {
+        guarded: Vec::new(),
         place,
         work_tree: world.main(),
         mark: 1,

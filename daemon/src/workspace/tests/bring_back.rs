@@ -15,6 +15,7 @@ fn merge(world: &World, squash: bool, uncommitted: Uncommitted) -> Reply {
 
 fn merging(world: &World, squash: bool, uncommitted: Uncommitted) -> Request {
     Request::Merge(Box::new(Merge {
+        guarded: Vec::new(),
         place: world.place(),
         work_tree: world.main(),
         squash,
@@ -34,6 +35,7 @@ fn done(reply: Reply) -> (MergeKind, String) {
 
 fn apply(world: &World) -> Reply {
     ask(Request::Apply {
+        guarded: Vec::new(),
         place: world.place(),
         work_tree: world.main(),
         mark: 1,
@@ -412,6 +414,7 @@ fn nothing_changes_for_whoever_is_gone() {
     work(&base, &world);
     for request in [
         Request::Apply {
+            guarded: Vec::new(),
             place: world.place(),
             work_tree: world.main(),
             mark: 1,

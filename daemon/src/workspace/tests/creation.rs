@@ -318,3 +318,44 @@ fn three_thousand_files_are_quick() {
     println!("one commit came over in {:?}", begun.elapsed());
     assert_eq!(imported.index, IndexState::Refreshed);
 }
+
+#[test]
+fn what_is_committed_is_not_hidden_and_guarded_files_are_written() {
+    let world = World::new();
+    world.write("dir/key", "committed");
+    world.git(["add", "."]);
+    world.git(["commit", "-qm", "a key"]);
+    for path in ["dir/key", "dir"] {
+        let create = Create {
+            hide: vec![path.into()],
+            ..world.creation()
+        };
+        let Reply::Failed(failed) = ask(Request::CreateWorkspace(Box::new(create))) else {
+            panic!("{path} was hidden");
+        };
+        assert_eq!(failed.kind, FailureKind::Refused);
+        assert!(!world.place().workspace.exists(), "nothing is left");
+    }
+    symlink("/tmp", world.main().join("out")).unwrap();
+    world.git(["add", "."]);
+    world.git(["commit", "-qm", "a way out"]);
+    let file = |path: &str| Create {
+        hide: vec!["absent".into()],
+        files: vec![(path.into(), "text".into())],
+        ..world.creation()
+    };
+    let led = Request::CreateWorkspace(Box::new(file("out/wsm-led-out")));
+    assert!(matches!(ask(led), Reply::Failed(_)));
+    assert!(!Path::new("/tmp/wsm-led-out").exists());
+    for path in ["new/deep/file", "out", "dir/key"] {
+        let world = World::new();
+        let create = Create {
+            files: vec![(path.into(), "text".into())],
+            ..world.creation()
+        };
+        let made = ask(Request::CreateWorkspace(Box::new(create)));
+        assert!(matches!(made, Reply::Workspace(_)), "{made:?}");
+        let written = fs::read_to_string(world.place().workspace.join(path));
+        assert_eq!(written.unwrap(), "text");
+    }
+}
