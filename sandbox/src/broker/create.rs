@@ -33,6 +33,8 @@ pub(super) struct Creating {
     account: Account,
     built: Option<(u32, Vec<LayerReport>)>,
     tested: Option<(Option<LandlockStatus>, Vec<ProbeReport>)>,
+    /// The spawner is a shim.
+    serves: bool,
     failed: Option<Failure>,
     /// The map of file owners that it was made with.
     file_map: Option<OwnedFd>,
@@ -46,6 +48,7 @@ impl Creating {
                 self.file_map = packet.fds.into_iter().next();
             }
             Ok(Status::Tested { landlock, probes }) => self.tested = Some((landlock, probes)),
+            Ok(Status::Serves) => self.serves = true,
             // The first failure is the cause, later ones its consequences.
             Ok(Status::Failed(failed)) => {
                 self.failed.get_or_insert(failed);
@@ -118,6 +121,7 @@ impl Broker {
             account,
             built: None,
             tested: None,
+            serves: false,
             failed: None,
             file_map: None,
         };
@@ -178,6 +182,7 @@ impl Broker {
             account,
             built,
             tested,
+            serves,
             failed,
             file_map,
         } = creating;
@@ -186,7 +191,7 @@ impl Broker {
         }
         let failed = match (failed, built, tested) {
             (Some(failed), ..) => failed,
-            (None, Some((range_base, limits)), Some((landlock, probes))) if !late => {
+            (None, Some((range_base, limits)), Some((landlock, probes))) if serves && !late => {
                 let shim_pid = worker.pid.as_raw();
                 let made = Made {
                     shim_pid,
