@@ -36,6 +36,7 @@ mod intake;
 mod landed;
 mod libgit;
 mod merge;
+mod obstacle;
 mod private;
 pub mod protocol;
 mod remove;

@@ -111,6 +111,8 @@ pub(crate) enum Status {
         /// What the self-test saw.
         probes: Vec<ProbeReport>,
     },
+    /// From the spawner: from here on it is the shim.
+    Serves,
     /// From whoever failed.
     Failed(Failure),
 }
@@ -176,7 +178,7 @@ fn spawn(
         logs,
         stderr,
     };
-    outside::become_shim(job, descriptors, shim)
+    outside::become_shim(job, descriptors, status, shim)
 }
 
 /// The order that the broker put into the socket.

@@ -10,6 +10,7 @@
 //! has a bound: nobody, neither the agent nor a viewer, can make it grow or keep it from the others.
 
 mod client;
+mod echo;
 mod guest;
 mod launcher;
 mod log;
@@ -24,8 +25,9 @@ mod viewer;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -38,10 +40,11 @@ use nix::unistd::Pid;
 use wsm_sandbox::launch::ShimConfig;
 
 use self::client::{Client, Role};
+use self::echo::stay_awake;
 use self::guest::{PATIENCE, Place, Tickets, Trust};
 use self::launcher::{Launcher, Received};
 use self::log::Log;
-use self::poll::Source;
+use self::poll::{Rare, Source};
 use self::process::{Kind, Process, read_log};
 use self::stream::{End, Peer};
 use self::terminal::Terminal;
@@ -67,6 +70,7 @@ pub(crate) struct Shim {
     launcher: Launcher,
     init: Pid,
     signals: SignalFd,
+    rare: Rare,
     clients: BTreeMap<u64, Client>,
     next_client: u64,
     tickets: Tickets,
@@ -79,6 +83,8 @@ pub(crate) struct Shim {
     /// Pipes whose processes were forgotten but whose children may write on.
     orphans: Vec<OwnedFd>,
     events: Vec<Event>,
+    /// The terminal that a key was typed into in this turn.
+    echo: Option<Rc<str>>,
     /// What was just read.
     scratch: Box<[u8]>,
     /// When init ended.
@@ -106,6 +112,7 @@ impl Shim {
         let signals = SignalFd::with_flags(&mask, flags)?;
         let listener = UnixListener::from(pty::adopt(config.listen_fd)?);
         listener.set_nonblocking(true)?;
+        let rare = Rare::new([listener.as_fd(), signals.as_fd()])?;
         let mut logs = BTreeMap::new();
         for (service, &fd) in &config.logs {
             logs.insert(service.clone(), Log::new(File::from(pty::adopt(fd)?))?);
@@ -117,6 +124,7 @@ impl Shim {
             launcher: Launcher::new(pty::adopt(config.launcher_fd)?),
             init: Pid::from_raw(config.init_pid),
             signals,
+            rare,
             clients: BTreeMap::new(),
             next_client: 1,
             tickets: Tickets::default(),
@@ -127,6 +135,7 @@ impl Shim {
             logs,
             orphans: Vec::new(),
             events: Vec::new(),
+            echo: None,
             scratch: vec![0; TURN_BYTES].into_boxed_slice(),
             init_exit: None,
             stopping: false,
@@ -146,25 +155,23 @@ impl Shim {
             for source in self.wait(now)? {
                 self.ready(source);
             }
+            self.await_echo();
         }
     }
 
     fn ready(&mut self, (source, flags): (Source, PollFlags)) {
         let now = Instant::now();
         match source {
-            Source::Listener => self.accept(now),
+            // Both find out themselves whether it is theirs.
+            Source::Rare => {
+                self.signalled(now);
+                self.accept(now);
+            }
             Source::Launcher => self.hear(now),
-            Source::Signals => self.signalled(now),
             Source::Client(id) => self.client(id, flags, now),
             Source::Tty(id) => self.draw(id),
             Source::Master(name) => {
-                if let Some(terminal) = self.terminals.get_mut(&*name) {
-                    terminal.write();
-                    let bytes = terminal.read(&mut self.scratch, now, &mut self.events);
-                    if let Some(process) = self.processes.get_mut(&terminal.process) {
-                        process.wrote(bytes);
-                    }
-                }
+                self.output(&name);
             }
             Source::Log(name) => {
                 if let Some(process) = self.processes.get_mut(&name)
@@ -176,6 +183,30 @@ impl Shim {
             }
             Source::Stream(name, end) => self.stream(&name, end),
             Source::Orphan(at) => self.orphan(at),
+        }
+    }
+
+    /// Takes what the program of a terminal wrote. Whether there was something.
+    fn output(&mut self, name: &str) -> bool {
+        let Some(terminal) = self.terminals.get_mut(name) else {
+            return false;
+        };
+        terminal.write();
+        let bytes = terminal.read(&mut self.scratch, Instant::now(), &mut self.events);
+        if let Some(process) = self.processes.get_mut(&terminal.process) {
+            process.wrote(bytes);
+        }
+        bytes > 0
+    }
+
+    /// Where a key was just typed, its echo is worth a moment.
+    fn await_echo(&mut self) {
+        let Some(name) = self.echo.take() else {
+            return;
+        };
+        let look = stay_awake(|| self.output(&name));
+        if let Some(terminal) = self.terminals.get_mut(&*name) {
+            terminal.echo.learn(look);
         }
     }
 

@@ -226,9 +226,10 @@ fn merged(reply: MergeReply, record: &Record, state: &WorkState) -> Result<Merge
             how,
             files,
             left_behind,
+            unfiltered,
             ..
         } => Ok(Merged {
-            left: left(state, left_behind),
+            left: left(state, left_behind, &unfiltered),
             into,
             commit: if how == MergeKind::Staged {
                 String::new()
@@ -246,7 +247,7 @@ fn merged(reply: MergeReply, record: &Record, state: &WorkState) -> Result<Merge
             .to_owned(),
         }),
         MergeReply::UpToDate { left_behind } => Ok(Merged {
-            left: left(state, left_behind),
+            left: left(state, left_behind, &[]),
             into: String::new(),
             commit: String::new(),
             commits: 0,
@@ -292,12 +293,19 @@ fn merged(reply: MergeReply, record: &Record, state: &WorkState) -> Result<Merge
 }
 
 /// What a merge did not bring, in words.
-fn left(state: &WorkState, files: u64) -> String {
+fn left(state: &WorkState, files: u64, unfiltered: &[String]) -> String {
     let mut parts = Vec::new();
     if files > 0 {
         parts.push(format!("{} not committed", counted(files, "file")));
     }
     parts.extend(state.beside.iter().cloned());
+    if let Some(first) = unfiltered.first() {
+        let count = counted(unfiltered.len() as u64, "file");
+        // wsm runs no filter of a repository: its programs are the repository's to choose.
+        parts.push(format!(
+            "the filter of {count} ({first} …), written as committed (Git LFS: `git lfs checkout`)"
+        ));
+    }
     parts.join(", ")
 }
 
@@ -353,4 +361,32 @@ pub(super) async fn unmerged(engine: &Engine, record: &Record) -> Result<String,
     }
     parts.extend(state.beside);
     Ok(parts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_did_not_come_along_is_told() {
+        let tip = "1".repeat(40).try_into().expect("a name");
+        let state = WorkState {
+            tip,
+            ahead: 1,
+            behind: 0,
+            merged: false,
+            uncommitted: 0,
+            untracked: 0,
+            beside: vec!["branch feature".to_owned()],
+        };
+        let told = left(&state, 2, &["big.bin".to_owned()]);
+        for part in ["2 files not committed", "branch feature", "1 file (big.bin"] {
+            assert!(told.contains(part), "{told}");
+        }
+        let nothing = WorkState {
+            beside: Vec::new(),
+            ..state
+        };
+        assert_eq!(left(&nothing, 0, &[]), "");
+    }
 }

@@ -17,6 +17,7 @@ use super::create::check_place;
 use super::inspect;
 use super::landed;
 use super::libgit;
+use super::obstacle::obstacle;
 use super::protocol::{
     Doing, Failure, FailureKind, Identity, LISTED_MAX, Merge, MergeKind, MergeReply, Place,
     Uncommitted,
@@ -304,6 +305,7 @@ impl Checkout {
             .map(|entry| entry.path_bytes().to_vec())
             .collect();
         let work = repository.workdir().expect("it was opened with one");
+        let index = repository.index().doing(doing)?;
         let mut dirty = Vec::new();
         let mut landing = Landing {
             files: 0,
@@ -314,10 +316,16 @@ impl Checkout {
                 continue;
             };
             let text = path.to_string_lossy().into_owned();
-            let there = || std::fs::symlink_metadata(work.join(path)).is_ok_and(|m| !m.is_dir());
-            let taken = delta.status() == Delta::Added && there();
-            if touched.contains(path.as_os_str().as_encoded_bytes()) || taken {
+            let obstacle = match delta.status() {
+                Delta::Added => {
+                    obstacle(work, &index, path).doing(|| format!("look what stands at {text}"))?
+                }
+                _ => None,
+            };
+            if touched.contains(path.as_os_str().as_encoded_bytes()) {
                 dirty.push(text);
+            } else if let Some(obstacle) = obstacle {
+                dirty.push(obstacle.to_string_lossy().into_owned());
             } else {
                 landing.files += 1;
                 let filter = repository.get_attr(path, "filter", AttrCheckFlags::FILE_THEN_INDEX);
@@ -326,6 +334,7 @@ impl Checkout {
                 }
             }
         }
+        dirty.dedup();
         dirty.truncate(LISTED_MAX);
         Ok(if dirty.is_empty() {
             Ok(landing)

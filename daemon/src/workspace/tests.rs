@@ -9,6 +9,7 @@ mod beside;
 mod bring_back;
 mod creation;
 mod importing;
+mod landing;
 mod objects;
 mod refusal;
 mod wire;

@@ -4,8 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use nix::unistd::{Pid, UnlinkatFlags, unlinkat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::dirs;
 use super::extras;
@@ -38,6 +37,8 @@ pub(super) struct Creating {
     account: Account,
     built: Option<(u32, Vec<LayerReport>)>,
     tested: Option<(Option<LandlockStatus>, Vec<ProbeReport>)>,
+    /// The spawner is a shim.
+    serves: bool,
     failed: Option<Failure>,
     /// The map of file owners that it was made with.
     file_map: Option<OwnedFd>,
@@ -51,6 +52,7 @@ impl Creating {
                 self.file_map = packet.fds.into_iter().next();
             }
             Ok(Status::Tested { landlock, probes }) => self.tested = Some((landlock, probes)),
+            Ok(Status::Serves) => self.serves = true,
             // The first failure is the cause, later ones its consequences.
             Ok(Status::Failed(failed)) => {
                 self.failed.get_or_insert(failed);
@@ -131,6 +133,7 @@ impl Broker {
             account,
             built: None,
             tested: None,
+            serves: false,
             failed: None,
             file_map: None,
         };
@@ -192,6 +195,7 @@ impl Broker {
             account,
             built,
             tested,
+            serves,
             failed,
             file_map,
         } = creating;
@@ -200,9 +204,7 @@ impl Broker {
         }
         let failed = match (failed, built, tested) {
             (Some(failed), ..) => failed,
-            (None, Some((range_base, limits)), Some((landlock, probes)))
-                if !late && lives(worker.pid) =>
-            {
+            (None, Some((range_base, limits)), Some((landlock, probes))) if serves && !late => {
                 let shim_pid = worker.pid.as_raw();
                 let made = Made {
                     shim_pid,
@@ -250,12 +252,6 @@ impl Broker {
             Err(_) => Outcome::Reply(work::reply(&Reply::Failed(failed))),
         }
     }
-}
-
-/// Whether a child of the broker runs: one may be killed after its launcher said that all holds.
-fn lives(child: Pid) -> bool {
-    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
-    matches!(waitid(Id::Pid(child), look), Ok(WaitStatus::StillAlive))
 }
 
 fn ended_early(late: bool) -> Failure {

@@ -18,12 +18,13 @@ use nix::unistd::{
     setresuid, unlinkat,
 };
 
-use super::Job;
+use super::{Job, Status};
 use crate::apply::{Applier, new_mount};
 use crate::cgroup::{SHIM_MEMORY_BYTES, SHIM_TASKS};
 use crate::fail::{self, Context};
 use crate::files;
 use crate::launch::{SETUP_LOG, SHIM_LOG, ShimConfig, log_file};
+use crate::packet;
 use crate::protocol::{Failure, SHIM_SOCKET_PREFIX};
 use crate::sys::{self, attr};
 use crate::userns::{self, Holder};
@@ -253,6 +254,7 @@ pub(super) struct Shim {
 pub(super) fn become_shim(
     job: &Job<'_>,
     shim: Shim,
+    status: &OwnedFd,
     main: ShimMain,
 ) -> Result<Infallible, Failure> {
     let what = || "start the shim".to_owned();
@@ -285,6 +287,7 @@ pub(super) fn become_shim(
     prctl::set_name(c"wsm-shim").what(what)?;
     prctl::set_dumpable(false).what(what)?;
     fail::point("spawn.shim")?;
+    packet::send(status.as_fd(), &Status::Serves, &[]).what(what)?;
     let kept = [&shim.listen, &shim.orders, &job.lease.lock];
     keep_only(kept.into_iter().chain(shim.logs.values())).what(what)?;
     // From here on it outlives the broker. The change of uid did this already, see prctl(2).

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
 use super::client::{Client, Role};
 use super::process::Kind;
@@ -21,9 +22,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// Something that [`poll`] looks at.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
-    Listener,
+    Rare,
     Launcher,
-    Signals,
     Client(u64),
     /// The terminal of a viewer.
     Tty(u64),
@@ -31,6 +31,19 @@ pub(super) enum Source {
     Log(String),
     Stream(String, End),
     Orphan(usize),
+}
+
+/// What seldom has anything to say, as one descriptor: a key shall not cost a look at each.
+pub(super) struct Rare(Epoll);
+
+impl Rare {
+    pub(super) fn new(fds: [BorrowedFd<'_>; 2]) -> io::Result<Rare> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        for fd in fds {
+            epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
+        }
+        Ok(Rare(epoll))
+    }
 }
 
 impl Shim {
@@ -65,8 +78,7 @@ impl Shim {
 
     fn interests<'a>(&'a self, add: &mut impl FnMut(Source, BorrowedFd<'a>, PollFlags)) {
         let (read, write) = (PollFlags::POLLIN, PollFlags::POLLOUT);
-        add(Source::Listener, self.listener.as_fd(), read);
-        add(Source::Signals, self.signals.as_fd(), read);
+        add(Source::Rare, self.rare.0.0.as_fd(), read);
         if let Some(fd) = self.launcher.fd() {
             let waits = if self.launcher.waits() {
                 write

@@ -1,5 +1,6 @@
 //! Frames of clients.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -294,7 +295,12 @@ impl Shim {
         let taken = match fresh {
             Ok(false) => return,
             Ok(true) if terminal.master.is_none() => Err("no program runs in this terminal"),
-            Ok(true) if terminal.input(bytes, now) => Ok(()),
+            Ok(true) if terminal.input(bytes, now) => {
+                if terminal.echo.due(bytes.len()) {
+                    self.echo = Some(Rc::clone(&terminal.name));
+                }
+                Ok(())
+            }
             Ok(true) => Err("the program does not read its input"),
             Err(reason) => Err(reason),
         };

@@ -9,6 +9,7 @@ use nix::unistd::{read, write};
 use wsm_sandbox::launch::Exit;
 
 use super::client::{Client, Role};
+use super::echo::Echo;
 use super::tty::Tty;
 use super::viewer::{Next, Viewer};
 use crate::protocol::{Event, Frame, QUIET_MS};
@@ -68,6 +69,7 @@ pub(super) struct Terminal {
     show_at: Option<Instant>,
     typed_at: Option<Instant>,
     pub(super) wrote_at: Option<Instant>,
+    pub(super) echo: Echo,
     active: bool,
     signals_left: u32,
     signals_at: Instant,
@@ -104,6 +106,7 @@ impl Terminal {
             show_at: None,
             typed_at: None,
             wrote_at: None,
+            echo: Echo::default(),
             active: false,
             signals_left: SIGNALS_BURST,
             signals_at: now,

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::{IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -35,6 +35,7 @@ pub(crate) struct Shim {
     child: Child,
     init: Pid,
     pub(crate) launcher: OwnedFd,
+    launching: Option<thread::JoinHandle<()>>,
 }
 
 impl Shim {
@@ -62,9 +63,9 @@ impl Shim {
             .open(dir.path().join("web.log"))
             .inspect(|_| drop(log))
             .unwrap();
-        for fd in [listener.as_fd(), theirs.as_fd(), log.as_fd()] {
-            fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
-        }
+        let listener = inherit(listener.as_fd());
+        let theirs = inherit(theirs.as_fd());
+        let log = inherit(log.as_fd());
         let config = ShimConfig {
             agent: "test".into(),
             incarnation: INCARNATION,
@@ -91,12 +92,20 @@ impl Shim {
             text.trim().parse().ok().map(Pid::from_raw)
         });
         let launcher = ours.try_clone().unwrap();
-        thread::spawn(move || launch_loop(&Arc::new(ours)));
+        let launching = thread::spawn(move || {
+            let children = Children::default();
+            launch_loop(&Arc::new(ours), &children);
+            // As they end with their sandbox; nobody else ends them.
+            for pid in children.lock().unwrap().values() {
+                let _gone = killpg(*pid, Signal::SIGKILL);
+            }
+        });
         Shim {
             dir,
             child,
             init,
             launcher,
+            launching: Some(launching),
         }
     }
 
@@ -152,7 +161,17 @@ impl Drop for Shim {
         if self.init_lives() {
             kill(self.init, Signal::SIGKILL).unwrap();
         }
+        let launching = self.launching.take().unwrap().join();
+        assert!(launching.is_ok() || thread::panicking());
     }
+}
+
+/// The same for a child to have, out of the way of the number that its script opens.
+fn inherit(fd: BorrowedFd<'_>) -> OwnedFd {
+    let fd = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(10)).unwrap();
+    let fd = wsm_terminal::pty::adopt(fd).unwrap();
+    fcntl(&fd, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+    fd
 }
 
 pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -167,8 +186,10 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
 }
 
 /// What the launcher does, without the sandbox.
-fn launch_loop(socket: &Arc<OwnedFd>) {
-    let children: Arc<Mutex<HashMap<u64, Pid>>> = Arc::default();
+/// Process groups by number.
+type Children = Arc<Mutex<HashMap<u64, Pid>>>;
+
+fn launch_loop(socket: &Arc<OwnedFd>, children: &Children) {
     report(socket, &Report::Ready, &[]);
     loop {
         let mut packet = vec![0; PACKET_BYTES_MAX];
@@ -195,7 +216,7 @@ fn launch_loop(socket: &Arc<OwnedFd>) {
             .collect();
         match serde_json::from_slice(&packet[..length]).unwrap() {
             Order::Start { id, command, stdio } => {
-                start(socket, &children, id, &command, stdio, fds)
+                start(socket, children, id, &command, stdio, fds)
             }
             Order::Signal { id, signal, group } => {
                 let pid = children.lock().unwrap().get(&id).copied();
@@ -216,7 +237,7 @@ fn launch_loop(socket: &Arc<OwnedFd>) {
 
 fn start(
     socket: &Arc<OwnedFd>,
-    children: &Arc<Mutex<HashMap<u64, Pid>>>,
+    children: &Children,
     id: u64,
     command: &launch::Command,
     stdio: launch::Stdio,
@@ -269,9 +290,10 @@ fn start(
     children.lock().unwrap().insert(id, Pid::from_raw(pid));
     let fds: Vec<RawFd> = master.iter().map(AsRawFd::as_raw_fd).collect();
     report(socket, &Report::Started { id, pid }, &fds);
-    let socket = Arc::clone(socket);
+    let (socket, children) = (Arc::clone(socket), Arc::clone(children));
     thread::spawn(move || {
         let ended = child.wait().unwrap();
+        children.lock().unwrap().remove(&id);
         let status = match ended.signal() {
             Some(signal) => Exit::Signal(signal),
             None => Exit::Code(ended.code().unwrap()),

@@ -431,3 +431,17 @@ fn nothing_changes_for_whoever_is_gone() {
         world.git(["reset", "-q", "--hard", base.as_str()]);
     }
 }
+
+#[test]
+fn files_with_a_filter_come_as_committed_and_are_named() {
+    let (world, base) = World::with_workspace();
+    world.write(".gitattributes", "*.bin filter=lfs\n");
+    world.git(["add", "."]);
+    world.git(["commit", "-qm", "filters"]);
+    world.agent_commits("big.bin", "version https://git-lfs.github.com/spec/v1\n");
+    world.import(&base);
+    match merge(&world, false, Uncommitted::Refuse) {
+        Reply::Merge(MergeReply::Done { unfiltered, .. }) => assert_eq!(unfiltered, ["big.bin"]),
+        other => panic!("{other:?}"),
+    }
+}
