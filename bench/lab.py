@@ -29,6 +29,10 @@ class Lab:
         self.dir = os.path.join(self.base, "wsm")
         self.env = dict(ENV, HOME=os.path.join(self.base, "home"))
         os.mkdir(self.env["HOME"])
+        # As an installed wsm has it: state on the disk, /run in memory.
+        self.memory = os.path.join(self.dir, "run")
+        os.makedirs(self.memory)
+        self.run(["mount", "-t", "tmpfs", "-o", "mode=755", "wsm-bench", self.memory])
         self.up = None
 
     def __enter__(self):
@@ -44,6 +48,7 @@ class Lab:
             self.wsm("rm", "--purge", agent, check=False)
         self.up.send_signal(signal.SIGTERM)
         self.up.wait(30)
+        self.run(["umount", self.memory])
         shutil.rmtree(self.base, ignore_errors=True)
 
     def ready(self):

@@ -128,15 +128,15 @@ fn find(start: &Path) -> Result<(PathBuf, PathBuf), Problem> {
         )
     })?;
     for dir in start.ancestors() {
+        if dir.file_name().is_some_and(|name| name == ".git") && dir.is_dir() {
+            continue;
+        }
         let dot_git = dir.join(".git");
         if dot_git.is_dir() {
             return Ok((dir.to_owned(), dot_git));
         }
         if dot_git.is_file() {
-            return Err(bad(
-                format!("{} is a linked worktree or a submodule", dir.display()),
-                "run this in the main checkout of the repository",
-            ));
+            return Err(elsewhere(dir, &dot_git));
         }
         if dir.join("HEAD").is_file() && dir.join("objects").is_dir() && dir.join("refs").is_dir() {
             return Err(bad(
@@ -149,6 +149,21 @@ fn find(start: &Path) -> Result<(PathBuf, PathBuf), Problem> {
         format!("{} is not in a git repository", start.display()),
         "run this in a repository, or make one: git init && git commit",
     ))
+}
+
+/// A checkout whose `.git` is a file that names its git directory.
+fn elsewhere(dir: &Path, dot_git: &Path) -> Problem {
+    let text = std::fs::read_to_string(dot_git).unwrap_or_default();
+    let git_dir = text.trim().trim_start_matches("gitdir: ");
+    let dir = dir.display();
+    if git_dir.contains("/worktrees/") {
+        let hint = "run this in the main checkout of the repository";
+        return bad(format!("{dir} is a linked worktree"), hint);
+    }
+    bad(
+        format!("{dir} has its git directory elsewhere ({git_dir}), as a submodule has"),
+        "not available yet: clone it, and run this in the clone",
+    )
 }
 
 fn bad(message: String, hint: &str) -> Problem {

@@ -19,6 +19,7 @@
 //! ([`ledger`]).
 
 pub mod assemble;
+pub(crate) mod bring;
 pub mod driver;
 mod forward;
 pub mod handle;

@@ -50,6 +50,8 @@ pub struct Engine {
     pub started_ms: u64,
     /// Held while host ports are chosen, so that two agents never choose the same.
     pub leasing: tokio::sync::Mutex<()>,
+    /// Held while an agent is given a name.
+    pub naming: tokio::sync::Mutex<()>,
     /// Bounds how many workspaces and sandboxes are made at the same time.
     pub making: tokio::sync::Semaphore,
     /// Bounds how many branches are watched, beside being looked at.
@@ -95,6 +97,7 @@ impl Engine {
             boot_id: boot_id.trim().to_owned(),
             started_ms: crate::store::now_ms(),
             leasing: tokio::sync::Mutex::new(()),
+            naming: tokio::sync::Mutex::new(()),
             making: tokio::sync::Semaphore::new(MAKING_MAX),
             watching: tokio::sync::Semaphore::new(WATCHING_MAX),
             handles: Mutex::new(HashMap::new()),

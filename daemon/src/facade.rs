@@ -1,9 +1,11 @@
 //! What the edges (HTTP, CLI wiring) may ask of the daemon: one method per verb of the API.
 
 mod create;
+mod kept;
 mod policy;
 mod remove;
 mod review;
+mod sources;
 mod terminal;
 mod view;
 
@@ -177,7 +179,7 @@ impl Daemon {
     /// # Errors
     /// The host's templates can't be read.
     pub async fn templates(&self, _actor: &Actor) -> Result<Vec<TemplateInfo>, Problem> {
-        let sources = create::host_sources(&self.engine).await?;
+        let sources = sources::host(&self.engine).await?;
         Ok(wsm_template::list(&sources)
             .into_iter()
             .map(view::template)
@@ -434,7 +436,8 @@ async fn until(
                 "{} is still {state} after {timeout:?}: {reason}",
                 record.name
             );
-            return Err(Problem::new(Code::TimedOut, message, "see `wsm explain`"));
+            let hint = format!("see `wsm explain {}`", record.name);
+            return Err(Problem::new(Code::TimedOut, message, hint));
         }
     };
     Ok(published)

@@ -55,6 +55,9 @@ pub struct Record {
     /// While it is being stopped: the state that follows, and why. `None`: it starts again.
     #[serde(default)]
     pub ending: Option<(State, String)>,
+    /// A merge or an apply of its work whose end is not written down yet.
+    #[serde(default)]
+    pub bringing: Option<Bringing>,
     /// How often its command was started: numbers the shim's process names.
     pub run: u32,
     /// Boot of the machine in which it last ran: tells a reboot from a lost shim.
@@ -77,6 +80,27 @@ pub struct Record {
     pub initialized: BTreeSet<String>,
     /// Services as they were last recorded.
     pub services: BTreeMap<String, ServiceRecord>,
+}
+
+/// A merge or an apply that was begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bringing {
+    /// Who asked for it.
+    pub actor: String,
+    /// What.
+    pub how: Bring,
+    /// When, milliseconds since the epoch: the log of the main checkout names it.
+    pub since_ms: u64,
+}
+
+/// How work is brought back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bring {
+    /// Commits.
+    Merge,
+    /// Staged.
+    Apply,
 }
 
 /// A service as it was last recorded.
@@ -173,6 +197,7 @@ pub(crate) mod tests {
             phase: Phase::Recorded,
             wanted: Wanted::Running,
             ending: None,
+            bringing: None,
             run: 0,
             boot_id: String::new(),
             created_ms: 0,

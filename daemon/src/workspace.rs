@@ -18,6 +18,7 @@
 //! following links, and never as a repository.
 
 mod beneath;
+mod beside;
 mod branches;
 mod changes;
 mod check;
@@ -32,6 +33,7 @@ mod import;
 mod index;
 mod inspect;
 mod intake;
+mod landed;
 mod libgit;
 mod merge;
 mod private;

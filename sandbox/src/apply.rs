@@ -6,13 +6,15 @@
 
 mod guards;
 
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::{Mode, SFlag, makedev, mknodat};
+use nix::sys::stat::{Mode, SFlag, makedev, mkdirat, mknodat};
 use nix::unistd::symlinkat;
 
 use crate::fail::{Context, failure};
@@ -53,9 +55,12 @@ struct Source {
 
 /// A root file system, mounted on the stage.
 #[derive(Debug)]
-pub(crate) struct NewRoot {
+struct NewRoot {
     /// Its root directory.
-    pub(crate) fd: OwnedFd,
+    fd: Rc<OwnedFd>,
+    /// Directories that were made in it, or are roots of file systems of its own, as they are seen
+    /// now: every sandbox is made of many names in few directories.
+    dirs: BTreeMap<PathBuf, Rc<OwnedFd>>,
 }
 
 impl Applier<'_> {
@@ -82,24 +87,31 @@ impl Applier<'_> {
         Ok(Sources(sources))
     }
 
-    /// The second half: makes the root file system on `stage`, which only this namespace sees.
+    /// The second half: makes the root file system on `stage`, which only this namespace sees. Gives
+    /// its root directory.
     pub(crate) fn apply(
         &self,
         plan: &Plan,
         sources: Sources,
         stage: BorrowedFd<'_>,
-    ) -> Result<NewRoot, Failure> {
-        let mut root: Option<OwnedFd> = None;
+    ) -> Result<OwnedFd, Failure> {
+        let mut root: Option<NewRoot> = None;
         // What is mounted, and whether it is of the host.
         let mut mounts: Vec<(&Path, bool)> = Vec::new();
         let mut sources = sources.0.into_iter();
+        // What is made belongs to root inside from the start. Only root outside may make devices.
+        let mut rights = None;
         for op in &plan.ops {
             let what = || op.to_string();
-            match (&root, op) {
+            rights = match op {
+                Op::Device { .. } => None,
+                _ => rights.or_else(|| Some(AccountRights::take(self.owner()))),
+            };
+            match (&mut root, op) {
                 (None, Op::Tmpfs { .. }) => {
                     let mount = self.tmpfs(op).what(what)?;
                     sys::move_mount(mount.as_fd(), stage).what(what)?;
-                    root = Some(mount);
+                    root = Some(NewRoot::new(mount));
                 }
                 (None, _) => return Err(no_root(op)),
                 (Some(root), Op::Bind { at, .. } | Op::Hold { at, .. } | Op::Guard { at, .. }) => {
@@ -108,27 +120,21 @@ impl Applier<'_> {
                     let above = above.find(|(mount, _)| at.starts_with(mount));
                     let standing = above.is_some_and(|(_, of_host)| *of_host);
                     if let Some(source) = sources.next().flatten() {
-                        self.bind(root.as_fd(), at, &source, standing).what(what)?;
+                        self.bind(root, at, &source, standing).what(what)?;
                     }
                     mounts.push((at, true));
                 }
                 (Some(root), _) => {
-                    self.make(root.as_fd(), op).what(what)?;
+                    self.make(root, op).what(what)?;
                     if let Op::Tmpfs { at, .. } = op {
                         mounts.push((at, false));
                     }
                 }
             }
         }
-        match root {
-            Some(fd) => Ok(NewRoot { fd }),
-            None => Err(failure(
-                FailureKind::Invalid,
-                "apply the plan",
-                "it is empty",
-                "",
-            )),
-        }
+        let empty = || failure(FailureKind::Invalid, "apply the plan", "it is empty", "");
+        let root = root.ok_or_else(empty)?.fd;
+        root.try_clone().what(|| "keep the new root".into())
     }
 
     fn owner(&self) -> (u32, u32) {
@@ -159,21 +165,17 @@ impl Applier<'_> {
     }
 
     /// Everything but binds.
-    fn make(&self, root: BorrowedFd<'_>, op: &Op) -> io::Result<()> {
+    fn make(&self, root: &mut NewRoot, op: &Op) -> io::Result<()> {
         match op {
-            Op::Tmpfs { at, .. } => {
-                let mount = self.tmpfs(op)?;
-                sys::move_mount(mount.as_fd(), self.dir(root, at)?.as_fd())
-            }
-            Op::Dir(at) => self.dir(root, at).map(drop),
-            Op::File { at, text } => self.file(root, at, text.as_bytes()).map(drop),
+            Op::Tmpfs { at, .. } => root.mount(self.tmpfs(op)?, at),
+            Op::Dir(at) => root.dir(at).map(drop),
+            Op::File { at, text } => root.file(at, text.as_bytes()).map(drop),
             Op::Link { at, to } => {
-                let (dir, name) = self.parent(root, at)?;
-                symlinkat(to, dir.as_fd(), name)?;
-                files::chown_at(dir.as_fd(), name, self.owner())
+                let (dir, name) = root.parent(at)?;
+                Ok(symlinkat(to, dir.as_fd(), name)?)
             }
             Op::Device { at, major, minor } => {
-                let (dir, name) = self.parent(root, at)?;
+                let (dir, name) = root.parent(at)?;
                 let device = makedev((*major).into(), (*minor).into());
                 let mode = Mode::from_bits_truncate(0o666);
                 mknodat(dir.as_fd(), name, SFlag::S_IFCHR, mode, device)?;
@@ -188,10 +190,10 @@ impl Applier<'_> {
                     (c"max", TERMINALS_MAX.to_owned()),
                 ];
                 let mount = new_mount(c"devpts", &options, attr::NOSUID | attr::NOEXEC)?;
-                sys::move_mount(mount.as_fd(), self.dir(root, at)?.as_fd())
+                root.mount(mount, at)
             }
             Op::Close(at) => {
-                let mount = files::open_plain(root, at, OFlag::O_PATH)?;
+                let mount = files::open_plain(root.fd.as_fd(), at, OFlag::O_PATH)?;
                 sys::mount_setattr(mount.as_fd(), false, attr::RDONLY, None)
             }
             Op::Bind { .. } | Op::Hold { .. } | Op::Guard { .. } => {
@@ -244,20 +246,22 @@ impl Applier<'_> {
 
     fn bind(
         &self,
-        root: BorrowedFd<'_>,
+        root: &mut NewRoot,
         at: &Path,
         source: &Source,
         standing: bool,
     ) -> io::Result<()> {
         let place = match (standing, source.directory) {
-            (true, _) => self.standing(root, at),
-            (false, true) => self.dir(root, at),
-            (false, false) => self.file(root, at, b""),
+            (true, _) => Rc::new(self.standing(root.fd.as_fd(), at)?),
+            (false, true) => root.dir(at)?,
+            (false, false) => Rc::new(root.file(at, b"")?),
         };
         match &source.mount {
-            Some(mount) => sys::move_mount(mount.as_fd(), place?.as_fd()),
-            None => self.cover(root, place?.as_fd(), source.directory),
+            Some(mount) => sys::move_mount(mount.as_fd(), place.as_fd())?,
+            None => self.cover(root.fd.as_fd(), place.as_fd(), source.directory)?,
         }
+        root.dirs.remove(at);
+        Ok(())
     }
 
     /// Opens a mount point that is there already, in a bind. In one whose owners are mapped root
@@ -317,26 +321,52 @@ impl Applier<'_> {
             Err(error) => Err(error).what(what),
         }
     }
+}
 
-    fn dir(&self, root: BorrowedFd<'_>, at: &Path) -> io::Result<OwnedFd> {
-        files::make_dirs(root, below_root(at)?, 0o755, self.owner())
+impl NewRoot {
+    fn new(mount: OwnedFd) -> NewRoot {
+        let fd = Rc::new(mount);
+        let dirs = BTreeMap::from([("/".into(), Rc::clone(&fd))]);
+        NewRoot { fd, dirs }
     }
 
-    fn parent<'p>(&self, root: BorrowedFd<'_>, at: &'p Path) -> io::Result<(OwnedFd, &'p Path)> {
+    /// A directory, made with everything above it that is missing.
+    fn dir(&mut self, at: &Path) -> io::Result<Rc<OwnedFd>> {
+        if let Some(dir) = self.dirs.get(at) {
+            return Ok(Rc::clone(dir));
+        }
+        let (above, name) = self.parent(at)?;
+        match mkdirat(above.as_fd(), name, Mode::from_bits_truncate(0o755)) {
+            Ok(()) | Err(nix::Error::EEXIST) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+        let dir = Rc::new(files::open_below(above.as_fd(), name, flags)?);
+        self.dirs.insert(at.into(), Rc::clone(&dir));
+        Ok(dir)
+    }
+
+    fn parent<'p>(&mut self, at: &'p Path) -> io::Result<(Rc<OwnedFd>, &'p Path)> {
         let name = at.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        let dir = self.dir(root, at.parent().ok_or(io::ErrorKind::InvalidInput)?)?;
+        let dir = self.dir(at.parent().ok_or(io::ErrorKind::InvalidInput)?)?;
         Ok((dir, Path::new(name)))
     }
 
-    fn file(&self, root: BorrowedFd<'_>, at: &Path, bytes: &[u8]) -> io::Result<OwnedFd> {
-        let (dir, name) = self.parent(root, at)?;
+    fn file(&mut self, at: &Path, bytes: &[u8]) -> io::Result<OwnedFd> {
+        let (dir, name) = self.parent(at)?;
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
         let mode = Mode::from_bits_truncate(0o644);
         let file = openat(dir.as_fd(), name, flags | OFlag::O_CLOEXEC, mode)?;
         let mut file = std::fs::File::from(file);
         io::Write::write_all(&mut file, bytes)?;
-        files::chown_at(dir.as_fd(), name, self.owner())?;
         Ok(file.into())
+    }
+
+    /// Puts a file system of its own into its place.
+    fn mount(&mut self, mount: OwnedFd, at: &Path) -> io::Result<()> {
+        sys::move_mount(mount.as_fd(), self.dir(at)?.as_fd())?;
+        self.dirs.insert(at.into(), Rc::new(mount));
+        Ok(())
     }
 }
 
@@ -347,11 +377,6 @@ fn no_root(op: &Op) -> Failure {
         "the plan does not begin with a root",
         "",
     )
-}
-
-fn below_root(at: &Path) -> io::Result<&Path> {
-    at.strip_prefix("/")
-        .map_err(|_| io::ErrorKind::InvalidInput.into())
 }
 
 /// A new instance of a file system, detached.

@@ -3,13 +3,16 @@
 //! ```text
 //! BASE/wsm-INSTANCE/agent-ID/payload/agent           the agent's command, terminals, exec
 //!                           /payload/services/NAME   one per service
-//!                           /shim                    the shim, with small limits of its own
+//!                           /shim                    the shim
+//! BASE/wsm-INSTANCE/agent-ID/services/NAME           in a v1 tree that only limits
 //! ```
 //!
-//! This stands in every hierarchy that wsm uses: the v2 tree (kill, freeze, events, and the
-//! controllers it has) and the v1 trees of the controllers that v2 lacks. v1 trees have leaves only
-//! where those limit something; without one, processes are in `payload` there. Limits, freezing and
-//! killing act on `payload`; a v2 group with children holds no processes itself.
+//! The first form stands in the tree that freezes and kills: the v2 one (with the controllers it
+//! has), or the v1 freezer where there is none. The v1 trees of the controllers that v2 lacks limit
+//! and do nothing else, and each group costs time at every start: there `agent-ID` is the payload, it
+//! exists only where something is limited (or is to have its share of the CPU), and shims stay in
+//! `wsm-INSTANCE`, where the zygote put itself. Limits, freezing and killing act on the payload; a v2
+//! group with children holds no processes itself.
 //!
 //! BASE is the delegated unit `wsm-agents.service` beside the broker's own unit where systemd
 //! started the broker, and the root of the hierarchy otherwise: not the group that `wsm up` was
@@ -32,6 +35,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use serde::{Deserialize, Serialize};
+
 use crate::launch::Leaf;
 use crate::spec::{AgentId, LayerReport, Limits};
 
@@ -42,13 +47,17 @@ use limits::{Controller, Place};
 use mounts::Version;
 pub use tasks::Tasks;
 
-/// Limits of the shim: its screen models and history are bounded far below.
+/// Limits of the shim, where it has a group that limits. Everywhere it limits itself as well.
 const SHIM_LIMITS: Limits = Limits {
     cpu_milli: None,
-    memory_bytes: Some(256 << 20),
-    pids: Some(64),
+    memory_bytes: Some(SHIM_MEMORY_BYTES),
+    pids: Some(SHIM_TASKS),
     disk_bytes: None,
 };
+/// Bytes: screen models and history are bounded far below.
+pub(crate) const SHIM_MEMORY_BYTES: u64 = 256 << 20;
+/// Tasks: a shim starts none.
+pub(crate) const SHIM_TASKS: u32 = 64;
 
 /// How this host mounts its control groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +73,7 @@ pub enum Setup {
 }
 
 /// The limits of one agent, after admission.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentLimits {
     /// Of the whole payload.
     pub payload: Limits,
@@ -76,7 +85,7 @@ pub struct AgentLimits {
 #[derive(Debug)]
 pub struct Tree {
     setup: Setup,
-    /// v2 first, if there is one.
+    /// The one that freezes and kills first: it knows every agent.
     hierarchies: Vec<Hierarchy>,
 }
 
@@ -98,8 +107,8 @@ struct Hierarchy {
 /// One agent's control groups, open.
 #[derive(Debug)]
 pub struct AgentCgroup {
-    /// `agent-ID` in each hierarchy.
-    dirs: Vec<AgentDir>,
+    /// `agent-ID` in each hierarchy; `None` where it needs no group.
+    dirs: Vec<Option<AgentDir>>,
     /// `payload/agent` in the v2 tree.
     v2: Option<OwnedFd>,
     reports: Vec<LayerReport>,
@@ -109,6 +118,7 @@ pub struct AgentCgroup {
 #[derive(Debug)]
 struct AgentDir {
     version: Version,
+    flat: bool,
     dir: OwnedFd,
     /// For messages.
     path: String,
@@ -186,7 +196,18 @@ impl Tree {
         if hierarchies.is_empty() {
             return Err(CgroupError::NotMounted);
         }
+        hierarchies.sort_by_key(Hierarchy::is_flat);
         Ok(Tree { setup, hierarchies })
+    }
+
+    /// Moves the calling process to where the shims that it is to fork stay: joining a group takes
+    /// milliseconds, once.
+    pub fn join_as_zygote(&self) -> Result<(), CgroupError> {
+        for hierarchy in self.hierarchies.iter().filter(|tree| tree.is_flat()) {
+            let joined = write_file(hierarchy.dir.as_fd(), "cgroup.procs", "0");
+            joined.map_err(io_error(|| format!("join {}", hierarchy.path)))?;
+        }
+        Ok(())
     }
 
     /// How this host mounts its control groups.
@@ -195,8 +216,8 @@ impl Tree {
         self.setup
     }
 
-    /// Makes `agent-ID/{payload/{agent,services/NAME},shim}` everywhere and sets the limits.
-    /// Directories that stand already are used again. On error nothing is left.
+    /// Makes the agent's groups and sets the limits. Directories that stand already are used again.
+    /// On error nothing is left.
     pub fn create(&self, id: &AgentId, limits: &AgentLimits) -> Result<AgentCgroup, CgroupError> {
         for name in limits.services.keys() {
             check_name(name)?;
@@ -222,19 +243,25 @@ impl Tree {
         let mut dirs = Vec::new();
         let mut v2 = None;
         for hierarchy in &self.hierarchies {
-            let dir = hierarchy
-                .agent(id)?
-                .ok_or_else(|| CgroupError::NoSuchAgent(id.clone()))?;
+            let flat = hierarchy.is_flat();
+            let Some(dir) = hierarchy.agent(id)? else {
+                if !flat {
+                    return Err(CgroupError::NoSuchAgent(id.clone()));
+                }
+                dirs.push(None);
+                continue;
+            };
             let path = hierarchy.agent_path(id);
             if hierarchy.version == Version::V2 {
                 let leaf = open_dir(dir.as_fd(), "payload/agent");
                 v2 = Some(leaf.map_err(io_error(|| format!("open {path}/payload/agent")))?);
             }
-            dirs.push(AgentDir {
+            dirs.push(Some(AgentDir {
                 version: hierarchy.version,
+                flat,
                 dir,
                 path,
-            });
+            }));
         }
         Ok(AgentCgroup {
             dirs,
@@ -287,11 +314,13 @@ impl Tree {
                 let group = format!("payload/services/{name}");
                 (group, own, format!(" of service {name}"))
             });
-            let all = [
-                ("payload".to_owned(), &limits.payload, String::new()),
-                ("shim".to_owned(), &SHIM_LIMITS, " of the shim".to_owned()),
-            ];
-            for (group, own, whose) in all.into_iter().chain(services) {
+            let payload = ("payload".to_owned(), &limits.payload, String::new());
+            let shim = ("shim".to_owned(), &SHIM_LIMITS, " of the shim".to_owned());
+            let mut trees = self.hierarchies.iter().filter(|tree| !tree.is_flat());
+            let shim = trees
+                .any(|tree| tree.controllers.contains(&controller))
+                .then_some(shim);
+            for (group, own, whose) in std::iter::once(payload).chain(shim).chain(services) {
                 if controller.wanted(own).is_some() {
                     let place = self.place(agent, controller, &group);
                     reports.extend(limits::set(controller, place, own, &whose));
@@ -311,7 +340,8 @@ impl Tree {
         let (hierarchy, agent) = hierarchies
             .into_iter()
             .find(|(hierarchy, _)| hierarchy.controllers.contains(&controller))?;
-        let dir = open_dir(agent.dir.as_fd(), group).ok()?;
+        let agent = agent.as_ref()?;
+        let dir = open_dir(agent.dir.as_fd(), agent.inner(group)).ok()?;
         Some(Place {
             version: hierarchy.version,
             dir,
@@ -320,34 +350,39 @@ impl Tree {
 }
 
 impl Hierarchy {
-    /// The groups to make below (and with) `agent-ID`, parents first. A v1 tree gets leaves only
-    /// where they limit something, because each group costs time at every start, and there
-    /// processes may live in inner groups.
+    /// Whether this tree only limits.
+    fn is_flat(&self) -> bool {
+        self.version == Version::V1 && !self.freezes
+    }
+
+    /// The groups to make below (and with) `agent-ID`, parents first.
     fn groups(&self, limits: &AgentLimits) -> Vec<String> {
-        let mut groups: Vec<String> = vec![String::new(), "payload".into(), "shim".into()];
+        let flat = self.is_flat();
         let limited = |own: &Limits| {
-            self.controllers
-                .iter()
-                .any(|controller| controller.wanted(own).is_some())
+            let mut controllers = self.controllers.iter();
+            controllers.any(|controller| controller.wanted(own).is_some())
         };
-        let services: Vec<&String> = match self.version {
-            Version::V2 => limits.services.keys().collect(),
-            Version::V1 => {
-                let own = limits.services.iter().filter(|(_, own)| limited(own));
-                own.map(|(name, _)| name).collect()
-            }
-        };
+        let services = limits.services.iter();
+        let services: Vec<&String> = services
+            .filter(|(_, own)| self.version == Version::V2 || limited(own))
+            .map(|(name, _)| name)
+            .collect();
+        let shared = self.controllers.contains(&Controller::Cpu);
+        if flat && !shared && services.is_empty() && !limited(&limits.payload) {
+            return Vec::new();
+        }
+        let mut groups = vec![String::new()];
+        if !flat {
+            groups.extend(["payload".into(), "shim".into()]);
+        }
         if self.version == Version::V2 {
             groups.push("payload/agent".into());
         }
+        let inside = if flat { "services" } else { "payload/services" };
         if !services.is_empty() {
-            groups.push("payload/services".into());
+            groups.push(inside.into());
         }
-        groups.extend(
-            services
-                .into_iter()
-                .map(|name| format!("payload/services/{name}")),
-        );
+        groups.extend(services.into_iter().map(|name| format!("{inside}/{name}")));
         groups
     }
 
@@ -375,24 +410,25 @@ impl AgentCgroup {
         };
         check_name(name)?;
         let group = format!("payload/services/{name}");
-        let own = self.dirs.iter().map(|agent| agent.procs_fd(&group));
+        let dirs = self.dirs.iter().flatten();
+        let own = dirs.map(|agent| agent.procs_fd(&group));
         own.filter_map(Result::transpose).collect()
     }
 
     /// `cgroup.procs` of each group that the first process of the payload has to join. It was
     /// cloned into the v2 one.
     pub fn payload_procs_fds(&self) -> Result<Vec<OwnedFd>, CgroupError> {
-        let v1 = self
-            .dirs
-            .iter()
-            .filter(|agent| agent.version == Version::V1);
+        let dirs = self.dirs.iter().flatten();
+        let v1 = dirs.filter(|agent| agent.version == Version::V1);
         let own = v1.map(|agent| agent.procs_fd("payload"));
         own.filter_map(Result::transpose).collect()
     }
 
-    /// `cgroup.procs` of the shim's group in every hierarchy.
+    /// `cgroup.procs` of the shim's group, in each tree that has one.
     pub fn shim_procs_fds(&self) -> Result<Vec<OwnedFd>, CgroupError> {
-        let own = self.dirs.iter().map(|agent| agent.procs_fd("shim"));
+        let dirs = self.dirs.iter().flatten();
+        let own = dirs.filter(|agent| !agent.flat);
+        let own = own.map(|agent| agent.procs_fd("shim"));
         own.filter_map(Result::transpose).collect()
     }
 
@@ -411,9 +447,21 @@ impl AgentCgroup {
 }
 
 impl AgentDir {
+    /// Where a group of the usual form is here.
+    fn inner<'a>(&self, group: &'a str) -> &'a str {
+        match group.strip_prefix("payload") {
+            Some(below) if self.flat => match below.trim_start_matches('/') {
+                "" => ".",
+                below => below,
+            },
+            _ => group,
+        }
+    }
+
     /// `None` for a leaf that this v1 tree does not tell from the payload.
     fn procs_fd(&self, group: &str) -> Result<Option<OwnedFd>, CgroupError> {
-        match open_writable(self.dir.as_fd(), &format!("{group}/cgroup.procs")) {
+        let path = format!("{}/cgroup.procs", self.inner(group));
+        match open_writable(self.dir.as_fd(), &path) {
             Err(error)
                 if self.version == Version::V1
                     && group.starts_with("payload/")

@@ -128,21 +128,25 @@ pub(crate) fn make_dir(
 /// File system access with the rights of a user, until dropped. Capabilities that pass over modes
 /// leave with the uid.
 #[derive(Debug)]
-pub(crate) struct AccountRights;
+#[must_use]
+pub(crate) struct AccountRights {
+    before: (Uid, Gid),
+}
 
 impl AccountRights {
     /// Of this uid and gid.
     pub(crate) fn take((uid, gid): (u32, u32)) -> AccountRights {
-        setfsgid(Gid::from_raw(gid));
-        setfsuid(Uid::from_raw(uid));
-        AccountRights
+        let gid = setfsgid(Gid::from_raw(gid));
+        let uid = setfsuid(Uid::from_raw(uid));
+        AccountRights { before: (uid, gid) }
     }
 }
 
 impl Drop for AccountRights {
     fn drop(&mut self) {
-        setfsuid(Uid::from_raw(0));
-        setfsgid(Gid::from_raw(0));
+        let (uid, gid) = self.before;
+        setfsuid(uid);
+        setfsgid(gid);
     }
 }
 

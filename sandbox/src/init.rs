@@ -101,6 +101,8 @@ fn prepare() -> Result<SignalFd, Failure> {
     let what = || "prepare init".to_owned();
     prctl::set_dumpable(false).what(what)?;
     prctl::set_name(c"wsm-init").what(what)?;
+    sys::lock_securebits().what(what)?;
+    sys::clear_bounding_set().what(what)?;
     sys::ignore_sigpipe();
     let mut mask = SigSet::empty();
     mask.add(Signal::SIGCHLD);
@@ -111,8 +113,6 @@ fn prepare() -> Result<SignalFd, Failure> {
 /// Root by name only: reaping needs no right.
 fn drop_rights() -> Result<(), Failure> {
     let what = || "drop init's rights".to_owned();
-    sys::lock_securebits().what(what)?;
-    sys::clear_bounding_set().what(what)?;
     sys::clear_capabilities().what(what)?;
     prctl::set_no_new_privs().what(what)
 }

@@ -8,7 +8,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +17,7 @@ use ::landlock::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::files;
 use crate::sys;
 
 /// The oldest ABI (Linux 5.13) that is worth being required. What an older one lacks is held by
@@ -263,12 +263,8 @@ fn allow(
 }
 
 fn is_directory(fd: BorrowedFd<'_>) -> Result<bool, LandlockError> {
-    let metadata = fd
-        .try_clone_to_owned()
-        .map(File::from)
-        .and_then(|file| file.metadata());
-    match metadata {
-        Ok(metadata) => Ok(metadata.is_dir()),
+    match files::stat(fd) {
+        Ok(stat) => Ok(stat.st_mode & libc::S_IFMT == libc::S_IFDIR),
         Err(error) => Err(LandlockError::Kernel(format!(
             "stat the target of a rule: {error}"
         ))),

@@ -441,8 +441,12 @@ fn check_places(ops: &[Op], binds: &[(PathBuf, Op)]) -> Result<(), Failure> {
 
 /// The second wall: the same places as the mounts, with the same rights.
 fn rules(facts: &Facts, binds: &[(PathBuf, Op)]) -> landlock::Rules {
+    let shown = facts.host.shown.iter();
     let mut rules = landlock::Rules {
-        read: facts.host.shown.clone(),
+        read: shown
+            .filter(|path| !path.starts_with("/etc"))
+            .cloned()
+            .collect(),
         write: ["/tmp", "/run", "/dev/shm"].map(PathBuf::from).to_vec(),
         devices: vec!["/dev".into()],
         list: vec!["/".into()],

@@ -1,7 +1,8 @@
 //! The spawner: a fork of the zygote that builds one sandbox and then becomes its shim.
 //!
 //! ```text
-//! zygote ─clone→ spawner: cgroup, mount namespace, root by descriptors, netns
+//! zygote ─clone→ spawner: mount namespace, root by descriptors, netns
+//!                 ├─fork→ grouper: control groups, while the root is built
 //!                 ├─clone3→ init: proc and masks, user namespace, no descriptor but its own
 //!                 └─ last uid of the range, no capabilities, the shim (same pid)
 //! ```
@@ -10,6 +11,7 @@
 //! before the agent's user namespace is entered, so that root inside has no rights over them.
 //! Until it is the shim the spawner dies with the broker; what it leaves is a control group.
 
+mod grouper;
 mod inside;
 mod outside;
 
@@ -22,11 +24,10 @@ use std::path::PathBuf;
 
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{Pid, getpid, getppid};
+use nix::unistd::{Pid, getppid};
 use serde::{Deserialize, Serialize};
 
-use crate::cgroup::{AgentCgroup, AgentLimits, Tree};
+use crate::cgroup::{AgentCgroup, Tree};
 use crate::fail::{self, Context, failure};
 use crate::init::Init;
 use crate::landlock::LandlockStatus;
@@ -39,6 +40,7 @@ use crate::spec::{LayerReport, ProbeReport, Requirement, SandboxSpec};
 use crate::sys::{self, Fork};
 use crate::userns::Range;
 use crate::zygote::ShimMain;
+use grouper::Grouper;
 
 /// Longest order in bytes: a request, and what the broker knows besides.
 const ORDER_BYTES_MAX: usize = 2 * PACKET_BYTES_MAX;
@@ -135,22 +137,23 @@ fn spawn(
         let why = "the broker died";
         return Err(failure(FailureKind::Failed, "start the spawner", why, ""));
     }
+    let grouper = Grouper::start(&place.tree, status)?;
     let job = &ordered(place, status.as_fd())?;
-    let range = job.lease.range;
     fail::point("spawn.start")?;
-    let grouping = Grouping::begin(job)?;
+    grouper.order(&job.spec)?;
     let listen = outside::listen(job)?;
     let logs = outside::logs(job)?;
     let stderr = outside::shim_log(job)?;
     let stage = outside::Stage::build(job)?;
     fail::point("spawn.root")?;
-    let (group, limits) = grouping.made(job)?;
+    let limits = grouper.made()?;
+    let group = place.tree.open_agent(&job.spec.agent)?;
     fail::point("spawn.cgroup")?;
     let payload = group.payload_procs_fds()?;
     let (orders, shim_orders) = packet::pair().what(|| "make the launcher's socket".into())?;
     let init = init(job, leaves(&group, &job.spec)?, orders, status)?;
     let built = Status::Built {
-        range_base: range.base,
+        range_base: job.lease.range.base,
         limits,
     };
     let map = [stage.file_map.as_fd()];
@@ -158,14 +161,14 @@ fn spawn(
     let flags = libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
     let child = sys::clone3(flags, group.v2_dir_fd()).what(|| "clone init".into())?;
     let pid = match child {
-        Fork::Child => inside::enter(job, init, &payload, &stage, range),
+        Fork::Child => inside::enter(job, init, &payload, &stage),
         Fork::Parent(pid) => pid,
     };
     drop((init, payload, group));
     fail::point("spawn.cloned")?;
     // While init comes up: what was started and not waited for.
     drop(stage.holders);
-    grouping.end()?;
+    grouper.end()?;
     let descriptors = outside::Shim {
         init: pid,
         listen,
@@ -218,79 +221,6 @@ fn leaves(group: &AgentCgroup, spec: &SandboxSpec) -> Result<Leaves, Failure> {
         leaves.push((leaf, fds));
     }
     Ok(leaves)
-}
-
-/// The child that makes the agent's control groups and moves the spawner into the shim's, while the
-/// root is built: making them is a tenth of a creation, and moving a task waits for every processor
-/// (tens of milliseconds on an idle machine).
-struct Grouping {
-    child: Pid,
-    answer: OwnedFd,
-}
-
-impl Grouping {
-    fn begin(job: &Job<'_>) -> Result<Grouping, Failure> {
-        let what = || "make the control groups".to_owned();
-        let spawner = getpid();
-        let (answer, told) = packet::pair().what(what)?;
-        match sys::fork().what(what)? {
-            Fork::Child => {
-                drop(answer);
-                let tied = prctl::set_pdeathsig(Signal::SIGKILL).is_ok() && getppid() == spawner;
-                sys::exit_now(if tied { group(job, spawner, &told) } else { 1 });
-            }
-            Fork::Parent(child) => Ok(Grouping { child, answer }),
-        }
-    }
-
-    /// Waits until they are made. Opens them; tells the limits as they were set.
-    fn made(&self, job: &Job<'_>) -> Result<(AgentCgroup, Vec<LayerReport>), Failure> {
-        let what = || "make the control groups".to_owned();
-        match packet::receive(self.answer.as_fd(), PACKET_BYTES_MAX).what(what)? {
-            packet::Received::Packet(packet) => {
-                let made: Result<Vec<LayerReport>, Failure> = serde_json::from_slice(&packet.bytes)
-                    .map_err(std::io::Error::from)
-                    .what(what)?;
-                Ok((job.place.tree.open_agent(&job.spec.agent)?, made?))
-            }
-            _ => {
-                let why = "the child that makes them ended early";
-                Err(failure(FailureKind::Failed, what(), why, ""))
-            }
-        }
-    }
-
-    /// Waits until the spawner is in the shim's groups.
-    fn end(&self) -> Result<(), Failure> {
-        let what = || "join the shim's control group".to_owned();
-        match waitpid(self.child, None).what(what)? {
-            WaitStatus::Exited(_, 0) => Ok(()),
-            other => {
-                let why = format!("{other:?}");
-                Err(failure(FailureKind::Failed, what(), why, ""))
-            }
-        }
-    }
-}
-
-/// In the child: gives its exit code.
-fn group(job: &Job<'_>, spawner: Pid, told: &OwnedFd) -> i32 {
-    let limits = AgentLimits {
-        payload: job.spec.limits.clone(),
-        services: job.spec.services.clone(),
-    };
-    let (said, group) = match job.place.tree.create(&job.spec.agent, &limits) {
-        Ok(group) => (Ok(group.reports().to_vec()), Some(group)),
-        Err(error) => (Err(Failure::from(error)), None),
-    };
-    let told = packet::send(told.as_fd(), &said, &[]);
-    let procs = group.and_then(|group| group.shim_procs_fds().ok());
-    let (Ok(()), Some(procs)) = (told, procs) else {
-        return 1;
-    };
-    let spawner = spawner.to_string();
-    let join = |fd: &OwnedFd| nix::unistd::write(fd, spawner.as_bytes()).is_ok();
-    i32::from(!procs.iter().all(join))
 }
 
 /// Moves the calling process.

@@ -335,6 +335,9 @@ pub(crate) fn clear_bounding_set() -> io::Result<()> {
         if present < 0 {
             break; // past the kernel's last capability
         }
+        if present == 0 {
+            continue;
+        }
         // SAFETY: prctl with numbers only.
         checked(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }.into())?;
     }

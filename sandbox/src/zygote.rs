@@ -65,6 +65,8 @@ pub fn run(shim: ShimMain) -> i32 {
 fn serve(shim: ShimMain) -> Result<(), Failure> {
     let what = || "start the zygote".to_owned();
     prctl::set_dumpable(false).what(what)?;
+    // Its forks execute nothing on the host. One that is the shim checks again.
+    sys::clear_bounding_set().what(what)?;
     sys::ignore_sigpipe();
     let control = nix::unistd::dup(io::stdin()).what(what)?;
     let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
@@ -79,8 +81,10 @@ fn serve(shim: ShimMain) -> Result<(), Failure> {
         return Err(failure(FailureKind::Failed, what(), "no broker", ""));
     }
     fail::watch(&run, broker, config.fault.clone());
+    let tree = Tree::open(&config.instance)?;
+    tree.join_as_zygote()?;
     let place = Place {
-        tree: Tree::open(&config.instance)?,
+        tree,
         sockets: run,
         empty: EmptyMounts::make(&config.stage)?,
         stage: config.stage,

@@ -55,7 +55,7 @@ fn tell(context: &Context, agent: &str, merged: &Merged) -> Result<Exit, Failure
         format!("{}\n", clean(&merged.commit))
     } else {
         match merged.how.as_str() {
-            "nothing" => format!("{agent} has no commit that the main checkout lacks\n"),
+            "nothing" => format!("{agent} has nothing to bring that the main checkout lacks\n"),
             "staged" => format!("{files} of {agent} staged on {into}; commit when you like\n"),
             how => {
                 let how = clean(how);

@@ -327,8 +327,11 @@ impl Driver {
             } => {
                 self.on_probed(service, id, ok, detail).await;
             }
-            Message::Note { row, reply } => {
-                self.commit(row);
+            Message::Bring { bringing, reply } => {
+                drop(reply.send(self.begin_bring(bringing)));
+            }
+            Message::Brought { row, reply } => {
+                self.end_bring(row);
                 drop(reply.send(Ok(())));
             }
             Message::Forwarded { said } => self.on_forwarded(said),
@@ -351,7 +354,7 @@ impl Driver {
             }
             Decision::Refuse(why) => {
                 let message = format!("{verb:?} {}: {why}", self.record.name).to_lowercase();
-                return Err(Problem::new(Code::Conflict, message, "see `wsm explain`"));
+                return Err(Problem::new(Code::Conflict, message, way_out(&self.record)));
             }
         }
         if !matches!(verb, Verb::Stop | Verb::Resume) {
@@ -410,6 +413,17 @@ impl Driver {
             .into_iter()
             .flatten()
             .min()
+    }
+}
+
+/// What to do about an agent that does not run.
+pub(crate) fn way_out(record: &Record) -> String {
+    let name = &record.name;
+    match record.state {
+        _ if record.trashed_ms.is_some() => format!("bring it back with `wsm restore {name}`"),
+        State::Paused => format!("let it run on with `wsm resume {name}`"),
+        State::Stopped | State::Failed | State::Lost => format!("start it with `wsm start {name}`"),
+        _ => format!("see `wsm explain {name}`"),
     }
 }
 

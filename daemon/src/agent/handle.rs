@@ -10,7 +10,7 @@ use wsm_api::problem::{Code, Problem};
 use super::ledger::Unrecorded;
 use super::request::Decision;
 use crate::facade::{ServiceVerb, Verb};
-use crate::record::Record;
+use crate::record::{Bringing, Record};
 use crate::shim::Shim;
 use crate::store::Row;
 
@@ -110,8 +110,13 @@ pub(crate) enum Message {
         ok: bool,
         detail: String,
     },
-    /// What somebody did with its work; told where all its changes are.
-    Note { row: Row, reply: Answer<()> },
+    /// A merge or an apply begins: written down before anything changes.
+    Bring {
+        bringing: Bringing,
+        reply: Answer<()>,
+    },
+    /// What came of it; told where all its changes are.
+    Brought { row: Row, reply: Answer<()> },
     /// The agent's view was moved to the human's commit, or not; told if it is news.
     Forwarded { said: Option<String> },
     /// Somebody moved its branch, maybe wsm itself.

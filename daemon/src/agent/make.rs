@@ -215,7 +215,8 @@ pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Pro
     }
     let Some((shim, events)) = reconnect(engine, record).await else {
         let message = format!("reach the shim of {}", record.name);
-        return Err(Problem::new(Code::Failed, message, "see `wsm explain`"));
+        let hint = format!("see `wsm explain {}`", record.name);
+        return Err(Problem::new(Code::Failed, message, hint));
     };
     let reduced = layers
         .iter()
@@ -323,13 +324,17 @@ pub(super) async fn erase(engine: &Engine, record: &Record) -> (Result<(), Probl
     if record.phase == Phase::Made && !record.resolved.workspace.teardown.is_empty() {
         failed = tear_down(engine, record).await;
     }
-    let erased = erase_files(engine, record).await;
+    let erased = erase_files(engine, record, &mut failed).await;
     // At the end: `teardown` may have gone out.
     engine.egress.erase(record).await;
     (erased, failed)
 }
 
-async fn erase_files(engine: &Engine, record: &Record) -> Result<(), Problem> {
+async fn erase_files(
+    engine: &Engine,
+    record: &Record,
+    failed: &mut Vec<Problem>,
+) -> Result<(), Problem> {
     let delete = BrokerRequest::Delete {
         agent: record.id.clone(),
     };
@@ -341,7 +346,9 @@ async fn erase_files(engine: &Engine, record: &Record) -> Result<(), Problem> {
     } else {
         record.paths.clone()
     };
-    if paths.is_some() {
+    if let Some(paths) = paths {
+        let tree = paths.workspace.clone();
+        let paths = Some(paths);
         let record = &Record {
             paths,
             ..record.clone()
@@ -349,7 +356,12 @@ async fn erase_files(engine: &Engine, record: &Record) -> Result<(), Problem> {
         let removed = remove_worktree(engine, record, Branches::DeleteAll).await;
         if let Err(problem) = removed {
             // The repository may be gone; its files here are removed all the same.
-            tracing::warn!(agent = %record.name, %problem, "remove the worktree");
+            let message = format!(
+                "forget the worktree and branch in {}: {}",
+                record.repository, problem.message
+            );
+            let hint = format!("should it come back: `git worktree remove -ff {tree}` there");
+            failed.push(Problem::new(problem.code, message, hint));
         }
     }
     let erase = BrokerRequest::Erase {
@@ -387,8 +399,14 @@ async fn remove_worktree(
 ) -> Result<(), Problem> {
     let place = place(record)?;
     let remove = GitRequest::RemoveWorkspace { place, branches };
-    let removed = work::git(engine, record, HelperRights::Merge, remove).await;
-    removed.map(|_| ())
+    let rights = HelperRights::Merge;
+    let removed = work::git(engine, record, rights, remove.clone()).await;
+    if removed.is_ok() {
+        return Ok(());
+    }
+    // Its tree may be gone, which nothing of this needs.
+    let mut helper = helper(engine, &record.grant, None, rights).await?;
+    work::ask(&mut helper, remove).await.map(|_| ())
 }
 
 /// Leases a host port for every published port that has none; writes them into the record, which

@@ -79,6 +79,7 @@ pub(super) fn decide(record: &Record, boot_id: &str, shim: bool, left: bool) -> 
 impl Driver {
     /// Goes on from where the record says.
     pub(super) async fn recover(&mut self, listed: Option<Listed>) {
+        self.settle_bring().await;
         let shim = listed
             .as_ref()
             .is_some_and(|listed| listed.shim_pid.is_some());

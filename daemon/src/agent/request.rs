@@ -27,14 +27,14 @@ pub fn decide(state: State, trashed: bool, verb: Verb) -> Decision {
         return match verb {
             Verb::Restore => Accept,
             Verb::Stop => Already,
-            _ => Refuse("it lies in the trash; `wsm restore` brings it back"),
+            _ => Refuse("it lies in the trash"),
         };
     }
     match (verb, state) {
         (Verb::Restore, _) => Already,
         (Verb::Start, Stopped | Failed | Lost) => Accept,
         (Verb::Start, Creating | SettingUp | Starting | Working | Blocked | Idle) => Already,
-        (Verb::Start, Paused) => Refuse("it is paused; `wsm resume` thaws it"),
+        (Verb::Start, Paused) => Refuse("it is paused"),
         (Verb::Start | Verb::Restart, Stopping) => Refuse("it is being stopped"),
         (Verb::Stop, Stopped | Stopping) => Already,
         (Verb::Stop, _) => Accept,

@@ -11,7 +11,7 @@ use wsm_template::resolved::{Kind, Restart};
 use wsm_terminal::protocol::{Event, Io, Process, Reply, Request};
 
 use super::assemble;
-use super::driver::{Begin, Driver, Next, Stage};
+use super::driver::{Begin, Driver, Next, Stage, way_out};
 use super::make::{self, Opened};
 use super::setup;
 use super::strain::how_it_ended;
@@ -339,11 +339,7 @@ impl Driver {
         let failed = |why: String| Problem::new(Code::Failed, format!("open a shell: {why}"), "");
         let Some(shim) = self.shim.clone() else {
             let message = format!("open a shell: {} does not run", self.record.name);
-            return Err(Problem::new(
-                Code::Conflict,
-                message,
-                "start it with `wsm start`",
-            ));
+            return Err(Problem::new(Code::Conflict, message, way_out(&self.record)));
         };
         let argv = vec!["bash".to_owned(), "-l".to_owned()];
         let leaf = wsm_sandbox::launch::Leaf::Agent;

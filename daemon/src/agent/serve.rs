@@ -14,7 +14,7 @@ use wsm_template::{Vars, expand_all};
 use wsm_terminal::protocol::{Io, Process, Reply, Request};
 
 use super::assemble;
-use super::driver::{Begin, Driver, Next, Stage};
+use super::driver::{Begin, Driver, Next, Stage, way_out};
 use super::handle::Message;
 use super::make;
 use crate::engine::{Engine, WSM, row};
@@ -395,11 +395,7 @@ impl Driver {
         }
         if self.stage != Stage::Running {
             let message = format!("{} does not run ({})", self.record.name, self.record.state);
-            return Err(Problem::new(
-                Code::Conflict,
-                message,
-                "start it with `wsm start`",
-            ));
+            return Err(Problem::new(Code::Conflict, message, way_out(&self.record)));
         }
         let name = service.to_owned();
         let (input, word) = match verb {

@@ -137,7 +137,8 @@ impl Driver {
             // Its shim died, or its command ended: the state follows when that is cleaned up.
             let what = if frozen { "pause" } else { "resume" };
             let message = format!("{what} {}: it is ending", self.record.name);
-            return Err(Problem::new(Code::Conflict, message, "see `wsm explain`"));
+            let hint = format!("see `wsm explain {}`", self.record.name);
+            return Err(Problem::new(Code::Conflict, message, hint));
         }
         self.ask_freeze(frozen).await?;
         self.guess = false;

@@ -305,7 +305,8 @@ fn short(oid: &Oid) -> &str {
 pub(crate) fn place(record: &Record) -> Result<Place, Problem> {
     let Some(paths) = &record.paths else {
         let message = format!("{} has no workspace yet", record.name);
-        return Err(Problem::new(Code::Conflict, message, "see `wsm explain`"));
+        let hint = format!("see `wsm explain {}`", record.name);
+        return Err(Problem::new(Code::Conflict, message, hint));
     };
     Ok(Place {
         git_dir: record.git_dir.clone().into(),

@@ -14,7 +14,7 @@ use wsm_template::resolved::Resolved;
 use wsm_template::{Resolution, Source, Sources, TrustRequest};
 
 use super::view::shown_agent;
-use super::{Actor, Created, Daemon};
+use super::{Actor, Created, Daemon, sources};
 use crate::agent::driver::Driver;
 use crate::agent::{assemble, make, work};
 use crate::engine::{Engine, row, store_problem};
@@ -32,6 +32,9 @@ const HEAD: &str = "HEAD";
 /// Commits that are looked at for templates: HEAD, the one they name, and that one again.
 const BASES_MAX: u32 = 3;
 
+/// Names that are tried for an agent that was given none.
+const NAMES_MAX: usize = 50;
+
 /// First size of the terminal where nobody has one.
 const SIZE_DEFAULT: (u16, u16) = (120, 40);
 
@@ -45,8 +48,28 @@ impl Daemon {
         let granted = granted(engine, actor, &new.grant).await?;
         let mut helper = make::helper(engine, &granted.id, None, HelperRights::Read).await?;
         let (resolution, facts) = resolve(engine, &mut helper, &granted, &new).await?;
-        let mut record = record(engine, actor, &granted, &new, resolution.resolved, &facts)?;
-        branch_free(&mut helper, &record).await?;
+        // Held until it is written down, so that no other is given the name that is chosen.
+        let _turn = match new.name {
+            None => Some(engine.naming.lock().await),
+            Some(_) => None,
+        };
+        let mut passed = BTreeSet::new();
+        let mut record = loop {
+            let resolved = resolution.resolved.clone();
+            let record = record(engine, actor, &granted, &new, resolved, &facts, &passed)?;
+            match branch_free(&mut helper, &record).await {
+                Ok(()) => break record,
+                // A branch of the human's has the name: nobody asked for just this one.
+                Err(problem)
+                    if problem.code == Code::Conflict
+                        && new.name.is_none()
+                        && passed.len() < NAMES_MAX =>
+                {
+                    passed.insert(record.name.to_string());
+                }
+                Err(problem) => return Err(problem),
+            }
+        };
         crate::egress::policy(&engine.etc_dir, &record)?;
         record.write = writable(engine, actor, &record.resolved, &new.write_grants).await?;
         if new.dry_run {
@@ -114,6 +137,11 @@ async fn granted(engine: &Engine, actor: &Actor, grant: &str) -> Result<Granted,
             "",
         ));
     };
+    if path.contains('\n') || git_dir.contains('\n') {
+        // Git writes paths of worktrees line by line.
+        let message = format!("the path {path:?} holds a line break, which worktrees can't have");
+        return Err(Problem::new(Code::Invalid, message, "rename the directory"));
+    }
     if account.uid != actor.uid {
         let message = format!("the grant of {path} is another account's");
         return Err(Problem::new(
@@ -206,7 +234,7 @@ async fn resolve(
                     makes the repository whole";
         return Err(Problem::new(Code::NotAvailable, message, hint));
     }
-    let mut sources = host_sources(engine).await?;
+    let mut sources = sources::host(engine).await?;
     sources.user = new
         .user_templates
         .iter()
@@ -301,51 +329,31 @@ fn resolve_with(sources: &Sources, new: &NewAgent) -> Result<Resolution, Problem
     Ok(resolution)
 }
 
-/// The host's own templates.
-pub(super) async fn host_sources(engine: &Engine) -> Result<Sources, Problem> {
-    let dir = engine.etc_dir.join("templates");
-    let read = tokio::task::spawn_blocking(move || read_dir(&dir)).await;
-    let host = read.map_err(|e| Problem::new(Code::Failed, e.to_string(), ""))??;
-    Ok(Sources {
-        host,
-        ..Sources::default()
-    })
-}
-
-fn read_dir(dir: &std::path::Path) -> Result<Vec<Source>, Problem> {
-    let failed = |what: &std::path::Path, e: std::io::Error| {
-        Problem::new(Code::Failed, format!("read {}: {e}", what.display()), "")
+/// The name that was asked for, or a free one.
+fn name(
+    engine: &Engine,
+    granted: &Granted,
+    new: &NewAgent,
+    resolved: &Resolved,
+    passed: &BTreeSet<String>,
+) -> Result<AgentName, Problem> {
+    let handles = engine.handles();
+    let taken: BTreeSet<String> = handles
+        .iter()
+        .map(|handle| handle.now().record.name.to_string())
+        .collect();
+    let name = match &new.name {
+        Some(name) => name.clone(),
+        None => assemble::free_name(&granted.path, &resolved.name, |name| {
+            taken.contains(name) || passed.contains(name)
+        }),
     };
-    let entries = match std::fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(failed(dir, e)),
-    };
-    let mut sources = Vec::new();
-    for entry in entries.take(wsm_template::FILES_MAX) {
-        let Ok(path) = entry.map(|entry| entry.path()) else {
-            continue;
-        };
-        if path.extension().is_none_or(|extension| extension != "toml") {
-            continue;
-        }
-        match read_file(&path) {
-            Ok(bytes) => sources.push(Source::new(path.display().to_string(), &bytes)),
-            // One that can't be read is no reason to do without the others.
-            Err(error) => tracing::warn!(file = %path.display(), %error, "a template is left out"),
-        }
+    if taken.contains(&name) {
+        return Err(store_problem(&StoreError::NameTaken(name)));
     }
-    sources.sort_by(|a, b| a.file.cmp(&b.file));
-    Ok(sources)
-}
-
-/// One byte more than a template may have is enough to be refused for it.
-fn read_file(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
-    let limit = u64::try_from(wsm_template::TEMPLATE_BYTES_MAX).unwrap_or(u64::MAX);
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path)?;
-    std::io::Read::read_to_end(&mut std::io::Read::take(file, limit + 1), &mut bytes)?;
-    Ok(bytes)
+    name.parse().map_err(|e: wsm_api::name::BadName| {
+        Problem::new(Code::Invalid, e.to_string(), "choose another --name")
+    })
 }
 
 fn record(
@@ -355,24 +363,11 @@ fn record(
     new: &NewAgent,
     resolved: Resolved,
     facts: &Facts,
+    passed: &BTreeSet<String>,
 ) -> Result<Record, Problem> {
     let id = assemble::new_id()
         .map_err(|e| Problem::new(Code::Failed, format!("make an id: {e}"), ""))?;
-    let handles = engine.handles();
-    let taken: BTreeSet<String> = handles
-        .iter()
-        .map(|handle| handle.now().record.name.to_string())
-        .collect();
-    let name = match &new.name {
-        Some(name) => name.clone(),
-        None => assemble::free_name(&granted.path, &resolved.name, |name| taken.contains(name)),
-    };
-    if taken.contains(&name) {
-        return Err(store_problem(&StoreError::NameTaken(name)));
-    }
-    let name: AgentName = name.parse().map_err(|e: wsm_api::name::BadName| {
-        Problem::new(Code::Invalid, e.to_string(), "choose another --name")
-    })?;
+    let name = name(engine, granted, new, &resolved, passed)?;
     let ports = resolved.ports.iter().map(|(name, port)| PortRecord {
         name: name.clone(),
         inside: port.inside,
@@ -407,6 +402,7 @@ fn record(
         phase: Phase::Recorded,
         wanted: Wanted::Running,
         ending: None,
+        bringing: None,
         run: 0,
         boot_id: engine.boot_id.clone(),
         created_ms: now_ms(),

@@ -40,7 +40,9 @@ impl Daemon {
             // What is being removed already can't be looked at any more.
             let unmerged = match record.wanted {
                 Wanted::Erased => String::new(),
-                _ => review::unmerged(&self.engine, record).await?,
+                _ => review::unmerged(&self.engine, record)
+                    .await
+                    .unwrap_or_else(|problem| format!("can't be told: {}", problem.message)),
             };
             if dry_run || !unmerged.is_empty() {
                 let (name, purged) = (record.name.clone(), unmerged.is_empty());

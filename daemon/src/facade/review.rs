@@ -1,17 +1,21 @@
 //! Bringing work back: diff, merge, apply.
 
+use std::sync::Arc;
+
 use wsm_api::problem::{Code, Problem};
 use wsm_api::review::{Diff, FileStat, Merge, Merged};
 use wsm_sandbox::protocol::HelperRights;
 
 use super::{Actor, Daemon};
-use crate::agent::assemble;
 use crate::agent::handle::{Handle, Message};
-use crate::agent::make::identity;
-use crate::agent::work::{git, odd, place};
+use crate::agent::make::{self, identity};
+use crate::agent::work::{git, git_problem, odd, place};
+use crate::agent::{assemble, bring};
 use crate::engine::{Engine, row};
-use crate::record::{Phase, Record};
+use crate::record::{Bring, Bringing, Phase, Record};
 use crate::role::Right;
+use crate::store::{Row, now_ms};
+use crate::workspace::HelperError;
 use crate::workspace::protocol::{
     Identity, Merge as GitMerge, MergeKind, MergeReply, Reply, Request, Uncommitted, WorkState,
 };
@@ -60,13 +64,14 @@ impl Daemon {
     /// Conflicts, a checkout that is in the way, uncommitted work: nothing was changed.
     pub async fn merge(&self, actor: &Actor, agent: &str, merge: Merge) -> Result<Merged, Problem> {
         let (handle, record) = self.imported(actor, agent, Right::Drive).await?;
-        let commits = state(&self.engine, &record).await?.ahead;
+        let state = state(&self.engine, &record).await?;
         let title = format!("Merge {} of {}", record.branch, record.name);
         let uncommitted = if merge.leave_uncommitted {
             Uncommitted::Ignore
         } else {
             Uncommitted::Refuse
         };
+        let bringing = bringing(actor, Bring::Merge);
         let request = GitMerge {
             guarded: assemble::guarded(&record),
             place: place(&record)?,
@@ -74,11 +79,11 @@ impl Daemon {
             squash: merge.squash,
             message: merge.message.unwrap_or(title),
             author: author(actor, &record),
+            mark: bringing.since_ms,
             uncommitted,
         };
         let request = Request::Merge(Box::new(request));
-        let reply = git(&self.engine, &record, HelperRights::Merge, request).await?;
-        brought(&handle, actor, &record, "work.merged", reply, commits).await
+        self.bring(handle, record, bringing, request, state).await
     }
 
     /// Stages the agent's work in the main checkout, without a commit.
@@ -88,13 +93,46 @@ impl Daemon {
     pub async fn apply(&self, actor: &Actor, agent: &str) -> Result<Merged, Problem> {
         let (handle, record) = self.imported(actor, agent, Right::Drive).await?;
         let work_tree = record.repository.clone().into();
+        let state = WorkState {
+            ahead: 0,
+            ..state(&self.engine, &record).await?
+        };
+        let bringing = bringing(actor, Bring::Apply);
         let request = Request::Apply {
             guarded: assemble::guarded(&record),
             place: place(&record)?,
             work_tree,
+            mark: bringing.since_ms,
         };
-        let reply = git(&self.engine, &record, HelperRights::Merge, request).await?;
-        brought(&handle, actor, &record, "work.applied", reply, 0).await
+        self.bring(handle, record, bringing, request, state).await
+    }
+
+    /// Goes on to its last row although whoever asked may be gone.
+    async fn bring(
+        &self,
+        handle: Handle,
+        record: Record,
+        bringing: Bringing,
+        request: Request,
+        state: WorkState,
+    ) -> Result<Merged, Problem> {
+        let engine = Arc::clone(&self.engine);
+        let work = async move {
+            let begun = bringing.clone();
+            handle
+                .ask(|reply| Message::Bring {
+                    bringing: begun,
+                    reply,
+                })
+                .await?;
+            let (brought, row) = brought(&engine, &record, &bringing, request, &state).await;
+            handle.ask(|reply| Message::Brought { row, reply }).await?;
+            brought
+        };
+        tokio::spawn(work).await.unwrap_or_else(|e| {
+            let message = format!("wsm's own work broke off: {e}");
+            Err(Problem::new(Code::Failed, message, "see the daemon's log"))
+        })
     }
 
     /// The record, after the newest commits were taken over.
@@ -107,7 +145,8 @@ impl Daemon {
         let handle = self.find(actor, agent, right)?;
         if handle.now().record.phase < Phase::Setup {
             let message = format!("{agent} has no workspace yet");
-            return Err(Problem::new(Code::Conflict, message, "see `wsm explain`"));
+            let hint = format!("see `wsm explain {agent}`");
+            return Err(Problem::new(Code::Conflict, message, hint));
         }
         handle.ask(|reply| Message::Import { reply }).await?;
         let record = Record::clone(&handle.now().record);
@@ -115,31 +154,66 @@ impl Daemon {
     }
 }
 
-/// Has the agent's driver tell what was brought, now or when there is room to write it: it is done.
-async fn brought(
-    handle: &Handle,
-    actor: &Actor,
-    record: &Record,
-    verb: &'static str,
-    reply: Reply,
-    commits: u64,
-) -> Result<Merged, Problem> {
-    let Reply::Merge(reply) = reply else {
-        return Err(odd(&reply));
-    };
-    let merged = merged(reply, record, commits)?;
-    if merged.how != "nothing" {
-        let message = format!(
-            "{} into {}: {}, {} files, {}",
-            record.branch, merged.into, merged.how, merged.files, merged.commit
-        );
-        let row = row(&actor.user, verb, record.id.as_str(), message);
-        handle.ask(|reply| Message::Note { row, reply }).await?;
+fn bringing(actor: &Actor, how: Bring) -> Bringing {
+    Bringing {
+        actor: actor.user.clone(),
+        how,
+        since_ms: now_ms(),
     }
-    Ok(merged)
 }
 
-fn merged(reply: MergeReply, record: &Record, commits: u64) -> Result<Merged, Problem> {
+/// Brings it, and the row that tells what came of it.
+async fn brought(
+    engine: &Engine,
+    record: &Record,
+    bringing: &Bringing,
+    request: Request,
+    state: &WorkState,
+) -> (Result<Merged, Problem>, Row) {
+    let agent = Some(record.id.clone());
+    let answer = match make::helper(engine, &record.grant, agent, HelperRights::Merge).await {
+        Ok(mut helper) => helper.call(request).await,
+        Err(problem) => {
+            return (
+                Err(problem.clone()),
+                not_brought(record, bringing, &problem),
+            );
+        }
+    };
+    let brought = match answer {
+        Ok(Reply::Merge(reply)) => merged(reply, record, state),
+        Ok(other) => Err(odd(&other)),
+        Err(HelperError::Failed(failure)) => Err(git_problem(&failure)),
+        Err(error) => {
+            let row = bring::look(engine, record, bringing).await;
+            let message = format!("ask the git helper: {error}: {}", row.message);
+            return (Err(Problem::new(Code::Failed, message, "")), row);
+        }
+    };
+    let row = match &brought {
+        Ok(merged) if merged.how == "nothing" => {
+            let nothing = Problem::new(Code::Conflict, "there is nothing to bring", "");
+            not_brought(record, bringing, &nothing)
+        }
+        Ok(merged) => {
+            let message = format!(
+                "{} into {}: {}, {} files, {}",
+                record.branch, merged.into, merged.how, merged.files, merged.commit
+            );
+            let verb = bringing.how.verbs().1;
+            row(&bringing.actor, verb, record.id.as_str(), message)
+        }
+        Err(problem) => not_brought(record, bringing, problem),
+    };
+    (brought, row)
+}
+
+fn not_brought(record: &Record, bringing: &Bringing, why: &Problem) -> Row {
+    let id = record.id.as_str();
+    row(&bringing.actor, bring::NOT_BROUGHT, id, &*why.message)
+}
+
+fn merged(reply: MergeReply, record: &Record, state: &WorkState) -> Result<Merged, Problem> {
     let name = &record.name;
     let refused = |message: String, hint: String, paths: Vec<String>| Problem {
         details: paths,
@@ -154,14 +228,14 @@ fn merged(reply: MergeReply, record: &Record, commits: u64) -> Result<Merged, Pr
             left_behind,
             ..
         } => Ok(Merged {
-            left: left(record, left_behind),
+            left: left(state, left_behind),
             into,
             commit: if how == MergeKind::Staged {
                 String::new()
             } else {
                 to.to_string()
             },
-            commits: u32::try_from(commits).unwrap_or(u32::MAX),
+            commits: u32::try_from(state.ahead).unwrap_or(u32::MAX),
             files: u32::try_from(files).unwrap_or(u32::MAX),
             how: match how {
                 MergeKind::FastForward => "fast-forward",
@@ -172,7 +246,7 @@ fn merged(reply: MergeReply, record: &Record, commits: u64) -> Result<Merged, Pr
             .to_owned(),
         }),
         MergeReply::UpToDate { left_behind } => Ok(Merged {
-            left: left(record, left_behind),
+            left: left(state, left_behind),
             into: String::new(),
             commit: String::new(),
             commits: 0,
@@ -189,7 +263,11 @@ fn merged(reply: MergeReply, record: &Record, commits: u64) -> Result<Merged, Pr
         )),
         MergeReply::Dirty { paths } => Err(refused(
             "the main checkout has changes in the same files; nothing was changed".to_owned(),
-            "commit or stash them, then try again".to_owned(),
+            format!(
+                "commit or stash them, then try again; for files that a sparse checkout leaves \
+                 out: `git merge {}` there",
+                record.branch
+            ),
             paths,
         )),
         MergeReply::Guarded { paths } => Err(refused(
@@ -203,8 +281,10 @@ fn merged(reply: MergeReply, record: &Record, commits: u64) -> Result<Merged, Pr
         MergeReply::Uncommitted { paths } => Err(refused(
             format!("{name} has work that is not committed; nothing was changed"),
             format!(
-                "commit it inside, or `wsm apply {name}` to stage all of it, or merge the commits \
-                 alone with --leave-uncommitted"
+                "commit it on {} inside, or `wsm apply {name}` to stage all of it, or merge the \
+                 commits alone with --leave-uncommitted{}",
+                record.branch,
+                also(state)
             ),
             paths,
         )),
@@ -212,18 +292,21 @@ fn merged(reply: MergeReply, record: &Record, commits: u64) -> Result<Merged, Pr
 }
 
 /// What a merge did not bring, in words.
-fn left(record: &Record, files: u64) -> String {
+fn left(state: &WorkState, files: u64) -> String {
     let mut parts = Vec::new();
     if files > 0 {
         parts.push(format!("{} not committed", counted(files, "file")));
     }
-    if record.sync.diverged {
-        parts.push(format!(
-            "commits that went apart from the branch, at refs/wsm/{}/",
-            record.name
-        ));
-    }
+    parts.extend(state.beside.iter().cloned());
     parts.join(", ")
+}
+
+/// What else it has, for the end of a hint.
+fn also(state: &WorkState) -> String {
+    match state.beside.as_slice() {
+        [] => String::new(),
+        beside => format!("; not on that branch: {}", beside.join(", ")),
+    }
 }
 
 fn counted(number: u64, what: &str) -> String {
@@ -268,8 +351,6 @@ pub(super) async fn unmerged(engine: &Engine, record: &Record) -> Result<String,
     if state.untracked > 0 {
         parts.push(counted(state.untracked, "new file"));
     }
-    if record.sync.diverged {
-        parts.push("commits that went apart from the branch".to_owned());
-    }
+    parts.extend(state.beside);
     Ok(parts.join(", "))
 }

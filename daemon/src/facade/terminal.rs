@@ -11,8 +11,9 @@ use wsm_api::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send, Tic
 use wsm_sandbox::launch::Leaf;
 use wsm_terminal::protocol::{Frame, Io, Process, Reply, Request};
 
-use super::{Actor, Daemon};
+use super::{Actor, Daemon, kept};
 use crate::agent::assemble::{self, SETUP_LOG};
+use crate::agent::driver::way_out;
 use crate::agent::handle::{Message, Published};
 use crate::agent::make::socket_name;
 use crate::agent::run::MAIN;
@@ -52,13 +53,14 @@ impl Daemon {
         }
         if service != SETUP_LOG && !record.resolved.services.contains_key(service) {
             let message = format!("{agent} has no service {service}");
-            return Err(Problem::new(Code::NotFound, message, "see `wsm svc ls`"));
+            let hint = format!("see `wsm svc ls {agent}`");
+            return Err(Problem::new(Code::NotFound, message, hint));
         }
         let Some(shim) = &published.shim else {
-            return self.old_log(&published, service, lines);
+            return self.old_log(&published, service, lines).await;
         };
         let Some(process) = newest(shim, service).await? else {
-            return self.old_log(&published, service, lines);
+            return self.old_log(&published, service, lines).await;
         };
         let live = process.exit.is_none();
         let request = Request::Log {
@@ -76,21 +78,18 @@ impl Daemon {
     }
 
     /// From the file that the shim left.
-    fn old_log(
+    async fn old_log(
         &self,
         published: &Published,
         service: &str,
         lines: u32,
     ) -> Result<LogPart, Problem> {
         let path = self.engine.log_file(&published.record.id, service);
-        let text = match std::fs::read(&path) {
-            Ok(bytes) => last_lines(&String::from_utf8_lossy(&bytes), lines),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(e) => {
-                let message = format!("read the log of {service}: {e}");
-                return Err(Problem::new(Code::Failed, message, ""));
-            }
-        };
+        let read = tokio::task::spawn_blocking(move || kept::log_tail(&path, lines)).await;
+        let text = read.unwrap_or_else(|e| Err(e.into())).map_err(|e| {
+            let message = format!("read the log of {service}: {e}");
+            Problem::new(Code::Failed, message, "")
+        })?;
         Ok(LogPart {
             text,
             next: 0,
@@ -180,7 +179,7 @@ impl Daemon {
         let text = tokio::fs::read_to_string(path).await.ok()?;
         let lines = u32::from(rows).saturating_add(history_lines);
         Some(Capture {
-            text: last_lines(&text, lines),
+            text: kept::last_lines(&text, lines),
             cols,
             rows,
             cursor_col: 0,
@@ -327,11 +326,7 @@ impl Daemon {
         let Some(shim) = published.shim.clone() else {
             let record = &published.record;
             let message = format!("{agent} does not run: {}, {}", record.state, record.reason);
-            return Err(Problem::new(
-                Code::Conflict,
-                message,
-                "start it with `wsm start`",
-            ));
+            return Err(Problem::new(Code::Conflict, message, way_out(record)));
         };
         Ok((shim, published))
     }
@@ -367,22 +362,12 @@ async fn newest(shim: &Shim, service: &str) -> Result<Option<Process>, Problem> 
         .max_by_key(|p| (p.started_ms, p.process.clone())))
 }
 
-fn last_lines(text: &str, lines: u32) -> String {
-    let all: Vec<&str> = text.lines().collect();
-    let from = all.len().saturating_sub(lines as usize);
-    let mut out = all[from..].join("\n");
-    if !out.is_empty() {
-        out.push('\n');
-    }
-    out
-}
-
 fn no_terminal(agent: &str, terminal: &str) -> Problem {
     let message = format!("{agent} has no terminal {terminal}");
     Problem::new(
         Code::NotFound,
         message,
-        "`wsm show` lists its terminals; it may not run yet",
+        format!("`wsm show {agent}` lists its terminals; it may not run yet"),
     )
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Branches {
     pub(super) head: AgentView,
     /// Branches without `refs/heads/`.
     pub(super) tips: BTreeMap<String, Oid>,
+    /// Something is stashed.
+    pub(super) stash: bool,
     /// What was left out, and why.
     pub(super) warnings: Vec<String>,
 }
@@ -47,6 +49,7 @@ pub(super) fn read(private: BorrowedFd<'_>) -> Result<Branches, Failure> {
     let mut found = Branches {
         head: head(private),
         tips: BTreeMap::new(),
+        stash: beneath::kind(private, Path::new("refs/stash")).is_ok(),
         warnings: Vec::new(),
     };
     packed(private, &mut found)?;
@@ -84,6 +87,7 @@ fn packed(private: BorrowedFd<'_>, found: &mut Branches) -> Result<(), Failure> 
         let Some((digits, name)) = line.split_at_checked(41) else {
             continue;
         };
+        found.stash |= name == b"refs/stash";
         let Some(name) = name.strip_prefix(b"refs/heads/") else {
             continue;
         };

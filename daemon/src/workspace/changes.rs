@@ -108,8 +108,13 @@ pub(super) fn tip(repository: &Repository, place: &Place) -> Result<Oid, Failure
     repository
         .refname_to_id(&format!("refs/heads/{}", place.branch))
         .map_err(|error| {
-            Failure::git(format!("read the branch {}", place.branch), &error)
-                .hint("if it was deleted, the agent's commits are in its workspace still")
+            let branch = &place.branch;
+            let aside = format!("refs/wsm/{}/heads/{branch}", place.agent);
+            let failure = Failure::git(format!("read the branch {branch}"), &error);
+            if repository.refname_to_id(&aside).is_ok() {
+                return failure.hint(format!("put it back: `git branch {branch} {aside}`"));
+            }
+            failure.hint("if it was deleted, the agent's commits are in its workspace still")
         })
 }
 

@@ -2,6 +2,7 @@
 
 use git2::{Delta, Diff, DiffOptions, Oid, Patch, Repository};
 
+use super::beside;
 use super::changes;
 use super::inspect;
 use super::protocol::{
@@ -23,7 +24,38 @@ pub(super) fn state(place: &Place, target: Option<&str>) -> Result<WorkState, Fa
         merged: ahead == 0 || contained(&repository, target, tip)?,
         uncommitted: found.tracked,
         untracked: found.untracked,
+        beside: beside::beside(&repository, place, target, tip)?,
     })
+}
+
+/// Whether a ref that stays when the agent goes holds the commit, or `into` its changes. `own`: the
+/// agent's branch, if it goes too.
+pub(super) fn held(
+    repository: &Repository,
+    own: Option<&str>,
+    into: Option<Oid>,
+    oid: Oid,
+) -> Result<bool, Failure> {
+    let doing = || format!("look for another branch with {oid}");
+    if let Some(into) = into
+        && contained(repository, into, oid)?
+    {
+        return Ok(true);
+    }
+    let mut walk = repository.revwalk().doing(doing)?;
+    walk.push(oid).doing(doing)?;
+    for reference in repository.references().doing(doing)? {
+        let reference = reference.doing(doing)?;
+        let Ok(name) = reference.name() else { continue };
+        let stays = Some(name) != own
+            && ["refs/heads/", "refs/remotes/", "refs/tags/"]
+                .iter()
+                .any(|p| name.starts_with(p));
+        if stays && let Ok(commit) = reference.peel_to_commit() {
+            walk.hide(commit.id()).doing(doing)?;
+        }
+    }
+    Ok(walk.next().is_none())
 }
 
 /// Whether merging `tip` into `target` would change nothing: after a squash, or an apply that was

@@ -10,7 +10,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use super::check::Limits;
 use super::checkout::Progress;
 use super::protocol::{Envelope, Failure, FailureKind, Line, REQUEST_BYTES_MAX, Reply, Request};
-use super::{compare, create, import, inspect, libgit, merge, remove, turn};
+use super::{compare, create, import, inspect, landed, libgit, merge, remove, turn};
 
 /// Heap of the helper: hostile deltas end here. Mapped packs do not count (getrlimit(2)).
 const HEAP_BYTES_MAX: u64 = 3 << 30;
@@ -37,7 +37,8 @@ pub fn helper_main() -> i32 {
         BufReader::new(std::io::stdin().lock()),
         std::io::stdout().lock(),
         &pulse,
-        // What is half made is removed before it is made again. Nothing else reports progress.
+        // What is half made is removed before it is made again; a merge tells before it changes
+        // anything. Nothing else reports progress.
         || std::process::abort(),
     ) {
         Ok(()) => 0,
@@ -159,12 +160,14 @@ fn carry_out(request: &Request, progress: &mut Progress<'_>) -> Result<Reply, Fa
         Request::State { place, target } => {
             compare::state(place, target.as_deref()).map(Reply::State)
         }
-        Request::Merge(merge) => merge::merge(merge).map(Reply::Merge),
+        Request::Merge(merge) => merge::merge(merge, progress).map(Reply::Merge),
         Request::Apply {
             place,
             work_tree,
+            mark,
             guarded,
-        } => merge::apply(place, work_tree, guarded).map(Reply::Merge),
+        } => merge::apply(place, work_tree, *mark, guarded, progress).map(Reply::Merge),
+        Request::Landed { place, mark } => landed::landed(place, *mark).map(Reply::Landed),
         Request::Keep {
             place,
             message,

@@ -41,6 +41,7 @@ pub(super) fn inspect(git_dir: &Path, work_tree: Option<&Path>) -> Result<Facts,
         (Ok(name), Ok(email)) => Some(Identity { name, email }),
         (Ok(_) | Err(_), _) => None,
     };
+    index(&repository)?;
     let found = changes::uncommitted(&repository, head.1)?;
     Ok(Facts {
         branch: head.0,
@@ -54,6 +55,15 @@ pub(super) fn inspect(git_dir: &Path, work_tree: Option<&Path>) -> Result<Facts,
             .get_bool("extensions.worktreeconfig")
             .unwrap_or(false),
         identity,
+    })
+}
+
+/// Refuses an index that libgit2 can't read: nothing could be merged into that checkout.
+fn index(repository: &Repository) -> Result<(), Failure> {
+    repository.index().map(drop).map_err(|error| {
+        let what = format!("read the index of {}", repository.path().display());
+        Failure::new(FailureKind::Unsupported, what, error.message())
+            .hint("if it is a sparse one: `git sparse-checkout reapply --no-sparse-index`")
     })
 }
 
@@ -100,7 +110,8 @@ pub(super) fn commit(repository: &Repository, rev: &str) -> Result<Oid, Failure>
     })
 }
 
-fn submodules(repository: &Repository, head: Oid) -> Result<Vec<String>, Failure> {
+/// Paths of the submodules of a commit.
+pub(super) fn submodules(repository: &Repository, head: Oid) -> Result<Vec<String>, Failure> {
     let tree = repository
         .find_commit(head)
         .and_then(|c| c.tree())

@@ -12,14 +12,18 @@ use git2::{
 
 use super::beneath;
 use super::changes::{self, Found};
+use super::checkout::Progress;
 use super::create::check_place;
 use super::inspect;
+use super::landed;
 use super::libgit;
 use super::protocol::{
     Doing, Failure, FailureKind, Identity, LISTED_MAX, Merge, MergeKind, MergeReply, Place,
     Uncommitted,
 };
 
+/// Told before the first byte changes: whoever asked and is gone by now shall find nothing changed.
+const LAND: &str = "land";
 /// Longest guarded file that is compared; a longer one counts as changed.
 const GUARDED_BYTES_MAX: u64 = 16 << 20;
 
@@ -31,7 +35,7 @@ struct Checkout {
 }
 
 /// Merges the agent's branch.
-pub(super) fn merge(request: &Merge) -> Result<MergeReply, Failure> {
+pub(super) fn merge(request: &Merge, progress: &mut Progress<'_>) -> Result<MergeReply, Failure> {
     check_place(&request.place)?;
     let checkout = Checkout::open(&request.place, &request.work_tree)?;
     let repository = &checkout.repository;
@@ -86,8 +90,9 @@ pub(super) fn merge(request: &Merge) -> Result<MergeReply, Failure> {
         )?,
         MergeKind::Squash => commit(repository, &request.author, &request.message, tree, &[ours])?,
     };
-    let message = format!("wsm: merge {}: {how:?}", request.place.branch);
-    checkout.land(tree, Some((to, &message)))?;
+    progress(LAND, 0, landing.files);
+    let message = landed::message(&request.place.branch, how, request.mark);
+    checkout.land(tree, Some(to), &message)?;
     Ok(MergeReply::Done {
         into: checkout.branch.clone(),
         from: ours.into(),
@@ -103,7 +108,9 @@ pub(super) fn merge(request: &Merge) -> Result<MergeReply, Failure> {
 pub(super) fn apply(
     place: &Place,
     work_tree: &Path,
+    mark: u64,
     guarded: &[String],
+    progress: &mut Progress<'_>,
 ) -> Result<MergeReply, Failure> {
     check_place(place)?;
     let checkout = Checkout::open(place, work_tree)?;
@@ -140,7 +147,9 @@ pub(super) fn apply(
         Ok(landing) => landing,
         Err(paths) => return Ok(MergeReply::Dirty { paths }),
     };
-    checkout.land(tree, None)?;
+    progress(LAND, 0, landing.files);
+    let message = landed::message(&place.branch, MergeKind::Staged, mark);
+    checkout.land(tree, None, &message)?;
     Ok(MergeReply::Done {
         into: checkout.branch.clone(),
         from: checkout.ours.into(),
@@ -325,8 +334,8 @@ impl Checkout {
         })
     }
 
-    /// Changes tree and index, and moves the branch, which is locked meanwhile.
-    fn land(&self, tree: Oid, to: Option<(Oid, &str)>) -> Result<(), Failure> {
+    /// Changes tree and index, and moves the branch, which is locked meanwhile. Its log tells of it.
+    fn land(&self, tree: Oid, to: Option<Oid>, message: &str) -> Result<(), Failure> {
         let doing = || format!("change the checkout of {}", self.branch);
         let reference = format!("refs/heads/{}", self.branch);
         let mut transaction = self.repository.transaction().doing(doing)?;
@@ -350,10 +359,11 @@ impl Checkout {
                 }
                 Failure::git(doing(), &error)
             })?;
-        if let Some((oid, message)) = to {
-            transaction
+        match to {
+            Some(oid) => transaction
                 .set_target(&reference, oid, None, message)
-                .doing(doing)?;
+                .doing(doing)?,
+            None => landed::tell(self.repository.path(), self.ours, message)?,
         }
         transaction.commit().doing(doing)
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub(in crate::workspace) use failure::Doing;
 pub use failure::{Failure, FailureKind};
 pub use reply::{
-    AgentView, CommittedFile, Created, DiffReply, Facts, FileChange, Imported, IndexState,
+    AgentView, CommittedFile, Created, DiffReply, Facts, FileChange, Imported, IndexState, Landed,
     MergeKind, MergeReply, Outcome, Reply, WorkState,
 };
 
@@ -200,9 +200,19 @@ pub enum Request {
         place: Place,
         /// The tree of the main checkout.
         work_tree: PathBuf,
+        /// As [`Merge::mark`].
+        mark: u64,
         /// As in [`Merge::guarded`].
         #[serde(default)]
         guarded: Vec<String>,
+    },
+    /// Is the merge or apply of this mark in the main checkout? Waits until no helper is at it any
+    /// more. Answer: [`Reply::Landed`].
+    Landed {
+        /// Whose.
+        place: Place,
+        /// Which.
+        mark: u64,
     },
     /// Write the uncommitted work down as a commit at `refs/wsm/<agent>/uncommitted`.
     /// Answer: [`Reply::Kept`].
@@ -295,6 +305,8 @@ pub struct Merge {
     pub message: String,
     /// Author of that commit.
     pub author: Identity,
+    /// A number of its own, by which the log of the main checkout knows it.
+    pub mark: u64,
     /// What to do if the workspace holds work that is not committed.
     pub uncommitted: Uncommitted,
 }

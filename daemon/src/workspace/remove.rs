@@ -94,36 +94,11 @@ fn own_refs(repository: &Repository, place: &Place) -> Result<Vec<(String, Oid)>
 
 /// Whether a branch that stays holds the commit, or `HEAD` its changes.
 fn held_elsewhere(repository: &Repository, place: &Place, oid: Oid) -> Result<bool, Failure> {
-    let doing = || format!("look for another branch with {oid}");
     let own = format!("refs/heads/{}", place.branch);
-    if let Ok(head) = repository.head().and_then(|head| head.peel_to_commit())
-        && repository.refname_to_id(&own).ok() != Some(head.id())
-        && compare::contained(repository, head.id(), oid)?
-    {
-        return Ok(true);
-    }
-    for reference in repository.references().doing(doing)? {
-        let reference = reference.doing(doing)?;
-        let Ok(name) = reference.name() else { continue };
-        let stays = name != own
-            && ["refs/heads/", "refs/remotes/", "refs/tags/"]
-                .iter()
-                .any(|p| name.starts_with(p));
-        if !stays {
-            continue;
-        }
-        let Ok(commit) = reference.peel_to_commit() else {
-            continue;
-        };
-        if commit.id() == oid
-            || repository
-                .graph_descendant_of(commit.id(), oid)
-                .doing(doing)?
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let head = repository.head().and_then(|head| head.peel_to_commit());
+    let head = head.ok().map(|head| head.id());
+    let into = head.filter(|head| repository.refname_to_id(&own).ok() != Some(*head));
+    compare::held(repository, Some(&own), into, oid)
 }
 
 fn delete(repository: &Repository, name: &str) -> Result<(), Failure> {

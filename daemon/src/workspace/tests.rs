@@ -5,6 +5,7 @@
 
 mod account;
 mod attacks;
+mod beside;
 mod bring_back;
 mod creation;
 mod importing;

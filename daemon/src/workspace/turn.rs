@@ -1,4 +1,4 @@
-//! One helper at a time changes a workspace: that of a daemon that died may still be at it when the
+//! One helper at a time changes a workspace, and one the main checkout: that of a daemon that died may still be at it when the
 //! next daemon's begins.
 
 use std::fs::File;
@@ -25,13 +25,17 @@ pub(super) struct Turn {
 
 /// Waits for the turn of a request that changes something; `None`: it needs none.
 pub(super) fn take(request: &Request, patience: Duration) -> Result<Option<Turn>, Failure> {
-    let place = match request {
-        Request::CreateWorkspace(create) => &create.place,
-        Request::Import(import) => &import.place,
-        Request::Keep { place, .. } | Request::RemoveWorkspace { place, .. } => place,
+    let directory = match request {
+        Request::CreateWorkspace(create) => &create.place.private_git_dir,
+        Request::Import(import) => &import.place.private_git_dir,
+        Request::Keep { place, .. } | Request::RemoveWorkspace { place, .. } => {
+            &place.private_git_dir
+        }
+        Request::Merge(merge) => &merge.place.git_dir,
+        Request::Apply { place, .. } | Request::Landed { place, .. } => &place.git_dir,
         _ => return Ok(None),
     };
-    lock(&place.private_git_dir, patience)
+    lock(directory, patience)
 }
 
 fn lock(directory: &Path, patience: Duration) -> Result<Option<Turn>, Failure> {

@@ -120,6 +120,7 @@ impl Applier<'_> {
         place: BorrowedFd<'_>,
         directory: bool,
     ) -> io::Result<()> {
+        let _rights = AccountRights::take((0, 0)); // to make a node
         let mount = self.empty(root, directory)?;
         sys::move_mount(mount.as_fd(), place)?;
         if !directory {

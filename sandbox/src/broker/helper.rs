@@ -18,7 +18,7 @@ use nix::unistd::{Gid, Uid, execve, pipe2, setgroups, setresgid, setresuid, sets
 use super::access;
 use super::record::Grant;
 use super::setup::Host;
-use crate::apply::{Applier, NewRoot};
+use crate::apply::Applier;
 use crate::fail::{Context, failure};
 use crate::files;
 use crate::landlock;
@@ -95,7 +95,7 @@ fn become_helper(
     };
     let plan = plan::helper(&host.layout, &program, &reach, &home);
     let sources = applier.sources(&plan)?;
-    let NewRoot { fd: new_root } = applier.apply(&plan, sources, stage.as_fd())?;
+    let new_root = applier.apply(&plan, sources, stage.as_fd())?;
     enter_root(&new_root)?;
     enter_network(netns)?;
     limit()?;

@@ -139,9 +139,11 @@ pub(super) fn overwrite(
     document: &impl Serialize,
 ) -> io::Result<()> {
     let bytes = serde_json::to_vec(document)?;
-    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC;
-    let fd = files::create_below(dir, Path::new(name), flags, 0o600)?;
-    std::fs::File::from(fd).write_all(&bytes)
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT;
+    let mut file = std::fs::File::from(files::create_below(dir, Path::new(name), flags, 0o600)?);
+    file.write_all(&bytes)?;
+    // After and not before: what is emptied first is written out at once by ext4 (auto_da_alloc).
+    file.set_len(bytes.len() as u64)
 }
 
 fn write_new(

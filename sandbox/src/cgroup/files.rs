@@ -108,17 +108,14 @@ pub(super) fn pids_below(dir: BorrowedFd<'_>) -> io::Result<Vec<i32>> {
     Ok(all)
 }
 
-/// Groups that every agent has, leaves first.
-const USUAL: [&str; 4] = ["payload/agent", "payload", "shim", ""];
-
 /// Removes a group and all below. Listing a group takes longer than removing it, so that those it
-/// usually has are tried by their names first.
-pub(super) fn remove_tree(at: BorrowedFd<'_>, name: &str) -> io::Result<()> {
-    let usual = USUAL.map(|group| remove_dir(at, &format!("{name}/{group}")));
-    match usual.into_iter().next_back() {
-        Some(Ok(())) => Ok(()),
-        _ => remove_all(at, name),
+/// usually has are tried by their names first, leaves before their parents.
+pub(super) fn remove_tree(at: BorrowedFd<'_>, name: &str, usual: &[&str]) -> io::Result<()> {
+    for group in usual {
+        // What is not there, or has more below, is seen to by the next.
+        drop(remove_dir(at, &format!("{name}/{group}")));
     }
+    remove_dir(at, name).or_else(|_| remove_all(at, name))
 }
 
 /// Removes a group and all below, leaves first.

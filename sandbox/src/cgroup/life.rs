@@ -114,7 +114,7 @@ impl Tree {
     pub fn try_remove(&self, id: &AgentId) -> bool {
         let name = format!("agent-{id}");
         let mut trees = self.hierarchies.iter();
-        trees.all(|hierarchy| remove_tree(hierarchy.dir.as_fd(), &name).is_ok())
+        trees.all(|hierarchy| hierarchy.remove_agent(&name).is_ok())
     }
 
     /// Removes the agent's directories. Success for an agent that is gone; an error while
@@ -124,7 +124,7 @@ impl Tree {
         let name = format!("agent-{id}");
         for hierarchy in &self.hierarchies {
             loop {
-                match remove_tree(hierarchy.dir.as_fd(), &name) {
+                match hierarchy.remove_agent(&name) {
                     Ok(()) => break,
                     Err(error)
                         if error.kind() == io::ErrorKind::ResourceBusy
@@ -240,6 +240,17 @@ impl Tree {
             }
         }
         Err(CgroupError::NoSuchAgent(id.clone()))
+    }
+}
+
+impl Hierarchy {
+    fn remove_agent(&self, name: &str) -> io::Result<()> {
+        let usual: &[&str] = if self.is_flat() {
+            &[]
+        } else {
+            &["payload/agent", "payload", "shim"]
+        };
+        remove_tree(self.dir.as_fd(), name, usual)
     }
 }
 

@@ -276,7 +276,8 @@ fn kills_one_by_one_where_the_kernel_can_not() {
         .zip(&agent.dirs)
         .find(|(hierarchy, _)| hierarchy.freezes)
         .unwrap();
-    life::kill_one_by_one(hierarchy.version, dir.dir.as_fd()).unwrap();
+    let dir = dir.as_ref().unwrap().dir.as_fd();
+    life::kill_one_by_one(hierarchy.version, dir).unwrap();
     child.wait().unwrap();
     let deadline = Instant::now() + Duration::from_secs(5);
     scene.tree().wait_empty(&scene.agent, deadline).unwrap();
@@ -302,4 +303,32 @@ fn legacy_hosts_freeze_and_kill_by_the_freezer() {
     shim.wait().unwrap();
     scene.end();
     assert!(scene.tree().list().unwrap().is_empty());
+}
+
+/// Each group costs time at every start.
+#[test]
+fn trees_that_only_limit_have_groups_only_where_they_do() {
+    let scene = Scene::new("flat");
+    let has = |controller| {
+        let tree = scene.tree().hierarchies.iter();
+        let mut flat = tree.filter(|tree| tree.is_flat());
+        let tree = flat.find(|tree| tree.controllers.contains(&controller));
+        tree.map(|tree| tree.agent(&scene.agent).unwrap().is_some())
+    };
+    scene.create(&AgentLimits::default());
+    // None where v2 has all controllers.
+    assert_ne!(has(Controller::Memory), Some(true));
+    assert_ne!(has(Controller::Cpu), Some(false), "it has its share");
+    let services = BTreeMap::from([("db".to_owned(), limits(32 << 20, 20, 250))]);
+    let agent = scene.create(&AgentLimits {
+        payload: Limits::default(),
+        services,
+    });
+    assert_ne!(has(Controller::Memory), Some(false));
+    let db = agent.leaf_procs_fds(&Leaf::Service("db".into())).unwrap();
+    assert_eq!(db.len(), scene.tree().hierarchies.len());
+    assert_eq!(
+        status_of(agent.reports(), "memory limit of service db"),
+        LayerStatus::Enforced
+    );
 }

@@ -8,6 +8,8 @@ use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use nix::sys::signal::kill;
 use nix::unistd::{Pid, getppid};
 
+use std::fs::File;
+
 use super::*;
 
 fn in_domain<T: Send>(rules: &Rules, then: impl FnOnce(LandlockStatus) -> T + Send) -> T {

@@ -33,8 +33,7 @@ pub(super) fn enter(init: &Init) -> Result<Option<LandlockStatus>, Failure> {
     let what = || "close the sandbox".to_owned();
     prctl::set_name(c"wsm-launcher").what(what)?;
     limit_resources()?;
-    sys::lock_securebits().what(|| "lock the secure bits".into())?;
-    sys::clear_bounding_set().what(|| "clear the bounding set".into())?;
+    // Init did away with the bounding set and locked the secure bits.
     become_agent()?;
     sys::clear_capabilities().what(|| "clear the capabilities".into())?;
     check_rights()?;

@@ -142,6 +142,11 @@ fn the_second_wall_has_the_same_places_as_the_first() {
             Access::Write => &plan.rules.write,
             Access::Read | Access::Pin => &plan.rules.read,
         };
+        // All of /etc is the sandbox's own or the host's to read: one rule.
+        if at.starts_with("/etc") {
+            assert!(*access == Access::Read && listed.contains(&"/etc".into()));
+            continue;
+        }
         assert!(listed.contains(at), "{}", at.display());
         assert_eq!(
             plan.rules.optional.contains(at),

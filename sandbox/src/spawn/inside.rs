@@ -19,7 +19,6 @@ use crate::init::{self, Init};
 use crate::packet;
 use crate::protocol::Failure;
 use crate::sys::{self, attr};
-use crate::userns::Range;
 use crate::zygote::keep_only;
 
 /// Files of /proc that speak of the whole host, hidden behind `/dev/null`.
@@ -39,21 +38,15 @@ const HIDDEN_FILES: [&str; 10] = [
 /// Directories of /proc that steer the whole host: visible, read-only.
 const READ_ONLY: [&str; 4] = ["sys", "bus", "fs", "irq"];
 
-/// Directories of /proc hidden behind an empty file system.
+/// Directories of /proc hidden behind an empty one.
 const HIDDEN_DIRS: [&str; 3] = ["acpi", "scsi", "driver"];
 
 /// How eagerly the agent is killed when the host runs out of memory: before everybody else.
 const OOM_SCORE: &str = "500";
 
 /// Becomes init, or tells the broker why not; ends.
-pub(super) fn enter(
-    job: &Job<'_>,
-    init: Init,
-    payload: &[OwnedFd],
-    stage: &Stage,
-    range: Range,
-) -> ! {
-    match become_init(job, &init, payload, stage, range) {
+pub(super) fn enter(job: &Job<'_>, init: Init, payload: &[OwnedFd], stage: &Stage) -> ! {
+    match become_init(job, &init, payload, stage) {
         Ok(()) => sys::exit_now(init::run(init)),
         Err(failed) => {
             let told = packet::send(init.status.as_fd(), &Status::Failed(failed), &[]);
@@ -67,7 +60,6 @@ fn become_init(
     init: &Init,
     payload: &[OwnedFd],
     stage: &Stage,
-    range: Range,
 ) -> Result<(), Failure> {
     prctl::set_pdeathsig(Signal::SIGKILL).what(|| "tie init to the spawner".into())?;
     join(payload).what(|| "join the agent's control group".into())?;
@@ -76,7 +68,7 @@ fn become_init(
     umask(Mode::from_bits_truncate(0o022));
     sethostname(&job.plan.hostname).what(|| "set the host name".into())?;
     sys::join_session_keyring().what(|| "join a fresh session keyring".into())?;
-    mount_proc(stage.root.as_fd(), range)?;
+    mount_proc(stage)?;
     std::fs::write("/proc/self/oom_score_adj", OOM_SCORE).what(|| "set the OOM score".into())?;
     fail::point("inside.proc")?;
     let what = || "prepare init".to_owned();
@@ -101,7 +93,8 @@ fn open_null(root: BorrowedFd<'_>) -> std::io::Result<OwnedFd> {
 }
 
 /// A proc of the new pid namespace with what concerns the host hidden or read-only.
-fn mount_proc(root: BorrowedFd<'_>, range: Range) -> Result<(), Failure> {
+fn mount_proc(stage: &Stage) -> Result<(), Failure> {
+    let root = stage.root.as_fd();
     let what = |name: &str| format!("mount /proc/{name}");
     let flags = attr::NOSUID | attr::NODEV | attr::NOEXEC;
     let options = [(c"hidepid", "invisible".to_owned())];
@@ -124,16 +117,11 @@ fn mount_proc(root: BorrowedFd<'_>, range: Range) -> Result<(), Failure> {
             sys::move_mount(copy.as_fd(), file.as_fd()).what(|| what(name))?;
         }
     }
-    let root_id = range.root().to_string();
     for name in HIDDEN_DIRS {
         if let Some(dir) = part(proc.as_fd(), name).what(|| what(name))? {
-            let options = [
-                (c"size", "4096".to_owned()),
-                (c"nr_inodes", "2".to_owned()),
-                (c"mode", "555".to_owned()),
-                (c"uid", root_id.clone()),
-            ];
-            let empty = new_mount(c"tmpfs", &options, flags | attr::RDONLY).what(|| what(name))?;
+            let empty = sys::open_tree(stage.bare.as_fd(), c"", false).what(|| what(name))?;
+            sys::mount_setattr(empty.as_fd(), false, flags | attr::RDONLY, None)
+                .what(|| what(name))?;
             sys::move_mount(empty.as_fd(), dir.as_fd()).what(|| what(name))?;
         }
     }

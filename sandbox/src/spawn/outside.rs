@@ -9,6 +9,7 @@ use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen as listen_on, socket,
 };
@@ -18,7 +19,8 @@ use nix::unistd::{
 };
 
 use super::Job;
-use crate::apply::{Applier, NewRoot, new_mount};
+use crate::apply::{Applier, new_mount};
+use crate::cgroup::{SHIM_MEMORY_BYTES, SHIM_TASKS};
 use crate::fail::{self, Context};
 use crate::files;
 use crate::launch::{SETUP_LOG, SHIM_LOG, ShimConfig, log_file};
@@ -35,6 +37,8 @@ const BACKLOG: i32 = 128;
 pub(super) struct Stage {
     /// The root, current root of this process.
     pub(super) root: OwnedFd,
+    /// What lies below it: an empty directory.
+    pub(super) bare: OwnedFd,
     /// The agent's user namespace.
     pub(super) userns: OwnedFd,
     /// The namespace that shows the account's files as the agent's.
@@ -76,12 +80,13 @@ impl Stage {
         fail::point("spawn.sources")?;
         job.place.empty.enter()?;
         let bare = files::root().what(|| "open the empty root".into())?;
-        let NewRoot { fd: root } = applier.apply(&job.plan, sources, bare.as_fd())?;
+        let root = applier.apply(&job.plan, sources, bare.as_fd())?;
         fail::point("spawn.mounted")?;
         cover_root(&root)?;
         enter_network(job.netns.as_ref())?;
         Ok(Stage {
             root,
+            bare,
             userns,
             file_map,
             holders,
@@ -264,6 +269,12 @@ pub(super) fn become_shim(
     sys::join_session_keyring().what(what)?;
     sys::clear_bounding_set().what(what)?;
     prctl::set_no_new_privs().what(what)?;
+    for (resource, most) in [
+        (Resource::RLIMIT_DATA, SHIM_MEMORY_BYTES),
+        (Resource::RLIMIT_NPROC, SHIM_TASKS.into()),
+    ] {
+        setrlimit(resource, most, most).what(what)?;
+    }
     fail::point("spawn.drop")?;
     let id = job.lease.range.shim();
     let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));

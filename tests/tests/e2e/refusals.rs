@@ -93,6 +93,49 @@ fn table_of_bad_requests() {
 }
 
 #[test]
+fn repositories_of_odd_kinds() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "good");
+    let beside = |name: &str| {
+        let path = repo.path().with_file_name(name);
+        path.to_string_lossy().into_owned()
+    };
+    let (linked, moved, sparse) = (beside("linked"), beside("moved"), beside("sparse"));
+    repo.git(&["worktree", "add", "-q", &linked]).ok();
+    let elsewhere = format!("--separate-git-dir={}", beside("elsewhere"));
+    repo.git(&["clone", "-q", &elsewhere, ".", &moved]).ok();
+    repo.git(&["clone", "-q", ".", &sparse]).ok();
+    let cone = [
+        "-C",
+        &sparse,
+        "sparse-checkout",
+        "set",
+        "--sparse-index",
+        "docs",
+    ];
+    repo.git(&cone).ok();
+    let lines = Repo::small(wsm.root(), "two\nlines");
+    let lines = lines.path().to_string_lossy().into_owned();
+    let before = files(&wsm);
+    for (path, says) in [
+        (&linked, "main checkout"),
+        (&moved, "git directory elsewhere"),
+        (&sparse, "--no-sparse-index"),
+        (&lines, "line break"),
+    ] {
+        let new = ["new", path, "--name", "x", "--detach", "--no-input"];
+        let _ = wsm.wsm(&new).fails(2).says(says);
+    }
+    assert_eq!(files(&wsm), before, "something was left behind");
+    // Anywhere below a checkout is in it, its git directory too.
+    for (name, below) in [("dir", "src"), ("git-dir", ".git/refs")] {
+        let below = repo.path().join(below).to_string_lossy().into_owned();
+        wsm.wsm(&["new", &below, "--name", name, "--detach"]).ok();
+        wsm.remember_agents();
+    }
+}
+
+#[test]
 fn bad_names() {
     let wsm = Instance::start();
     let good = Repo::small(wsm.root(), "good");
@@ -133,6 +176,26 @@ fn names_and_branches_that_are_taken() {
     let before = files(&wsm);
     let _ = new("first").fails(1).says("trash");
     let _ = new("taken").fails(1).says("another name");
+
+    // Who names none is given one that is free.
+    repo.git(&["branch", "wsm/good-shell"]).ok();
+    let mut unnamed = wsm.command(wsm.root(), &["new", &path, "--detach", "--no-input"]);
+    let at_once: Vec<_> = (0..6)
+        .map(|_| unnamed.spawn().expect("it starts"))
+        .collect();
+    for mut one in at_once {
+        assert!(one.wait().expect("it ends").success());
+    }
+    wsm.remember_agents();
+    let names = wsm.list().into_iter().map(|agent| agent.name.to_string());
+    let names: Vec<_> = names
+        .filter(|name| name.starts_with("good-shell"))
+        .collect();
+    assert_eq!(names.len(), 6, "{names:?}");
+    assert!(!names.contains(&"good-shell".to_owned()), "{names:?}");
+    for name in names {
+        wsm.wsm(&["rm", "--purge", &name]).ok();
+    }
 
     let other = Repo::small(wsm.root(), "other");
     other.git(&["branch", "wsm"]).ok();

@@ -136,3 +136,172 @@ fn removal_keeps_what_is_not_merged() {
     assert!(!Path::new(&agent.workspace).exists());
     assert_eq!(repo.fsck(), "");
 }
+
+/// Agents make branches of their own; what lies there is work like any other.
+#[test]
+fn prune_keeps_what_lies_beside_the_branch() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    let aside = |name: &str, script: &str| {
+        wsm.new_agent(&repo, "shell", name);
+        wsm.inside(name, script).ok();
+        wsm.wsm(&["rm", name]).ok();
+    };
+    aside(
+        "brancher",
+        "git switch -qc feature && echo f >f && git add f && git commit -qm f && \
+         git switch -q wsm/brancher",
+    );
+    aside("stasher", "echo s >>README.md && git stash -q");
+    aside("idler", "true");
+
+    let pruned = wsm.wsm(&["prune", "--no-input"]).ok().stdout;
+    assert!(pruned.contains("branch feature"), "{pruned}");
+    assert!(pruned.contains("a stash"), "{pruned}");
+    assert!(wsm.find("idler").is_none(), "control: {pruned}");
+    for name in ["brancher", "stasher"] {
+        wsm.wsm(&["restore", name]).ok();
+        wsm.wsm(&["start", name]).ok();
+    }
+    wsm.inside("brancher", "git show feature:f").ok();
+    wsm.inside("stasher", "git stash pop -q && grep -x s README.md")
+        .ok();
+    let said = wsm.wsm(&["merge", "brancher"]).ok();
+    assert!(
+        said.stderr.contains("branch feature at refs/wsm/"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_repository_that_is_gone_does_not_keep_prune_from_the_others() {
+    let wsm = Instance::start();
+    let gone = Repo::small(wsm.root(), "gone");
+    let here = Repo::small(wsm.root(), "here");
+    wsm.new_agent(&gone, "shell", "a-gone");
+    wsm.new_agent(&here, "shell", "b-here");
+    for name in ["a-gone", "b-here"] {
+        wsm.wsm(&["rm", name]).ok();
+    }
+    let away = gone.path().with_extension("away");
+    std::fs::rename(gone.path(), &away).expect("it can be renamed");
+    let pruned = wsm.wsm(&["prune", "--no-input"]).ok().stdout;
+    assert!(pruned.contains("a-gone: stays"), "{pruned}");
+    assert!(pruned.contains("b-here: removed for good"), "{pruned}");
+    std::fs::rename(&away, gone.path()).expect("it can be renamed");
+}
+
+/// Whoever took something away is told what is missing; what is left goes with a purge.
+#[test]
+fn branch_tree_or_repository_taken_away() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    let agent = wsm.new_agent(&repo, "shell", "robbed");
+    let commit = commit_inside(&wsm, &repo, "robbed", "one.txt", "1\n");
+    repo.git(&["branch", "-m", "wsm/robbed", "mine"]).ok();
+    let aside = "refs/wsm/robbed/heads/wsm/robbed";
+    wsm.inside("robbed", "git commit -q --allow-empty -m more")
+        .ok();
+    wait::until_true("its commits beside", || {
+        repo.git(&["rev-parse", "-q", "--verify", aside]).code == 0
+    });
+    let back = format!("git branch wsm/robbed {aside}");
+    let _ = wsm.wsm(&["merge", "robbed"]).fails(4).says(&back);
+    assert_eq!(repo.commit_of("mine"), commit);
+
+    wsm.wsm(&["stop", "robbed"]).ok();
+    std::fs::remove_dir_all(&agent.workspace).expect("root removes");
+    wsm.wsm(&["rm", "--purge", "robbed"]).ok();
+    let left = repo.git(&["worktree", "list"]).ok().stdout;
+    assert_eq!(left.lines().count(), 1, "{left}");
+
+    wsm.new_agent(&repo, "shell", "stranded");
+    wsm.wsm(&["stop", "stranded"]).ok();
+    let away = repo.path().with_extension("away");
+    std::fs::rename(repo.path(), &away).expect("it can be renamed");
+    let purged = wsm.wsm(&["rm", "--purge", "stranded"]).ok().stdout;
+    std::fs::rename(&away, repo.path()).expect("it can be renamed");
+    let (_, way) = purged.split_once("`git ").expect(&purged);
+    let (way, _) = way.split_once('`').expect(&purged);
+    let words: Vec<_> = way.split(' ').collect();
+    repo.git(&words).ok();
+    let left = repo.git(&["worktree", "list"]).ok().stdout;
+    assert_eq!(left.lines().count(), 1, "{left}");
+}
+
+/// Verbs and messages of the agent's rows that tell of work, oldest first.
+fn work_rows(wsm: &Instance, agent: &str) -> Vec<(String, String)> {
+    let told = wsm.wsm(&["explain", agent, "--json"]).ok().json();
+    let rows = told["evidence"].as_array().cloned().unwrap_or_default();
+    let text =
+        |row: &serde_json::Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
+    let rows = rows
+        .iter()
+        .rev()
+        .map(|row| (text(row, "verb"), text(row, "message")));
+    rows.filter(|(verb, _)| {
+        verb.starts_with("work.m") || verb.starts_with("work.a") || verb.starts_with("work.n")
+    })
+    .collect()
+}
+
+fn verbs(rows: &[(String, String)]) -> Vec<&str> {
+    rows.iter().map(|(verb, _)| verb.as_str()).collect()
+}
+
+/// A daemon that dies between the change and its row leaves the row to the next one.
+#[test]
+fn what_a_killed_daemon_brought_has_its_row() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    let fault = wsm.dir().join("state/daemon/fault");
+    let (merging, applying, not) = ("work.merging", "work.applying", "work.not-brought");
+    for (verb, point, began, ends) in [
+        ("merge", "before git.Merge", merging, not),
+        ("merge", "after git.Merge", merging, "work.merged"),
+        ("merge", "before commit.work.merged", merging, "work.merged"),
+        ("apply", "before git.Apply", applying, not),
+        ("apply", "after git.Apply", applying, "work.applied"),
+    ] {
+        let name = point.to_lowercase().replace([' ', '.'], "-");
+        wsm.new_agent(&repo, "shell", &name);
+        commit_inside(&wsm, &repo, &name, &name, "work\n");
+        std::fs::write(&fault, point).expect("root writes");
+        assert_ne!(wsm.wsm(&[verb, &name]).code, 0, "{point}");
+        wsm.wait_ready();
+        assert!(!fault.exists(), "{point} was not reached");
+        let rows = work_rows(&wsm, &name);
+        assert_eq!(verbs(&rows), [began, ends], "{point}: {rows:?}");
+        let there = repo.path().join(&name).exists();
+        assert_eq!(there, ends != not, "{point}");
+        repo.git(&["reset", "-q", "--hard"]).ok();
+        wsm.wsm(&[verb, &name]).ok();
+        let all = work_rows(&wsm, &name);
+        assert!(all.len() > rows.len(), "it can be asked again: {all:?}");
+        repo.git(&["reset", "-q", "--hard"]).ok();
+    }
+}
+
+/// Whoever asked may go away: what is under way ends with its row.
+#[test]
+fn a_client_that_goes_away_leaves_no_merge_without_its_row() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    wsm.new_agent(&repo, "shell", "author");
+    let commit = commit_inside(&wsm, &repo, "author", "one.txt", "1\n");
+    // As if another helper were at the main checkout.
+    let git_dir = std::fs::File::open(repo.path().join(".git")).expect("it is there");
+    git_dir.lock().expect("nobody is at it");
+    let mut client = wsm.command(wsm.root(), &["merge", "author"]);
+    let mut client = client.spawn().expect("it starts");
+    wait::until_true("the merge to begin", || {
+        verbs(&work_rows(&wsm, "author")) == ["work.merging"]
+    });
+    client.kill().expect("it runs");
+    client.wait().expect("it ended");
+    git_dir.unlock().expect("it is ours");
+    wait::until_true("the end of the merge", || {
+        verbs(&work_rows(&wsm, "author")) == ["work.merging", "work.merged"]
+    });
+    assert_eq!(repo.commit_of("main"), commit);
+}

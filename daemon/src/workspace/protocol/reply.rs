@@ -33,6 +33,8 @@ pub enum Reply {
     State(WorkState),
     /// What came of a merge or an apply.
     Merge(MergeReply),
+    /// What landed; `None`: the checkout's log tells of nothing.
+    Landed(Option<Landed>),
     /// Uncommitted work was written down; `None`: there was none.
     Kept {
         /// The commit.
@@ -234,6 +236,9 @@ pub struct WorkState {
     pub uncommitted: u64,
     /// Files that are neither tracked nor ignored.
     pub untracked: u64,
+    /// Work that is not on the branch and that nothing outside holds: other branches, stashes … in
+    /// words, at most [`LISTED_MAX`].
+    pub beside: Vec<String>,
 }
 
 /// What came of a merge or an apply. Only `done` changed anything.
@@ -282,6 +287,15 @@ pub enum MergeReply {
         /// Which files.
         paths: Vec<String>,
     },
+}
+
+/// A merge or an apply as the log of the main checkout tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Landed {
+    /// Where `HEAD` was then.
+    pub to: Oid,
+    /// How it came there, in words.
+    pub how: String,
 }
 
 /// How work came in.

@@ -233,6 +233,7 @@ fn e8_nested_repositories_and_a_replaced_pointer_run_nothing() {
         guarded: Vec::new(),
         place,
         work_tree: world.main(),
+        mark: 1,
     });
     assert!(!world.trap().exists());
 }

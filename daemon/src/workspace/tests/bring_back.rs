@@ -10,15 +10,20 @@ fn author() -> Identity {
 }
 
 fn merge(world: &World, squash: bool, uncommitted: Uncommitted) -> Reply {
-    ask(Request::Merge(Box::new(Merge {
+    ask(merging(world, squash, uncommitted))
+}
+
+fn merging(world: &World, squash: bool, uncommitted: Uncommitted) -> Request {
+    Request::Merge(Box::new(Merge {
         guarded: Vec::new(),
         place: world.place(),
         work_tree: world.main(),
         squash,
         message: "bring it back".into(),
         author: author(),
+        mark: 1,
         uncommitted,
-    })))
+    }))
 }
 
 fn done(reply: Reply) -> (MergeKind, String) {
@@ -33,6 +38,7 @@ fn apply(world: &World) -> Reply {
         guarded: Vec::new(),
         place: world.place(),
         work_tree: world.main(),
+        mark: 1,
     })
 }
 
@@ -120,8 +126,12 @@ fn merge_goes_forward_keeps_commits_or_squashes() {
     assert_eq!((how, to.as_str()), (MergeKind::FastForward, tip.as_str()));
     assert_eq!(world.git(["status", "--porcelain"]), "");
     assert_eq!(world.git(["rev-parse", "HEAD"]), to);
-    assert!(world.git(["reflog", "-1", "main"]).contains("wsm: merge"));
-    assert!(world.git(["reflog", "-1"]).contains("wsm: merge"));
+    assert!(
+        world
+            .git(["reflog", "-1", "main"])
+            .contains("wsm: wsm/fix: merge")
+    );
+    assert!(world.git(["reflog", "-1"]).contains("wsm: wsm/fix: merge"));
     assert!(matches!(
         merge(&world, false, Uncommitted::Refuse),
         Reply::Merge(MergeReply::UpToDate { .. })
@@ -359,4 +369,65 @@ fn removed_renamed_and_replaced_files_apply() {
         fs::read_link(world.main().join("link")).unwrap(),
         Path::new("moved.rs")
     );
+}
+
+fn landed(world: &World, mark: u64) -> Option<String> {
+    match ask(Request::Landed {
+        place: world.place(),
+        mark,
+    }) {
+        Reply::Landed(landed) => landed.map(|landed| landed.how),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_log_of_the_checkout_knows_what_came_in() {
+    let (world, base) = World::with_workspace();
+    work(&base, &world);
+    assert_eq!(landed(&world, 1), None);
+    done(apply(&world));
+    assert_eq!(landed(&world, 1).as_deref(), Some("apply"));
+    assert_eq!(landed(&world, 2), None, "another one");
+    world.git(["reset", "-q", "--hard"]);
+    done(merge(&world, false, Uncommitted::Refuse));
+    let log = world.git(["reflog", "-1", "--format=%gs"]);
+    assert_eq!(log, "wsm: wsm/fix: merge, fast-forward (1)");
+    assert_eq!(landed(&world, 1).as_deref(), Some("merge, fast-forward"));
+    world.sound();
+}
+
+#[test]
+fn a_checkout_without_a_log_is_not_given_one() {
+    let (world, base) = World::with_workspace();
+    work(&base, &world);
+    world.git(["config", "core.logAllRefUpdates", "false"]);
+    fs::remove_dir_all(world.main().join(".git/logs")).unwrap();
+    done(apply(&world));
+    assert_eq!(landed(&world, 1), None);
+    assert!(!world.main().join(".git/logs/HEAD").exists());
+}
+
+#[test]
+fn nothing_changes_for_whoever_is_gone() {
+    let (world, base) = World::with_workspace();
+    work(&base, &world);
+    for request in [
+        Request::Apply {
+            guarded: Vec::new(),
+            place: world.place(),
+            work_tree: world.main(),
+            mark: 1,
+        },
+        merging(&world, false, Uncommitted::Refuse),
+    ] {
+        let mut told = Vec::new();
+        helper::answer(&request, &mut |phase, _, _| {
+            assert_eq!(world.git(["rev-parse", "HEAD"]), base.as_str(), "{phase}");
+            assert_eq!(world.git(["status", "--porcelain"]), "", "{phase}");
+            told.push(phase.to_owned());
+        });
+        assert_eq!(told, ["land"]);
+        world.git(["reset", "-q", "--hard", base.as_str()]);
+    }
 }
