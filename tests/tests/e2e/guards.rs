@@ -97,6 +97,12 @@ fn an_agent_works_around_what_is_guarded_and_the_human_never_sees_it() {
     wsm.wsm(&["start", "g"]).ok();
     wsm.wait_state("g", "working,idle");
     guarded("started again");
+    wsm.wsm(&["stop", "g"]).ok();
+    wsm.wsm(&["merge", "g"]).ok();
+    assert_eq!(repo.read(".vscode/tasks.json"), "human\n");
+
+    wsm.wsm(&["start", "g"]).ok();
+    wsm.wait_state("g", "working,idle");
     // By git's own means the agent can write any name into a commit: it is not merged by wsm.
     let forge = format!(
         "cd {} && for n in .Envrc .vscode/new; do h=$(echo evil | git hash-object -w --stdin) && \
@@ -106,17 +112,9 @@ fn an_agent_works_around_what_is_guarded_and_the_human_never_sees_it() {
     );
     wsm.inside("g", &forge).ok();
     wait::until_true("it comes over", || branch().contains(".vscode/new"));
-    for verb in ["merge", "apply"] {
-        let refused = wsm.wsm(&[verb, "g"]).fails(1);
-        assert!(refused.stderr.contains(".Envrc"), "{refused}");
-        assert!(!repo.path().join(".vscode/new").exists());
-    }
-    let back = format!("cd {} && git reset -q --hard HEAD~1", workspace.display());
-    wsm.inside("g", &back).ok();
-    wsm.wsm(&["stop", "g"]).ok();
-    wait::until_true("it is taken back", || !branch().contains(".vscode/new"));
-    wsm.wsm(&["merge", "g"]).ok();
-    assert_eq!(repo.read(".vscode/tasks.json"), "human\n");
+    let refused = wsm.wsm(&["merge", "g"]).fails(1);
+    assert!(refused.stderr.contains(".Envrc"), "{refused}");
+    assert!(!repo.path().join(".vscode/new").exists());
     assert_eq!(wsm.end(), Vec::<String>::new());
 }
 
