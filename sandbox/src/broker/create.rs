@@ -78,27 +78,7 @@ impl Broker {
         let spec = ceiling.admit(spec)?.spec().clone();
         dirs::check_services(spec.services.keys())?;
         let agent = spec.agent.clone();
-        if host.tree.has(&agent)? {
-            let hint = "delete it first";
-            let why = "its sandbox, or what is left of one, exists";
-            return Err(failure(
-                FailureKind::Exists,
-                format!("create {agent}"),
-                why,
-                hint,
-            ));
-        }
-        let running = host.tree.count()?;
-        if running >= ceiling.agents_max {
-            let why = format!("{running} agents run, the ceiling's number");
-            let hint = "stop some, or raise `agents_max` in ceiling.json";
-            return Err(failure(
-                FailureKind::Refused,
-                format!("create {agent}"),
-                why,
-                hint,
-            ));
-        }
+        host.check_room(&agent, ceiling.agents_max)?;
         self.runaways.forget(&agent);
         let mut record = host.record(&agent)?;
         let facts = host.facts(&spec, &record)?;
@@ -269,6 +249,32 @@ fn ended_early(late: bool) -> Failure {
 }
 
 impl Host {
+    /// Whether an agent may have a sandbox now.
+    fn check_room(&self, agent: &AgentId, agents_max: usize) -> Result<(), Failure> {
+        if self.tree.has(agent)? {
+            let hint = "delete it first";
+            let why = "its sandbox, or what is left of one, exists";
+            return Err(failure(
+                FailureKind::Exists,
+                format!("create {agent}"),
+                why,
+                hint,
+            ));
+        }
+        let running = self.tree.count()?;
+        if running >= agents_max {
+            let why = format!("{running} agents run, the ceiling's number");
+            let hint = "stop some, or raise `agents_max` in ceiling.json";
+            return Err(failure(
+                FailureKind::Refused,
+                format!("create {agent}"),
+                why,
+                hint,
+            ));
+        }
+        Ok(())
+    }
+
     /// What the broker knows beside the spec. The account is the one fixed when the agent was
     /// prepared.
     pub(super) fn facts(&self, spec: &SandboxSpec, record: &AgentRecord) -> Result<Facts, Failure> {
