@@ -19,6 +19,7 @@ mod socks;
 mod stream;
 mod tunnel;
 mod udp;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::fs::File;

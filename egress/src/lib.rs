@@ -2,7 +2,7 @@
 //!
 //! Without the feature `engine` this crate is pure: names ([`host`]), rules ([`rule`]), the one
 //! decision ([`policy`]), which addresses may be dialled ([`address`]), the host's configuration
-//! ([`config`]), and what daemon and egress say to each other ([`protocol`]).
+//! ([`config`]), what secrets are ([`secret`]), and what daemon and egress say to each other ([`protocol`]).
 
 pub mod address;
 pub mod config;
@@ -10,6 +10,7 @@ pub mod host;
 pub mod policy;
 pub mod protocol;
 pub mod rule;
+pub mod secret;
 pub mod way;
 
 #[cfg(feature = "engine")]
