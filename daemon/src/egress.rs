@@ -18,7 +18,9 @@ use tokio::time::timeout;
 use wsm_api::problem::{Code, Problem};
 use wsm_egress::config::HostConfig;
 use wsm_egress::policy::{self, Mode, Policy, PolicySpec};
-use wsm_egress::protocol::{Answer, Event, LINE_BYTES_MAX, Order, SOCKET_NAME, Traffic, Word};
+use wsm_egress::protocol::{
+    Answer, Event, LINE_BYTES_MAX, Order, SOCKET_NAME, Security, Traffic, Word,
+};
 use wsm_sandbox::spec::{AgentId, Network};
 use wsm_template::resolved::Egress as Wanted;
 
@@ -111,13 +113,19 @@ impl Egress {
         }
         let agent = record.id.to_string();
         locked(&self.policies).insert(agent.clone(), policy.clone());
-        match self.order(Order::Serve { agent, policy }).await? {
+        let credentials = Vec::new();
+        let order = Order::Serve {
+            agent,
+            policy,
+            credentials,
+        };
+        match self.order(order).await? {
             Answer::Failed(why) => Err(Problem::new(
                 Code::Failed,
                 format!("open the way out of {}: {why}", record.name),
                 "",
             )),
-            Answer::Done | Answer::Traffic(_) => Ok(()),
+            Answer::Serving { .. } | Answer::Done | Answer::Traffic(_) => Ok(()),
         }
     }
 
@@ -145,7 +153,7 @@ impl Egress {
         }
         match self.order(Order::Traffic { agent }).await? {
             Answer::Traffic(traffic) => Ok(traffic),
-            Answer::Done => Ok(BTreeMap::new()),
+            Answer::Serving { .. } | Answer::Done => Ok(BTreeMap::new()),
             Answer::Failed(why) => Err(Problem::new(Code::Failed, why, "")),
         }
     }
@@ -219,6 +227,7 @@ impl Line {
                 },
                 word = words.next() => match word? {
                     Word::Event(event) => self.write_down(&event),
+                    Word::Security(event) => self.misplaced(&event),
                     Word::Answer(_) => return Err(io::Error::other("an answer to nothing")),
                 },
             }
@@ -240,7 +249,12 @@ impl Line {
         say(write, &keep).await?;
         self.answer(words).await?;
         for (agent, policy) in policies {
-            let order = Order::Serve { agent, policy };
+            let credentials = Vec::new();
+            let order = Order::Serve {
+                agent,
+                policy,
+                credentials,
+            };
             say(write, &order).await?;
             if let Answer::Failed(why) = self.answer(words).await? {
                 // Its sandbox may be being built, or be gone: the driver says it again, or forgets.
@@ -255,7 +269,17 @@ impl Line {
             match words.next().await? {
                 Word::Answer(answer) => return Ok(answer),
                 Word::Event(event) => self.write_down(&event),
+                Word::Security(event) => self.misplaced(&event),
             }
+        }
+    }
+
+    /// A placeholder that went astray becomes a row.
+    fn misplaced(&self, event: &Security) {
+        let message = format!("credential {}: {}", event.credential, event.why);
+        let change = Change::new(row(WSM, "egress.misplaced", &event.agent, message));
+        if let Err(error) = self.store.commit(&change) {
+            tracing::error!(%error, "can't write a security event down");
         }
     }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::credential::CredentialSpec;
 use crate::policy::PolicySpec;
 
 /// Name of the socket in the run directory.
@@ -24,6 +25,9 @@ pub enum Order {
         agent: String,
         /// Its policy.
         policy: PolicySpec,
+        /// Its credentials, whole like the policy: what is not named any more is not put in any more.
+        #[serde(default)]
+        credentials: Vec<CredentialSpec>,
     },
     /// Forget an agent: its connections and sockets are closed. "Not known" is success.
     Drop {
@@ -50,6 +54,8 @@ pub enum Word {
     Answer(Answer),
     /// Unasked.
     Event(Event),
+    /// Unasked: a placeholder was found where it does not belong.
+    Security(Security),
 }
 
 /// Answer to an order.
@@ -58,6 +64,12 @@ pub enum Word {
 pub enum Answer {
     /// Done.
     Done,
+    /// To [`Order::Serve`]: done.
+    Serving {
+        /// The certificate (PEM) of the authority that this agent must trust, if it has credentials.
+        /// The same key each time, as long as the secrets' key is the same.
+        authority: Option<String>,
+    },
     /// To [`Order::Traffic`]: by `HOST:PORT`.
     Traffic(BTreeMap<String, Traffic>),
     /// Why not.
@@ -92,6 +104,22 @@ pub struct Event {
     pub why: String,
     /// The rule that would allow it.
     pub missing: Option<String>,
+    /// How often since the last event of this kind.
+    pub count: u64,
+}
+
+/// A placeholder where it does not belong. What was to be sent was not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Security {
+    /// Whose.
+    pub agent: String,
+    /// Which credential's.
+    pub credential: String,
+    /// Where to: `HOST:PORT`.
+    pub target: String,
+    /// What happened, one sentence without the placeholder's text.
+    pub why: String,
     /// How often since the last event of this kind.
     pub count: u64,
 }

@@ -68,8 +68,11 @@ async fn say(write: &mut (impl AsyncWriteExt + Unpin), word: &Word) -> io::Resul
 impl Egress {
     async fn obey(&self, order: Order, events: &mpsc::Sender<Event>) -> Answer {
         match order {
-            Order::Serve { agent, policy } => match self.serve(agent, &policy, events).await {
-                Ok(()) => Answer::Done,
+            Order::Serve { credentials, .. } if !credentials.is_empty() => {
+                Answer::Failed("credentials can't be put in yet".into())
+            }
+            Order::Serve { agent, policy, .. } => match self.serve(agent, &policy, events).await {
+                Ok(()) => Answer::Serving { authority: None },
                 Err(why) => Answer::Failed(why),
             },
             Order::Drop { agent } => {
