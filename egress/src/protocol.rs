@@ -2,12 +2,15 @@
 //! `run/egress.sock`. Egress answers each [`Order`] with one [`Word::Answer`], in order, and puts
 //! [`Word::Event`]s between.
 
+mod secret;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::credential::CredentialSpec;
 use crate::policy::PolicySpec;
+pub use secret::{Gift, SecretAnswer, SecretOrder};
 
 /// Name of the socket in the run directory.
 pub const SOCKET_NAME: &str = "egress.sock";
@@ -44,6 +47,10 @@ pub enum Order {
         /// Its id.
         agent: String,
     },
+    /// About the store of secrets.
+    Secret(SecretOrder),
+    /// A value: the one order that every local user may give, who was given a ticket.
+    Give(Gift),
 }
 
 /// What egress says.
@@ -72,6 +79,8 @@ pub enum Answer {
     },
     /// To [`Order::Traffic`]: by `HOST:PORT`.
     Traffic(BTreeMap<String, Traffic>),
+    /// To [`Order::Secret`].
+    Secret(SecretAnswer),
     /// Why not.
     Failed(String),
 }

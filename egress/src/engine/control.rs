@@ -3,41 +3,75 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use wsm_sandbox::client::Broker;
 use wsm_sandbox::protocol::{Reply, Request};
 use wsm_sandbox::spec::AgentId;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::Egress;
 use super::agent::Agent;
+use super::secrets::Secrets;
 use crate::policy::{Policy, PolicySpec};
-use crate::protocol::{Answer, Event, LINE_BYTES_MAX, Order, Word};
+use crate::protocol::{Answer, Event, Gift, LINE_BYTES_MAX, Order, Word};
 
 /// Events that wait for a daemon that does not read: more are dropped, the ledger has the numbers.
 const EVENTS_MAX: usize = 256;
 
-/// Serves one connection.
-pub(super) async fn serve(egress: &Arc<Egress>, stream: UnixStream) -> io::Result<()> {
+/// How long a user may take to bring a secret, once connected.
+const STRANGER_PATIENCE: Duration = Duration::from_secs(10);
+/// Longest line of a user's: a value, and the hosts that it is for.
+const STRANGER_BYTES_MAX: usize = 64 * 1024;
+
+/// Serves a local user: one secret, for which there is a ticket.
+pub(super) async fn serve_stranger(
+    egress: &Arc<Egress>,
+    stream: UnixStream,
+    uid: u32,
+) -> io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut read = BufReader::new(read);
+    let mut line = Zeroizing::new(Vec::new());
+    let ended = timeout(
+        STRANGER_PATIENCE,
+        next(&mut read, &mut line, STRANGER_BYTES_MAX),
+    );
+    if ended.await?? {
+        return Ok(());
+    }
+    let answer = match serde_json::from_slice(&line) {
+        Ok(Order::Give(gift)) => egress.take(uid, gift).await,
+        Ok(_) => Answer::Failed("only the daemon may order that".to_owned()),
+        Err(error) => Answer::Failed(format!("read the order: {error}")),
+    };
+    say(&mut write, &Word::Answer(answer)).await
+}
+
+/// Serves one connection of the daemon's, or of root's.
+pub(super) async fn serve(egress: &Arc<Egress>, stream: UnixStream, uid: u32) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     let (events, mut told) = mpsc::channel(EVENTS_MAX);
-    let mut line = Vec::new();
+    // It may hold a secret.
+    let mut line = Zeroizing::new(Vec::new());
     loop {
         tokio::select! {
             // Both are safe to cancel: `line` keeps what was read.
-            ended = next(&mut read, &mut line) => {
+            ended = next(&mut read, &mut line, LINE_BYTES_MAX) => {
                 if ended? {
                     return Ok(());
                 }
                 let answer = match serde_json::from_slice(&line) {
-                    Ok(order) => egress.obey(order, &events).await,
+                    Ok(order) => egress.obey(order, uid, &events).await,
                     Err(error) => Answer::Failed(format!("read the order: {error}")),
                 };
-                line.clear();
+                line.zeroize();
                 say(&mut write, &Word::Answer(answer)).await?;
             }
             Some(event) = told.recv() => say(&mut write, &Word::Event(event)).await?,
@@ -46,8 +80,12 @@ pub(super) async fn serve(egress: &Arc<Egress>, stream: UnixStream) -> io::Resul
 }
 
 /// Reads the rest of a line; true at the end.
-async fn next(read: &mut (impl AsyncBufReadExt + Unpin), line: &mut Vec<u8>) -> io::Result<bool> {
-    let room = LINE_BYTES_MAX.saturating_sub(line.len());
+async fn next(
+    read: &mut (impl AsyncBufReadExt + Unpin),
+    line: &mut Vec<u8>,
+    most: usize,
+) -> io::Result<bool> {
+    let room = most.saturating_sub(line.len());
     let length = read
         .take(u64::try_from(room).unwrap_or(0))
         .read_until(b'\n', line)
@@ -66,7 +104,7 @@ async fn say(write: &mut (impl AsyncWriteExt + Unpin), word: &Word) -> io::Resul
 }
 
 impl Egress {
-    async fn obey(&self, order: Order, events: &mpsc::Sender<Event>) -> Answer {
+    async fn obey(&self, order: Order, uid: u32, events: &mpsc::Sender<Event>) -> Answer {
         match order {
             Order::Serve { credentials, .. } if !credentials.is_empty() => {
                 Answer::Failed("credentials can't be put in yet".into())
@@ -88,7 +126,20 @@ impl Egress {
                 Some(agent) => Answer::Traffic(agent.traffic()),
                 None => Answer::Failed(format!("agent {agent} is not served")),
             },
+            Order::Secret(order) => self.store(move |secrets| secrets.obey(order)).await,
+            Order::Give(gift) => self.take(uid, gift).await,
         }
+    }
+
+    async fn take(&self, uid: u32, gift: Gift) -> Answer {
+        self.store(move |secrets| secrets.take(uid, gift)).await
+    }
+
+    /// The store writes and syncs: off the threads that let agents out.
+    async fn store(&self, act: impl FnOnce(&Secrets) -> Answer + Send + 'static) -> Answer {
+        let secrets = Arc::clone(&self.secrets);
+        let done = tokio::task::spawn_blocking(move || act(&secrets)).await;
+        done.unwrap_or_else(|_| Answer::Failed("the store of secrets broke".to_owned()))
     }
 
     /// Changes a policy in place, or begins to serve.
