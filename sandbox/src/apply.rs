@@ -138,7 +138,11 @@ impl Applier<'_> {
                 sys::move_mount(mount.as_fd(), self.dir(root, at)?.as_fd())
             }
             Op::Dir(at) => self.dir(root, at).map(drop),
-            Op::File { at, text } => self.file(root, at, text.as_bytes()).map(drop),
+            Op::File { at, after, text } => {
+                let mut all = after.as_deref().map_or(Ok(Vec::new()), host_text)?;
+                all.extend_from_slice(text.as_bytes());
+                self.file(root, at, &all).map(drop)
+            }
             Op::Link { at, to } => {
                 let (dir, name) = self.parent(root, at)?;
                 symlinkat(to, dir.as_fd(), name)?;
@@ -301,6 +305,21 @@ impl Applier<'_> {
         files::chown_at(dir.as_fd(), name, self.owner())?;
         Ok(file.into())
     }
+}
+
+/// What a file of the host says; nothing if there is none.
+fn host_text(path: &Path) -> io::Result<Vec<u8>> {
+    // Half of what the root has room for.
+    const BYTES_MAX: u64 = 2 << 20;
+    let mut text = Vec::new();
+    match std::fs::File::open(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        file => drop(io::Read::read_to_end(
+            &mut io::Read::take(file?, BYTES_MAX),
+            &mut text,
+        )?),
+    }
+    Ok(text)
 }
 
 fn no_root(op: &Op) -> Failure {

@@ -80,6 +80,8 @@ pub enum Op {
     File {
         /// Where.
         at: PathBuf,
+        /// A file of the host's whose text comes first, where there is one.
+        after: Option<PathBuf>,
         /// What it says.
         text: String,
     },
@@ -412,7 +414,9 @@ impl fmt::Display for Op {
                 )
             }
             Op::Dir(at) => write!(f, "directory {}", at.display()),
-            Op::File { at, text } => write!(f, "file      {} ({} bytes)", at.display(), text.len()),
+            Op::File { at, text, .. } => {
+                write!(f, "file      {} ({} bytes)", at.display(), text.len())
+            }
             Op::Link { at, to } => write!(f, "link      {} -> {}", at.display(), to.display()),
             Op::Device { at, major, minor } => {
                 write!(f, "device    {} ({major}:{minor})", at.display())

@@ -11,6 +11,8 @@ const SERVICES_MAX: usize = 32;
 const READ_MAX: usize = 64;
 /// Granted directories beyond the repository.
 const WRITE_MAX: usize = 16;
+/// A certificate with one elliptic key has less than 1 KiB.
+const AUTHORITY_BYTES_MAX: usize = 4096;
 /// `PATH_MAX` without its NUL.
 const PATH_BYTES_MAX: usize = 4095;
 
@@ -66,6 +68,9 @@ pub(super) fn admit(ceiling: &Ceiling, mut spec: SandboxSpec) -> Result<SandboxS
     spec.read.dedup();
     spec.write.sort();
     spec.write.dedup();
+    if let Some(authority) = &spec.authority {
+        check_authority(authority)?;
+    }
     check_limits(ceiling, "limits", &spec.limits)?;
     spec.limits = with_defaults(ceiling, &spec.limits);
     Ok(spec)
@@ -97,6 +102,18 @@ fn check_count(field: &str, count: usize, most: usize) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// One certificate as text. It is shown to the one sandbox alone; what it certifies is not looked at.
+fn check_authority(pem: &str) -> Result<(), Failure> {
+    let body = pem
+        .strip_prefix("-----BEGIN CERTIFICATE-----\n")
+        .and_then(|rest| rest.strip_suffix("-----END CERTIFICATE-----\n"));
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'\n');
+    match body {
+        Some(body) if pem.len() <= AUTHORITY_BYTES_MAX && body.bytes().all(plain) => Ok(()),
+        _ => Err(invalid("authority", "it is no certificate".to_owned())),
+    }
 }
 
 /// One DNS label.

@@ -22,6 +22,7 @@ fn spec() -> SandboxSpec {
         network: Network::Loopback,
         landlock: Requirement::Required,
         debug: false,
+        authority: None,
     }
 }
 
@@ -235,4 +236,22 @@ fn only_roots_own_file_counts() {
     fs::remove_file(&file).unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
     assert!(load(dir.path()).unwrap_err().why.contains("directory"));
+}
+
+#[test]
+fn an_authority_is_one_certificate_and_nothing_else() {
+    let text =
+        |body: &str| format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
+    let admitted = |authority: String| {
+        let spec = SandboxSpec {
+            authority: Some(authority),
+            ..spec()
+        };
+        ceiling().admit(spec).is_ok()
+    };
+    assert!(admitted(text("MIIB+/8=")));
+    for bad in ["", "x", &text("../-"), &text(&"A".repeat(5000))] {
+        assert!(!admitted(bad.to_owned()), "{bad}");
+    }
+    assert!(!admitted(text("QQ==") + &text("QQ==")));
 }

@@ -19,6 +19,7 @@ fn spec() -> SandboxSpec {
         network: Network::Loopback,
         landlock: Requirement::Required,
         debug: false,
+        authority: None,
     }
 }
 
@@ -192,4 +193,21 @@ fn a_helper_sees_the_repository_at_its_own_place() {
         "{text}"
     );
     assert!(!text.contains("/home/agent"), "{text}");
+}
+
+#[test]
+fn an_own_authority_is_trusted_besides_the_hosts() {
+    let spec = SandboxSpec {
+        authority: Some("CERTIFICATE\n".to_owned()),
+        ..spec()
+    };
+    let plan = plan(&spec, &facts()).unwrap();
+    let bundle = plan.ops.iter().find_map(|op| match op {
+        Op::File { at, after, text } => after.as_ref().map(|after| (at, after, text)),
+        _ => None,
+    });
+    let (at, after, text) = bundle.expect("a bundle");
+    assert_eq!(at, Path::new(crate::spec::INSIDE_AUTHORITIES));
+    assert!(after.starts_with("/etc/ssl"));
+    assert!(text.ends_with("CERTIFICATE\n"));
 }

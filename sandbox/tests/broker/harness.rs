@@ -258,6 +258,7 @@ impl World {
             network: Network::Loopback,
             landlock: Requirement::Required,
             debug: false,
+            authority: None,
         }
     }
 
