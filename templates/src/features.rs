@@ -13,7 +13,7 @@ pub(crate) const LATER: &[(&str, &str)] = &[
     ("agent.idle_stop", "stopping idle agents"),
     ("filesystem.protect", "protected files"),
     ("filesystem.hide", "hidden files"),
-    ("credentials", "credentials"),
+    ("credentials.*.visible", "secrets that the agent sees"),
     ("tools.allow", "a choice of executables"),
     ("sandbox.debug", "ptrace inside the sandbox"),
     ("notify", "notifications"),
@@ -24,8 +24,9 @@ pub(crate) fn later(key: &str) -> Option<&'static str> {
     LATER
         .iter()
         .find(|(name, _)| {
-            key.strip_prefix(name)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            let mut parts = key.split('.');
+            name.split('.')
+                .all(|name| parts.next().is_some_and(|part| name == "*" || name == part))
         })
         .map(|(_, what)| *what)
 }

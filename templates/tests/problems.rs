@@ -141,6 +141,9 @@ protect = ["a"]
 hide = ["b"]
 [credentials.anthropic]
 secret = "x"
+hosts = ["a.example.com"]
+header = "x-api-key"
+visible = true
 [tools]
 allow = ["git"]
 [sandbox]
@@ -163,10 +166,10 @@ on = ["finished"]
     t.toml:10: agent.idle_stop: not available yet (stopping idle agents)
     t.toml:12: filesystem.protect: not available yet (protected files)
     t.toml:13: filesystem.hide: not available yet (hidden files)
-    t.toml:14: credentials: not available yet (credentials)
-    t.toml:17: tools.allow: not available yet (a choice of executables)
-    t.toml:19: sandbox.debug: not available yet (ptrace inside the sandbox)
-    t.toml:21: notify.on: not available yet (notifications)
+    t.toml:18: credentials.anthropic.visible: not available yet (secrets that the agent sees)
+    t.toml:20: tools.allow: not available yet (a choice of executables)
+    t.toml:22: sandbox.debug: not available yet (ptrace inside the sandbox)
+    t.toml:24: notify.on: not available yet (notifications)
     "#);
     // What asks for nothing is no request for the feature.
     let nothing =
@@ -493,4 +496,42 @@ fn limits_hold_at_the_limit_and_one_past() {
         found[0].message.contains("more than 8 templates in a row"),
         "{found:?}"
     );
+}
+
+#[test]
+fn credentials_say_which_secret_goes_where() {
+    let text = r#"
+schema = 1
+[env]
+KEY = "{credential.modle}"
+[credentials.model]
+secret = "model-key"
+[credentials.two]
+secret = "x"
+hosts = ["a.example.com"]
+header = "x key"
+env = "NO-NAME"
+prefix = "sk "
+[credentials.three]
+hosts = ["a.example.com"]
+header = "authorization: Bearer"
+"#;
+    assert_snapshot!(problems(text), @r#"
+    t.toml:4: env.KEY: "{credential.modle}" is not declared as a credential
+      hint: did you mean `model`?
+    t.toml:6: credentials.model.header: is missing
+      hint: say where it stands in a request: header, basic or body
+    t.toml:6: credentials.model.hosts: is missing
+      hint: where it goes: hosts = ["api.example.com"]
+    t.toml:10: credentials.two.header: "x key" is no name of a header
+      hint: write "x-api-key", or "authorization: Bearer {secret}"
+    t.toml:11: credentials.two.env: "NO-NAME" is no name of a variable
+      hint: write it as ANTHROPIC_API_KEY
+    t.toml:12: credentials.two.prefix: is not up to 32 letters, digits, - and _
+      hint: what its values begin with: "sk-"
+    t.toml:14: credentials.three.secret: is missing
+      hint: the name that `wsm secret set` is given
+    t.toml:15: credentials.three.header: "Bearer" has not one {secret}
+      hint: write "x-api-key", or "authorization: Bearer {secret}"
+    "#);
 }
