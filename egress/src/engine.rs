@@ -7,19 +7,26 @@
 //! ```
 
 mod agent;
+mod authority;
 mod connection;
 mod control;
 mod dial;
 mod dns;
+mod form;
 mod hello;
 mod http;
+mod inject;
+mod injector;
 mod ledger;
 mod names;
+mod search;
 mod secrets;
 mod socks;
 mod stream;
+mod terminate;
 mod tunnel;
 mod udp;
+mod upstream;
 mod vault;
 
 use std::collections::BTreeMap;
@@ -32,7 +39,7 @@ use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::sync::{Mutex, Semaphore};
 
-use agent::Agent;
+use agent::{Agent, Common};
 use dial::Dialer;
 use secrets::Secrets;
 
@@ -62,8 +69,7 @@ struct Egress {
     run_dir: File,
     etc_dir: PathBuf,
     daemon_uid: u32,
-    dialer: Arc<Dialer>,
-    secrets: Arc<Secrets>,
+    common: Common,
     /// Held while one is being changed: orders of two daemons don't mix.
     agents: Mutex<BTreeMap<String, Arc<Agent>>>,
 }
@@ -77,11 +83,14 @@ pub async fn run(config: Config, listener: UnixListener) -> io::Result<()> {
         run_dir: File::open(&config.run_dir)?,
         etc_dir: config.etc_dir.clone(),
         daemon_uid: config.daemon_uid,
-        dialer: Arc::new(Dialer::new(host_config(&config.etc_dir)?)),
-        secrets: Arc::new(Secrets::open(
-            &config.state_dir,
-            config.credentials_dir.as_deref(),
-        )),
+        common: Common {
+            dialer: Arc::new(Dialer::new(host_config(&config.etc_dir)?)),
+            secrets: Arc::new(Secrets::open(
+                &config.state_dir,
+                config.credentials_dir.as_deref(),
+            )),
+            trust: Arc::default(),
+        },
         agents: Mutex::default(),
     });
     let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
@@ -90,7 +99,7 @@ pub async fn run(config: Config, listener: UnixListener) -> io::Result<()> {
         let (stream, _) = tokio::select! {
             accepted = listener.accept() => accepted?,
             _ = flush.tick() => {
-                let secrets = Arc::clone(&egress.secrets);
+                let secrets = Arc::clone(&egress.common.secrets);
                 tokio::task::spawn_blocking(move || secrets.flush());
                 continue;
             }

@@ -32,6 +32,14 @@ pub enum Order {
         #[serde(default)]
         credentials: Vec<CredentialSpec>,
     },
+    /// Tell the certificate of the authority that an agent will have to trust: before its sandbox is
+    /// built, which shows it.
+    Authority {
+        /// Its id.
+        agent: String,
+        /// Its credentials, as [`Order::Serve`] will say them.
+        credentials: Vec<CredentialSpec>,
+    },
     /// Forget an agent: its connections and sockets are closed. "Not known" is success.
     Drop {
         /// Its id.
@@ -71,7 +79,7 @@ pub enum Word {
 pub enum Answer {
     /// Done.
     Done,
-    /// To [`Order::Serve`]: done.
+    /// To [`Order::Serve`] and [`Order::Authority`]: done.
     Serving {
         /// The certificate (PEM) of the authority that this agent must trust, if it has credentials.
         /// The same key each time, as long as the secrets' key is the same.

@@ -17,9 +17,11 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::Egress;
 use super::agent::Agent;
+use super::injector::Injector;
 use super::secrets::Secrets;
+use crate::credential::CredentialSpec;
 use crate::policy::{Policy, PolicySpec};
-use crate::protocol::{Answer, Event, Gift, LINE_BYTES_MAX, Order, Word};
+use crate::protocol::{Answer, Gift, LINE_BYTES_MAX, Order, Word};
 
 /// Events that wait for a daemon that does not read: more are dropped, the ledger has the numbers.
 const EVENTS_MAX: usize = 256;
@@ -74,7 +76,7 @@ pub(super) async fn serve(egress: &Arc<Egress>, stream: UnixStream, uid: u32) ->
                 line.zeroize();
                 say(&mut write, &Word::Answer(answer)).await?;
             }
-            Some(event) = told.recv() => say(&mut write, &Word::Event(event)).await?,
+            Some(word) = told.recv() => say(&mut write, &word).await?,
         }
     }
 }
@@ -104,15 +106,24 @@ async fn say(write: &mut (impl AsyncWriteExt + Unpin), word: &Word) -> io::Resul
 }
 
 impl Egress {
-    async fn obey(&self, order: Order, uid: u32, events: &mpsc::Sender<Event>) -> Answer {
+    async fn obey(&self, order: Order, uid: u32, events: &mpsc::Sender<Word>) -> Answer {
         match order {
-            Order::Serve { credentials, .. } if !credentials.is_empty() => {
-                Answer::Failed("credentials can't be put in yet".into())
+            Order::Serve {
+                agent,
+                policy,
+                credentials,
+            } => {
+                let served = self.serve(agent, &policy, &credentials, events).await;
+                served.map_or_else(Answer::Failed, |authority| Answer::Serving { authority })
             }
-            Order::Serve { agent, policy, .. } => match self.serve(agent, &policy, events).await {
-                Ok(()) => Answer::Serving { authority: None },
-                Err(why) => Answer::Failed(why),
-            },
+            Order::Authority { agent, credentials } => {
+                match Injector::new(&self.common.secrets, &agent, &credentials) {
+                    Ok(injector) => Answer::Serving {
+                        authority: injector.pem(),
+                    },
+                    Err(why) => Answer::Failed(why),
+                }
+            }
             Order::Drop { agent } => {
                 self.agents.lock().await.remove(&agent);
                 Answer::Done
@@ -137,7 +148,7 @@ impl Egress {
 
     /// The store writes and syncs: off the threads that let agents out.
     async fn store(&self, act: impl FnOnce(&Secrets) -> Answer + Send + 'static) -> Answer {
-        let secrets = Arc::clone(&self.secrets);
+        let secrets = Arc::clone(&self.common.secrets);
         let done = tokio::task::spawn_blocking(move || act(&secrets)).await;
         done.unwrap_or_else(|_| Answer::Failed("the store of secrets broke".to_owned()))
     }
@@ -147,28 +158,32 @@ impl Egress {
         &self,
         id: String,
         spec: &PolicySpec,
-        events: &mpsc::Sender<Event>,
-    ) -> Result<(), String> {
+        credentials: &[CredentialSpec],
+        events: &mpsc::Sender<Word>,
+    ) -> Result<Option<String>, String> {
         let policy = Policy::compile(spec).map_err(|bad| bad.to_string())?;
+        let injector = Injector::new(&self.common.secrets, &id, credentials)?;
+        let authority = injector.pem();
         // What the host permits may have changed since the last start of an agent.
-        self.dialer
+        self.common
+            .dialer
             .configure(super::host_config(&self.etc_dir).map_err(|e| e.to_string())?);
         let mut served = self.agents.lock().await;
         if let Some(agent) = served.get(&id)
             && agent.policy().exposed_ports().eq(policy.exposed_ports())
         {
-            agent.change(policy, events.clone());
-            return Ok(());
+            agent.change((policy, injector), events.clone());
+            return Ok(authority);
         }
         // What leads out is a rule of the kernel: it is made anew, with new sockets.
         served.remove(&id);
         let exposed = policy.exposed_ports().collect();
         let sockets = self.sockets(&id, exposed).await?;
-        let dialer = Arc::clone(&self.dialer);
-        let agent = Agent::start(&id, policy, sockets, dialer, events.clone());
+        let common = self.common.clone();
+        let agent = Agent::start(&id, (policy, injector), sockets, common, events.clone());
         let agent = agent.map_err(|e| format!("serve {id}: {e}"))?;
         served.insert(id, agent);
-        Ok(())
+        Ok(authority)
     }
 
     async fn sockets(&self, id: &str, exposed: Vec<u16>) -> Result<[OwnedFd; 2], String> {

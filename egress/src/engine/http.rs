@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 
 use super::agent::{Shared, shown};
 use super::connection::{self, Target};
+use super::search::{self, Struck, Tell};
 use super::stream::Rewound;
 use super::tunnel::{Count, Counted};
 use crate::host::BadHost;
@@ -28,9 +29,9 @@ use crate::policy::{Ask, Denial};
 use crate::way;
 
 /// Longest head of a request, and of an answer.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+pub(super) const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// How long a head may take, the wait for the next request included.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Headers that are about one connection, and end at it.
 const HOP: [&str; 9] = [
@@ -45,7 +46,9 @@ const HOP: [&str; 9] = [
     "upgrade",
 ];
 
-type Body = BoxBody<Bytes, hyper::Error>;
+pub(super) type Body = BoxBody<Bytes, hyper::Error>;
+/// What is sent: a body that was looked through.
+pub(super) type Sent = BoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 
 /// A client's connection.
 struct Session {
@@ -60,26 +63,26 @@ struct Session {
 /// A connection to a server, used again while requests are for the same one.
 struct Upstream {
     target: Ask,
-    send: SendRequest<Incoming>,
+    send: SendRequest<Sent>,
     /// Aborted with it.
     _driver: JoinSet<()>,
 }
 
 /// Why a request is answered here.
-struct Refusal {
+pub(super) struct Refusal {
     status: StatusCode,
     why: String,
 }
 
 impl Refusal {
-    fn new(status: StatusCode, why: impl Into<String>) -> Refusal {
+    pub(super) fn new(status: StatusCode, why: impl Into<String>) -> Refusal {
         Refusal {
             status,
             why: why.into(),
         }
     }
 
-    fn denied(denial: &Denial) -> Refusal {
+    pub(super) fn denied(denial: &Denial) -> Refusal {
         let why = match &denial.missing {
             Some(rule) => format!(
                 "{}; the rule that is missing in network.allow: {rule:?}",
@@ -90,7 +93,7 @@ impl Refusal {
         Refusal::new(StatusCode::FORBIDDEN, why)
     }
 
-    fn answer(self) -> Response<Body> {
+    pub(super) fn answer(self) -> Response<Body> {
         let text = Full::new(Bytes::from(format!("wsm: {}\n", self.why)));
         let mut answer = Response::new(text.map_err(|never: Infallible| match never {}).boxed());
         *answer.status_mut() = self.status;
@@ -167,6 +170,7 @@ impl Session {
         let Some(target) = Target::of(&ask) else {
             return Err(Refusal::new(StatusCode::BAD_REQUEST, "no target"));
         };
+        let body = self.without_placeholders(&parts, body, &target)?;
         readdress(&mut parts, &target)?;
         let mut kept = self.upstream.lock().await;
         let usable = match kept.as_mut() {
@@ -188,6 +192,38 @@ impl Session {
         let (mut parts, body) = answer.into_parts();
         strip(&mut parts.headers);
         Ok(Response::from_parts(parts, body.boxed()))
+    }
+
+    /// No placeholder belongs into what is not TLS: one in the head is refused, one in the body
+    /// struck out.
+    fn without_placeholders(
+        &self,
+        parts: &Parts,
+        body: Incoming,
+        target: &Target,
+    ) -> Result<Sent, Refusal> {
+        let injector = self.shared.injector();
+        let (search, target) = (&injector.search, shown(&target.ask()));
+        if search.is_empty() {
+            return Ok(body.map_err(Into::into).boxed());
+        }
+        let in_uri = search.find_in_url(&parts.uri.to_string());
+        let in_headers = || {
+            search
+                .find_in_headers(&parts.headers)
+                .map(|(found, _)| found)
+        };
+        if let Some(credential) = in_uri.or_else(in_headers) {
+            let why = "its placeholder was to be sent without TLS";
+            self.shared.misplaced(credential, &target, why);
+            let text = format!("credential {credential}: {why}");
+            return Err(Refusal::new(StatusCode::FORBIDDEN, text));
+        }
+        let shared = Arc::clone(&self.shared);
+        let tell: Tell = Box::new(move |credential| {
+            shared.misplaced(credential, &target, search::STRUCK_OUT);
+        });
+        Ok(Struck::new(body, Arc::clone(search), tell).boxed())
     }
 
     /// Whom a request is for, if that is allowed.
@@ -261,31 +297,11 @@ impl Session {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| gateway(error.to_string()))?;
-        let shared = Arc::clone(&self.shared);
-        let ask = target.ask();
-        let mut tasks = JoinSet::new();
-        let driven = Driven {
-            shared: Arc::clone(&shared),
-            target: shown(&ask),
-            count,
-        };
-        tasks.spawn(async move {
-            let ask = ask;
-            tokio::select! {
-                ended = driver => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, "a server's connection ended");
-                    }
-                }
-                () = shared.forbidden(&ask) => {}
-                () = driven.count.idle() => {}
-            }
-            drop(driven);
-        });
+        let driver = drive(&self.shared, target, count, driver);
         Ok(Upstream {
             target: target.ask(),
             send,
-            _driver: tasks,
+            _driver: driver,
         })
     }
 
@@ -315,6 +331,35 @@ impl Session {
                 .boxed(),
         ))
     }
+}
+
+/// Keeps a server's connection going as long as it is allowed and used.
+pub(super) fn drive(
+    shared: &Arc<Shared>,
+    target: &Target,
+    count: Arc<Count>,
+    driver: impl Future<Output = hyper::Result<()>> + Send + 'static,
+) -> JoinSet<()> {
+    let (shared, ask) = (Arc::clone(shared), target.ask());
+    let driven = Driven {
+        shared: Arc::clone(&shared),
+        target: shown(&ask),
+        count,
+    };
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        tokio::select! {
+            ended = driver => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a server's connection ended");
+                }
+            }
+            () = shared.forbidden(&ask) => {}
+            () = driven.count.idle() => {}
+        }
+        drop(driven);
+    });
+    tasks
 }
 
 /// Writes the bytes down when a server's connection ends, however it does.
@@ -347,7 +392,7 @@ fn readdress(parts: &mut Parts, target: &Target) -> Result<(), Refusal> {
 }
 
 /// Takes away what is about one connection, and what `Connection` names so.
-fn strip(headers: &mut HeaderMap) {
+pub(super) fn strip(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
