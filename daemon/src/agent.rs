@@ -19,6 +19,7 @@
 //! ([`ledger`]).
 
 pub mod assemble;
+pub mod credentials;
 pub mod driver;
 mod forward;
 pub mod handle;

@@ -3,6 +3,8 @@
 //! One task has the connection. Egress outlives the daemon, and may be started again itself: then
 //! it is told everything anew, and until then nothing leaves.
 
+mod secret;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -17,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use wsm_api::problem::{Code, Problem};
 use wsm_egress::config::HostConfig;
+use wsm_egress::credential::CredentialSpec;
 use wsm_egress::policy::{self, Mode, Policy, PolicySpec};
 use wsm_egress::protocol::{
     Answer, Event, LINE_BYTES_MAX, Order, SOCKET_NAME, Security, Traffic, Word,
@@ -24,7 +27,7 @@ use wsm_egress::protocol::{
 use wsm_sandbox::spec::{AgentId, Network};
 use wsm_template::resolved::Egress as Wanted;
 
-use crate::agent::assemble;
+use crate::agent::{assemble, credentials};
 use crate::engine::{WSM, row};
 use crate::record::Record;
 use crate::store::{Change, Store};
@@ -36,7 +39,24 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// Orders that wait.
 const ORDERS_MAX: usize = 64;
 
-type Policies = Arc<Mutex<BTreeMap<String, PolicySpec>>>;
+/// What egress is told of an agent.
+#[derive(Debug, Clone)]
+struct Told {
+    policy: PolicySpec,
+    credentials: Vec<CredentialSpec>,
+}
+
+impl Told {
+    fn order(self, agent: String) -> Order {
+        Order::Serve {
+            agent,
+            policy: self.policy,
+            credentials: self.credentials,
+        }
+    }
+}
+
+type Policies = Arc<Mutex<BTreeMap<String, Told>>>;
 type Asked = (Order, oneshot::Sender<Answer>);
 
 /// Knows egress; cheap to clone.
@@ -83,7 +103,16 @@ pub fn policy(etc: &Path, record: &Record) -> Result<PolicySpec, Problem> {
     }
 }
 
-fn locked(policies: &Policies) -> std::sync::MutexGuard<'_, BTreeMap<String, PolicySpec>> {
+/// Whether egress would take what a record says.
+///
+/// # Errors
+/// All that is wrong with its policy, or what is with its credentials.
+pub fn check(etc: &Path, record: &Record) -> Result<(), Problem> {
+    policy(etc, record)?;
+    credentials::check(record).map_err(|why| Problem::new(Code::Invalid, why, ""))
+}
+
+fn locked(policies: &Policies) -> std::sync::MutexGuard<'_, BTreeMap<String, Told>> {
     policies.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -112,20 +141,20 @@ impl Egress {
             return Ok(());
         }
         let agent = record.id.to_string();
-        locked(&self.policies).insert(agent.clone(), policy.clone());
-        let credentials = Vec::new();
-        let order = Order::Serve {
-            agent,
+        let credentials = credentials::specs(record);
+        let told = Told {
             policy,
             credentials,
         };
-        match self.order(order).await? {
+        locked(&self.policies).insert(agent.clone(), told.clone());
+        match self.order(told.order(agent)).await? {
             Answer::Failed(why) => Err(Problem::new(
                 Code::Failed,
                 format!("open the way out of {}: {why}", record.name),
                 "",
             )),
-            Answer::Serving { .. } | Answer::Done | Answer::Traffic(_) => Ok(()),
+            Answer::Serving { .. } | Answer::Done => Ok(()),
+            other => Err(odd(&other)),
         }
     }
 
@@ -153,8 +182,8 @@ impl Egress {
         }
         match self.order(Order::Traffic { agent }).await? {
             Answer::Traffic(traffic) => Ok(traffic),
-            Answer::Serving { .. } | Answer::Done => Ok(BTreeMap::new()),
             Answer::Failed(why) => Err(Problem::new(Code::Failed, why, "")),
+            other => Err(odd(&other)),
         }
     }
 
@@ -173,6 +202,12 @@ impl Egress {
             )
         })
     }
+}
+
+/// What the order has no such answer.
+fn odd(answer: &Answer) -> Problem {
+    let message = format!("wsm egress answered {answer:?}");
+    Problem::new(Code::Failed, message, "")
 }
 
 /// The connection.
@@ -248,14 +283,8 @@ impl Line {
         };
         say(write, &keep).await?;
         self.answer(words).await?;
-        for (agent, policy) in policies {
-            let credentials = Vec::new();
-            let order = Order::Serve {
-                agent,
-                policy,
-                credentials,
-            };
-            say(write, &order).await?;
+        for (agent, told) in policies {
+            say(write, &told.order(agent)).await?;
             if let Answer::Failed(why) = self.answer(words).await? {
                 // Its sandbox may be being built, or be gone: the driver says it again, or forgets.
                 tracing::info!(why, "an agent's way out is not open");

@@ -4,6 +4,7 @@ mod create;
 mod policy;
 mod remove;
 mod review;
+mod secret;
 mod terminal;
 mod view;
 
@@ -227,7 +228,9 @@ impl Daemon {
         } else {
             Vec::new()
         };
-        Ok(view::shown(&published, layers))
+        let mut shown = view::shown(&published, layers);
+        shown.credentials = self.credentials(record).await;
+        Ok(shown)
     }
 
     /// `explain`.

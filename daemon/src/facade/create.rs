@@ -3,20 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wsm_api::agent::{DryRun, NewAgent, State};
-use wsm_api::name::AgentName;
+use wsm_api::name::{AgentName, BadName};
 use wsm_api::problem::{Code, Problem};
 use wsm_sandbox::protocol::{
     Account, HelperRights, Reply as BrokerReply, Request as BrokerRequest,
 };
 use wsm_sandbox::spec::GrantId;
 use wsm_template::resolved::Resolved;
-
 use wsm_template::{Resolution, Source, Sources, TrustRequest};
 
 use super::view::shown_agent;
 use super::{Actor, Created, Daemon};
 use crate::agent::driver::Driver;
-use crate::agent::{assemble, make, work};
+use crate::agent::{assemble, credentials, make, work};
 use crate::engine::{Engine, row, store_problem};
 use crate::record::{Phase, PortRecord, Record, SyncRecord, Wanted};
 use crate::store::{Change, StoreError, now_ms};
@@ -28,10 +27,8 @@ const REPOSITORY_PREFIX: &str = ".wsm/";
 
 /// What a workspace starts from where nothing else is said.
 const HEAD: &str = "HEAD";
-
 /// Commits that are looked at for templates: HEAD, the one they name, and that one again.
 const BASES_MAX: u32 = 3;
-
 /// First size of the terminal where nobody has one.
 const SIZE_DEFAULT: (u16, u16) = (120, 40);
 
@@ -47,7 +44,7 @@ impl Daemon {
         let (resolution, facts) = resolve(engine, &mut helper, &granted, &new).await?;
         let mut record = record(engine, actor, &granted, &new, resolution.resolved, &facts)?;
         branch_free(&mut helper, &record).await?;
-        crate::egress::policy(&engine.etc_dir, &record)?;
+        crate::egress::check(&engine.etc_dir, &record)?;
         record.write = writable(engine, actor, &record.resolved, &new.write_grants).await?;
         if new.dry_run {
             return Ok(Created::DryRun(Box::new(dry_run(engine, &record).await?)));
@@ -356,8 +353,9 @@ fn record(
     resolved: Resolved,
     facts: &Facts,
 ) -> Result<Record, Problem> {
-    let id = assemble::new_id()
-        .map_err(|e| Problem::new(Code::Failed, format!("make an id: {e}"), ""))?;
+    let random = |e| Problem::new(Code::Failed, format!("get random numbers: {e}"), "");
+    let id = assemble::new_id().map_err(random)?;
+    let credentials = credentials::placeholders(&resolved).map_err(random)?;
     let handles = engine.handles();
     let taken: BTreeSet<String> = handles
         .iter()
@@ -370,9 +368,8 @@ fn record(
     if taken.contains(&name) {
         return Err(store_problem(&StoreError::NameTaken(name)));
     }
-    let name: AgentName = name.parse().map_err(|e: wsm_api::name::BadName| {
-        Problem::new(Code::Invalid, e.to_string(), "choose another --name")
-    })?;
+    let bad = |e: BadName| Problem::new(Code::Invalid, e.to_string(), "choose another --name");
+    let name: AgentName = name.parse().map_err(bad)?;
     let ports = resolved.ports.iter().map(|(name, port)| PortRecord {
         name: name.clone(),
         inside: port.inside,
@@ -416,6 +413,8 @@ fn record(
         size: new.size.unwrap_or(SIZE_DEFAULT),
         probes: Vec::new(),
         sync: SyncRecord::default(),
+        credentials,
+        authority: None,
         initialized: BTreeSet::new(),
         services: BTreeMap::new(),
     };

@@ -11,8 +11,8 @@ const SERVICES_MAX: usize = 32;
 const READ_MAX: usize = 64;
 /// Granted directories beyond the repository.
 const WRITE_MAX: usize = 16;
-/// A certificate with one elliptic key has less than 1 KiB.
-const AUTHORITY_BYTES_MAX: usize = 4096;
+/// A certificate with one elliptic key has 1 KiB, and 40 bytes for each host that it may speak for.
+const AUTHORITY_BYTES_MAX: usize = 32 << 10;
 /// `PATH_MAX` without its NUL.
 const PATH_BYTES_MAX: usize = 4095;
 
