@@ -13,6 +13,8 @@ mod control;
 mod dial;
 mod dns;
 mod form;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod hello;
 mod http;
 mod inject;

@@ -24,7 +24,7 @@ use super::connection::{self, Target};
 use super::search::{self, Struck, Tell};
 use super::stream::Rewound;
 use super::tunnel::{Count, Counted};
-use crate::host::BadHost;
+use crate::host::{BadHost, Host};
 use crate::policy::{Ask, Denial};
 use crate::way;
 
@@ -158,6 +158,7 @@ async fn tunnel(shared: &Arc<Shared>, upgrade: OnUpgrade, target: Target) -> io:
 
 impl Session {
     async fn handle(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+        self.without_placeholders(&request)?;
         if request.method() == Method::CONNECT {
             return self.connect(request);
         }
@@ -170,7 +171,7 @@ impl Session {
         let Some(target) = Target::of(&ask) else {
             return Err(Refusal::new(StatusCode::BAD_REQUEST, "no target"));
         };
-        let body = self.without_placeholders(&parts, body, &target)?;
+        let body = self.looked_through(body, &target);
         readdress(&mut parts, &target)?;
         let mut kept = self.upstream.lock().await;
         let usable = match kept.as_mut() {
@@ -194,36 +195,38 @@ impl Session {
         Ok(Response::from_parts(parts, body.boxed()))
     }
 
-    /// No placeholder belongs into what is not TLS: one in the head is refused, one in the body
-    /// struck out.
-    fn without_placeholders(
-        &self,
-        parts: &Parts,
-        body: Incoming,
-        target: &Target,
-    ) -> Result<Sent, Refusal> {
+    /// No placeholder belongs into a head that is not TLS.
+    fn without_placeholders(&self, request: &Request<Incoming>) -> Result<(), Refusal> {
         let injector = self.shared.injector();
-        let (search, target) = (&injector.search, shown(&target.ask()));
-        if search.is_empty() {
-            return Ok(body.map_err(Into::into).boxed());
-        }
-        let in_uri = search.find_in_url(&parts.uri.to_string());
-        let in_headers = || {
-            search
-                .find_in_headers(&parts.headers)
-                .map(|(found, _)| found)
+        let in_uri = injector.search.find_in_url(&request.uri().to_string());
+        let found = in_uri.or_else(|| {
+            let found = injector.search.find_in_headers(request.headers());
+            found.map(|(credential, _)| credential)
+        });
+        let Some(credential) = found else {
+            return Ok(());
         };
-        if let Some(credential) = in_uri.or_else(in_headers) {
-            let why = "its placeholder was to be sent without TLS";
-            self.shared.misplaced(credential, &target, why);
-            let text = format!("credential {credential}: {why}");
-            return Err(Refusal::new(StatusCode::FORBIDDEN, text));
+        let why = "its placeholder was to be sent without TLS";
+        let named = request.headers().get(header::HOST);
+        let named = named.and_then(|value| value.to_str().ok());
+        let known = named.and_then(|text| Host::parse_with_port(text).ok());
+        let target = known.map_or_else(|| "a host".to_owned(), |(host, _)| host.to_string());
+        self.shared.misplaced(credential, &target, why);
+        let text = format!("credential {credential}: {why}");
+        Err(Refusal::new(StatusCode::FORBIDDEN, text))
+    }
+
+    /// One in a body is struck out.
+    fn looked_through(&self, body: Incoming, target: &Target) -> Sent {
+        let injector = self.shared.injector();
+        if injector.search.is_empty() {
+            return body.map_err(Into::into).boxed();
         }
-        let shared = Arc::clone(&self.shared);
+        let (shared, target) = (Arc::clone(&self.shared), shown(&target.ask()));
         let tell: Tell = Box::new(move |credential| {
             shared.misplaced(credential, &target, search::STRUCK_OUT);
         });
-        Ok(Struck::new(body, Arc::clone(search), tell).boxed())
+        Struck::new(body, Arc::clone(&injector.search), tell).boxed()
     }
 
     /// Whom a request is for, if that is allowed.

@@ -148,7 +148,7 @@ impl<B> Struck<B> {
         }
     }
 
-    fn look(&mut self, piece: Bytes) -> Bytes {
+    pub(super) fn look(&mut self, piece: Bytes) -> Bytes {
         let keep = self.search.longest.saturating_sub(1);
         let before = self.tail.len();
         let mut seam = std::mem::take(&mut self.tail);

@@ -55,6 +55,8 @@ const STREAMS_MAX: u32 = 128;
 /// Bytes that may be under way in one request, and in one connection, each direction.
 const STREAM_WINDOW: u32 = 512 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Longest list of headers, as HTTP/2 counts.
+const HEAD_LIST_MAX: u32 = 64 * 1024;
 /// Two signs of life.
 const PING_INTERVAL: Duration = Duration::from_secs(60);
 const PING_TIMEOUT: Duration = Duration::from_secs(30);
@@ -147,7 +149,7 @@ impl Session {
             http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
                 .max_concurrent_streams(STREAMS_MAX)
-                .max_header_list_size(HEAD_BYTES_MAX as u32)
+                .max_header_list_size(HEAD_LIST_MAX)
                 .initial_stream_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(CONNECTION_WINDOW)
                 .keep_alive_interval(PING_INTERVAL)

@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::{CONNECTION_WINDOW, PING_INTERVAL, PING_TIMEOUT, STREAM_WINDOW};
+use super::{CONNECTION_WINDOW, HEAD_LIST_MAX, PING_INTERVAL, PING_TIMEOUT, STREAM_WINDOW};
 use crate::engine::agent::{Shared, shown};
 use crate::engine::connection::{Target, not_dialled};
 use crate::engine::http::{HEAD_BYTES_MAX, Refusal, Sent, drive};
@@ -63,7 +63,7 @@ impl Server {
         let (send, driver): (_, Pin<Box<dyn Future<Output = _> + Send>>) = if is_http2 {
             let (send, driver) = http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
-                .max_header_list_size(HEAD_BYTES_MAX as u32)
+                .max_header_list_size(HEAD_LIST_MAX)
                 .initial_stream_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(CONNECTION_WINDOW)
                 .keep_alive_interval(PING_INTERVAL)

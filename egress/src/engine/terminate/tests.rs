@@ -67,6 +67,32 @@ async fn a_placeholder_elsewhere_never_leaves_and_is_told_of() {
     }
 }
 
+/// Without TLS nobody knows who reads it.
+#[tokio::test]
+async fn nothing_is_put_in_without_tls() {
+    let mut world = World::new().await;
+    let mut client = world.plain().await;
+    for (host, name, value) in [
+        (HOST, "x-api-key", PLACEHOLDER),
+        (
+            HOST,
+            "proxy-authorization",
+            "Basic bWU6c2stcGxhY2Vob2xkZXItMDEyMzQ1Njc4OQ==",
+        ),
+        ("other.example", "x-api-key", PLACEHOLDER),
+    ] {
+        let request = Request::get("/").header("host", host).header(name, value);
+        let (status, said) = client.ask(request.body(empty()).unwrap()).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{said}");
+        assert!(said.contains("without TLS"), "{said}");
+        client = world.plain().await;
+    }
+    let words = world.words();
+    let security = |word: &Word| matches!(word, Word::Security(_));
+    assert!(words.len() == 2 && words.iter().all(security), "{words:?}");
+    assert!(world.seen().is_empty());
+}
+
 #[tokio::test]
 async fn a_placeholder_in_a_body_is_struck_out() {
     let mut world = World::new().await;

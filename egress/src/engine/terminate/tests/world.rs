@@ -104,6 +104,26 @@ fn secrets(dir: &TempDir) -> Secrets {
     secrets
 }
 
+fn spec(port: u16, websocket: bool) -> CredentialSpec {
+    let header = Place::Header {
+        name: "x-api-key".into(),
+        value: "{secret}".into(),
+    };
+    let field = Place::Body {
+        field: "refresh_token".into(),
+    };
+    CredentialSpec {
+        name: "model".into(),
+        owner: "ann".into(),
+        secret: "model-key".into(),
+        hosts: vec![format!("{HOST}:{port}")],
+        places: vec![header, field],
+        paths: Vec::new(),
+        placeholder: PLACEHOLDER.into(),
+        websocket,
+    }
+}
+
 impl World {
     pub(super) async fn new() -> World {
         World::made(true, false).await
@@ -140,24 +160,7 @@ impl World {
             secrets: Arc::new(secrets(&dir)),
             trust: Arc::new(Trust::fixed(roots)),
         };
-        let header = Place::Header {
-            name: "x-api-key".into(),
-            value: "{secret}".into(),
-        };
-        let field = Place::Body {
-            field: "refresh_token".into(),
-        };
-        let spec = CredentialSpec {
-            name: "model".into(),
-            owner: "ann".into(),
-            secret: "model-key".into(),
-            hosts: vec![format!("{HOST}:{port}")],
-            places: vec![header, field],
-            paths: Vec::new(),
-            placeholder: PLACEHOLDER.into(),
-            websocket,
-        };
-        let injector = Injector::new(&common.secrets, "a1", &[spec]).unwrap();
+        let injector = Injector::new(&common.secrets, "a1", &[spec(port, websocket)]).unwrap();
         let pem = injector.pem().unwrap();
         let policy = PolicySpec {
             mode: Mode::Allow,
@@ -229,6 +232,14 @@ impl World {
             .connect(&host, protocols, stream)
             .await
             .unwrap()
+    }
+
+    /// A connection without TLS, which is caught like any.
+    pub(super) async fn plain(&self) -> Client {
+        let stream = TcpStream::connect(self.proxy).await.unwrap();
+        let (send, driver) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(driver);
+        Client::Http1(send)
     }
 
     pub(super) async fn client(&self, protocols: &[&[u8]]) -> Client {
