@@ -24,6 +24,7 @@ use crate::agent::driver::Driver;
 use crate::agent::handle::{Handle, Message, Published};
 use crate::agent::ledger::Unrecorded;
 use crate::agent::request::Decision;
+use crate::egress;
 use crate::engine::{Config, Engine, row, store_problem};
 use crate::role::{Right, allows};
 use crate::store::{Change, rfc3339};
@@ -131,6 +132,7 @@ impl Daemon {
                 tracing::warn!(%problem, "an agent is not taken up yet");
             }
         }
+        egress::follow_config(&engine);
         Ok(Daemon { engine })
     }
 
@@ -216,7 +218,7 @@ impl Daemon {
     pub async fn show(&self, actor: &Actor, agent: &str) -> Result<Shown, Problem> {
         let published = self.find(actor, agent, Right::View)?.now();
         let record = &published.record;
-        let layers = if published.shim.is_some() {
+        let mut layers = if published.shim.is_some() {
             let request = BrokerRequest::Inspect {
                 agent: record.id.clone(),
             };
@@ -228,6 +230,7 @@ impl Daemon {
         } else {
             Vec::new()
         };
+        egress::annotate(record, &mut layers);
         let mut shown = view::shown(&published, layers);
         shown.credentials = self.credentials(record).await;
         Ok(shown)

@@ -10,16 +10,19 @@ mod agent;
 mod authority;
 mod connection;
 mod control;
+mod copy;
 mod dial;
 mod dns;
 mod form;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
+mod harden;
 mod hello;
 mod http;
 mod inject;
 mod injector;
 mod ledger;
+mod log;
 mod names;
 mod search;
 mod secrets;
@@ -41,6 +44,8 @@ use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::sync::{Mutex, Semaphore};
 
+pub use harden::harden;
+
 use agent::{Agent, Common};
 use dial::Dialer;
 use secrets::Secrets;
@@ -52,7 +57,7 @@ pub struct Config {
     pub run_dir: PathBuf,
     /// Where the host's configuration lies.
     pub etc_dir: PathBuf,
-    /// Its own corner of the state: the secrets.
+    /// Its own corner of the state: the secrets, and its agents' logs.
     pub state_dir: PathBuf,
     /// Where systemd shows the key of the secrets, if it does.
     pub credentials_dir: Option<PathBuf>,
@@ -87,6 +92,7 @@ pub async fn run(config: Config, listener: UnixListener) -> io::Result<()> {
         daemon_uid: config.daemon_uid,
         common: Common {
             dialer: Arc::new(Dialer::new(host_config(&config.etc_dir)?)),
+            logs: Arc::new(log::Logs::open(&config.state_dir)?),
             secrets: Arc::new(Secrets::open(
                 &config.state_dir,
                 config.credentials_dir.as_deref(),

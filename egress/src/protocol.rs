@@ -45,7 +45,7 @@ pub enum Order {
         /// Its id.
         agent: String,
     },
-    /// Forget every agent that is not named.
+    /// Forget every agent that is not named, for good.
     Keep {
         /// Ids.
         agents: Vec<String>,
@@ -59,6 +59,20 @@ pub enum Order {
     Secret(SecretOrder),
     /// A value: the one order that every local user may give, who was given a ticket.
     Give(Gift),
+    /// Part of the log of what went through and what did not, of an agent that is served or was.
+    Log {
+        /// Its id.
+        agent: String,
+        /// Continue here; without, the last `lines`.
+        from: Option<u64>,
+        /// How many.
+        lines: u32,
+    },
+    /// Forget an agent for good, its log too.
+    Erase {
+        /// Its id.
+        agent: String,
+    },
 }
 
 /// What egress says.
@@ -89,6 +103,13 @@ pub enum Answer {
     Traffic(BTreeMap<String, Traffic>),
     /// To [`Order::Secret`].
     Secret(SecretAnswer),
+    /// To [`Order::Log`].
+    Log {
+        /// Whole lines.
+        text: String,
+        /// Where the next begins.
+        next: u64,
+    },
     /// Why not.
     Failed(String),
 }

@@ -18,7 +18,7 @@ pub(crate) struct Args {
     /// Where the configuration lies.
     #[arg(long)]
     etc: PathBuf,
-    /// Its own corner of the state: the secrets.
+    /// Its own corner of the state: the secrets, and its agents' logs.
     #[arg(long)]
     state: PathBuf,
     /// Descriptor of the listening socket.
@@ -35,6 +35,8 @@ pub(crate) async fn run(args: &Args) -> Outcome {
         Failure::new(Code::Failed, format!("{what}: {error}"), "")
     };
     let listener = daemon::inherited(args.listen_fd).map_err(|e| failed("take the socket", e))?;
+    // The socket was taken by pidfd_getfd(2), which nobody can do to this process from now on.
+    engine::harden().map_err(|e| failed("protect the memory", e))?;
     let config = Config {
         run_dir: args.run.clone(),
         etc_dir: args.etc.clone(),

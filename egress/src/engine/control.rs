@@ -105,6 +105,13 @@ async fn say(write: &mut (impl AsyncWriteExt + Unpin), word: &Word) -> io::Resul
     write.write_all(&line).await
 }
 
+fn done(result: io::Result<()>) -> Answer {
+    match result {
+        Ok(()) => Answer::Done,
+        Err(error) => Answer::Failed(format!("remove logs: {error}")),
+    }
+}
+
 impl Egress {
     async fn obey(&self, order: Order, uid: u32, events: &mpsc::Sender<Word>) -> Answer {
         match order {
@@ -131,7 +138,7 @@ impl Egress {
             Order::Keep { agents } => {
                 let mut served = self.agents.lock().await;
                 served.retain(|id, _| agents.contains(id));
-                Answer::Done
+                done(self.common.logs.keep(&agents))
             }
             Order::Traffic { agent } => match self.agents.lock().await.get(&agent) {
                 Some(agent) => Answer::Traffic(agent.traffic()),
@@ -139,6 +146,19 @@ impl Egress {
             },
             Order::Secret(order) => self.store(move |secrets| secrets.obey(order)).await,
             Order::Give(gift) => self.take(uid, gift).await,
+            Order::Log { agent, from, lines } => {
+                if let Some(agent) = self.agents.lock().await.get(&agent) {
+                    agent.write_log();
+                }
+                match self.common.logs.read(&agent, from, lines) {
+                    Ok((text, next)) => Answer::Log { text, next },
+                    Err(error) => Answer::Failed(format!("read the log of {agent}: {error}")),
+                }
+            }
+            Order::Erase { agent } => {
+                self.agents.lock().await.remove(&agent);
+                done(self.common.logs.erase(&agent))
+            }
         }
     }
 

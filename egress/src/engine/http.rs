@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use super::agent::{Shared, shown};
 use super::connection::{self, Target};
 use super::search::{self, Struck, Tell};
 use super::stream::Rewound;
-use super::tunnel::{Count, Counted};
+use super::tunnel::{Count, Counted, Told};
 use crate::host::{BadHost, Host};
 use crate::policy::{Ask, Denial};
 use crate::way;
@@ -293,6 +294,7 @@ impl Session {
             connection::not_dialled(&self.shared, target, &error);
             gateway(error.to_string())
         })?;
+        let address = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
         let count = Arc::new(Count::default());
         let stream = Counted::new(stream, &count);
         let (send, driver) = client::conn::http1::Builder::new()
@@ -300,7 +302,7 @@ impl Session {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| gateway(error.to_string()))?;
-        let driver = drive(&self.shared, target, count, driver);
+        let driver = drive(&self.shared, target, address, count, driver);
         Ok(Upstream {
             target: target.ask(),
             send,
@@ -340,43 +342,26 @@ impl Session {
 pub(super) fn drive(
     shared: &Arc<Shared>,
     target: &Target,
+    address: Option<IpAddr>,
     count: Arc<Count>,
     driver: impl Future<Output = hyper::Result<()>> + Send + 'static,
 ) -> JoinSet<()> {
     let (shared, ask) = (Arc::clone(shared), target.ask());
-    let driven = Driven {
-        shared: Arc::clone(&shared),
-        target: shown(&ask),
-        count,
-    };
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
+        let target = shown(&ask);
+        let mut told = Told::new(&shared, &target, &count);
         tokio::select! {
             ended = driver => {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "a server's connection ended");
                 }
             }
-            () = shared.forbidden(&ask) => {}
-            () = driven.count.idle() => {}
+            () = shared.forbidden(&ask, address) => {}
+            () = told.until_idle() => {}
         }
-        drop(driven);
     });
     tasks
-}
-
-/// Writes the bytes down when a server's connection ends, however it does.
-struct Driven {
-    shared: Arc<Shared>,
-    target: String,
-    count: Arc<Count>,
-}
-
-impl Drop for Driven {
-    fn drop(&mut self) {
-        let (sent, received) = self.count.both();
-        self.shared.passed(&self.target, sent, received);
-    }
 }
 
 /// Makes a request one to the server: path alone, `Host` as it was decided.

@@ -40,7 +40,7 @@ use super::inject::{self, Misuse};
 use super::injector::Injector;
 use super::search::{self, Struck, Tell};
 use super::stream::Rewound;
-use super::tunnel::{Count, Counted};
+use super::tunnel::{Count, Counted, Told};
 use super::upstream::{HANDSHAKE_TIMEOUT, HTTP1, HTTP2};
 use crate::credential::{BODY_BYTES_MAX, Credential, Place};
 use crate::host::Host;
@@ -442,14 +442,12 @@ impl Session {
         let target = shown(&ask);
         let mut server = Counted::new(TokioIo::new(server), &count);
         let mut client = TokioIo::new(client);
-        let done = tokio::select! {
+        let mut told = Told::new(&self.shared, &target, &count);
+        tokio::select! {
             done = copy_bidirectional(&mut client, &mut server) => done.map(drop),
-            () = self.shared.forbidden(&ask) => Ok(()),
-            () = count.idle() => Ok(()),
-        };
-        let (sent, received) = count.both();
-        self.shared.passed(&target, sent, received);
-        done
+            () = self.shared.forbidden(&ask, None) => Ok(()),
+            () = told.until_idle() => Ok(()),
+        }
     }
 }
 

@@ -53,6 +53,7 @@ impl Server {
                 })?
             }
         };
+        let address = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
         let count = Arc::new(Count::default());
         let stream = Counted::new(stream, &count);
         let secured = shared.trust.connect(&target.host, protocols, stream).await;
@@ -83,7 +84,7 @@ impl Server {
         };
         Ok(Server {
             send,
-            _driver: drive(shared, target, count, driver),
+            _driver: drive(shared, target, address, count, driver),
         })
     }
 

@@ -29,6 +29,7 @@ use crate::engine::agent::{Common, Shared};
 use crate::engine::connection::{self, Target};
 use crate::engine::dial::Dialer;
 use crate::engine::injector::Injector;
+use crate::engine::log::Logs;
 use crate::engine::secrets::Secrets;
 use crate::engine::upstream::{HTTP1, HTTP2, Trust};
 use crate::host::Host;
@@ -157,6 +158,7 @@ impl World {
             .unwrap();
         let common = Common {
             dialer: Arc::new(Dialer::new(HostConfig::load(dir.path()).unwrap())),
+            logs: Arc::new(Logs::open(dir.path()).unwrap()),
             secrets: Arc::new(secrets(&dir)),
             trust: Arc::new(Trust::fixed(roots)),
         };
@@ -173,7 +175,7 @@ impl World {
         let secrets = Arc::clone(&common.secrets);
         let (tell, words) = mpsc::channel(64);
         let compiled = Policy::compile(&policy).unwrap();
-        let shared = Arc::new(Shared::new("a1", (compiled, injector), common, tell));
+        let shared = Arc::new(Shared::new("a1", true, (compiled, injector), common, tell));
         let target = Target {
             host: Host::parse(HOST).unwrap(),
             port,
