@@ -85,7 +85,8 @@ fn codex_works_with_a_key_that_it_never_sees() {
         "codex",
         "openai-api-key",
         "authorization: Bearer KEY",
-        "codex exec --dangerously-bypass-approvals-and-sandbox",
+        // Newer models are given one tool that runs JavaScript.
+        "codex exec -m gpt-5.5 --dangerously-bypass-approvals-and-sandbox",
     );
 }
 

@@ -70,7 +70,6 @@ def responses(body):
     found = re.search(r"WORKSPACE=([\w./-]+)", told)
     done = json.dumps(body.get("input", [])).count('call_output"')
     names = {tool.get("name") for tool in body.get("tools", [])}
-    open("/tmp/codex-tools.json", "w").write(json.dumps(body, indent=1))
     workspace = found.group(1) if found else ""
     steps = [
         f"cd {workspace} && printf 'made\\n' > made.txt",
