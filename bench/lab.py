@@ -29,6 +29,9 @@ class Lab:
         self.dir = os.path.join(self.base, "wsm")
         self.env = dict(ENV, HOME=os.path.join(self.base, "home"))
         os.mkdir(self.env["HOME"])
+        # Whom egress trusts; read when it is first needed.
+        self.trusted = os.path.join(self.base, "trusted.pem")
+        self.env["SSL_CERT_FILE"] = self.trusted
         self.up = None
 
     def __enter__(self):

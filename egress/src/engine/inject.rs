@@ -13,6 +13,9 @@ use crate::credential::{Credential, Credentials, Place, SECRET_MARK};
 use crate::host::Host;
 use crate::secret::Value;
 
+/// So much of a header's name is told.
+const HEADER_SHOWN_MAX: usize = 64;
+
 /// Why a request with a placeholder is not passed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Misuse {
@@ -53,8 +56,7 @@ pub(super) fn inject(
             .next();
         let alone = parts.headers.get_all(name).iter().count() == 1;
         let Some(filler) = filler.filter(|_| alone) else {
-            let why = format!("its placeholder stands in the header {name}, not as declared");
-            return Err(misplaced(&credential.spec().name, why));
+            return Err(undeclared(&credential.spec().name, name.as_str()));
         };
         let value = value(credential).map_err(|why| Misuse::NoValue {
             credential: credential.spec().name.clone(),
@@ -72,10 +74,7 @@ pub(super) fn inject(
 fn no_other(headers: &HeaderMap, search: &Search) -> Result<(), Misuse> {
     match search.find_in_headers(headers) {
         None => Ok(()),
-        Some((credential, name)) => Err(misplaced(
-            credential,
-            format!("its placeholder stands in the header {name}, not as declared"),
-        )),
+        Some((credential, name)) => Err(undeclared(credential, &name)),
     }
 }
 
@@ -88,6 +87,13 @@ pub(super) fn check_path(credential: &Credential, uri: &Uri) -> Result<(), Misus
         &credential.spec().name,
         "its placeholder was to be sent to another path than the declared ones",
     ))
+}
+
+fn undeclared(credential: &str, header: &str) -> Misuse {
+    // The agent chose it.
+    let shown: String = header.chars().take(HEADER_SHOWN_MAX).collect();
+    let why = format!("its placeholder stands in the header {shown}, not as declared");
+    misplaced(credential, why)
 }
 
 fn misplaced(credential: &str, why: impl Into<String>) -> Misuse {

@@ -24,6 +24,7 @@ use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::AlertDescription;
 use rustls::server::Acceptor;
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
@@ -107,7 +108,13 @@ pub(super) async fn serve(
     let config = authority
         .server(&target.host, offer)
         .map_err(io::Error::other)?;
-    let stream = timeout(HANDSHAKE_TIMEOUT, start.into_stream(config)).await??;
+    let stream = match timeout(HANDSHAKE_TIMEOUT, start.into_stream(config)).await? {
+        Ok(stream) => stream,
+        Err(error) => {
+            untrusted(shared, &target, &error);
+            return Err(error);
+        }
+    };
     let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
     let session = Arc::new(Session {
         shared: Arc::clone(shared),
@@ -125,6 +132,23 @@ pub(super) async fn serve(
     match upgraded {
         Some((client, server)) => session.carry(client, server).await,
         None => Ok(()),
+    }
+}
+
+/// A program that brings its own list of authorities, or pins a certificate, can't be helped here;
+/// but a person should know.
+fn untrusted(shared: &Shared, target: &Target, error: &io::Error) {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    if let Some(rustls::Error::AlertReceived(
+        AlertDescription::UnknownCA
+        | AlertDescription::BadCertificate
+        | AlertDescription::CertificateUnknown,
+    )) = inner
+    {
+        let why = "a credential belongs to this host, and the program does not trust this agent's \
+                   authority (/etc/wsm/authority.pem inside)";
+        let (why, missing) = (why.to_owned(), None);
+        shared.denied(&shown(&target.ask()), "tls", &Denial { why, missing });
     }
 }
 

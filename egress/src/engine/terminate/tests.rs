@@ -160,6 +160,19 @@ async fn requests_for_another_host_are_refused() {
     assert!(world.seen().is_empty());
 }
 
+/// A program that trusts others alone.
+#[tokio::test]
+async fn a_program_that_does_not_trust_us_is_told_of() {
+    let mut world = World::new().await;
+    assert!(world.tls_of_a_stranger().await.is_err());
+    let told = timeout(Duration::from_secs(5), world.next_word()).await;
+    let Ok(Some(Word::Event(event))) = told else {
+        panic!("{told:?}")
+    };
+    assert!(event.why.contains("does not trust"), "{event:?}");
+    assert!(world.seen().is_empty());
+}
+
 #[tokio::test]
 async fn an_unverified_server_gets_nothing() {
     let world = World::with_untrusted_server().await;

@@ -223,6 +223,19 @@ impl World {
             .set_policy(Policy::compile(&self.policy).unwrap());
     }
 
+    pub(super) async fn next_word(&mut self) -> Option<Word> {
+        self.words.recv().await
+    }
+
+    /// TLS to the proxy, by who trusts somebody else.
+    pub(super) async fn tls_of_a_stranger(&self) -> std::io::Result<TlsStream<TcpStream>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(identity().1).unwrap();
+        let stream = TcpStream::connect(self.proxy).await?;
+        let host = Host::parse(HOST).unwrap();
+        Trust::fixed(roots).connect(&host, &[HTTP1], stream).await
+    }
+
     /// TLS to the proxy, by who trusts the agent's authority.
     pub(super) async fn tls(&self, protocols: &[&[u8]]) -> TlsStream<TcpStream> {
         let mut roots = RootCertStore::empty();
