@@ -325,12 +325,14 @@ pub(super) async fn close(
 pub(super) async fn erase(engine: &Engine, record: &Record) -> (Result<(), Problem>, Vec<Problem>) {
     // It may never have had one.
     drop(tokio::fs::remove_file(engine.screen_file(&record.id)).await);
-    engine.egress.erase(record).await;
     let mut failed = Vec::new();
     if record.phase == Phase::Made && !record.resolved.workspace.teardown.is_empty() {
         failed = tear_down(engine, record).await;
     }
-    (erase_files(engine, record).await, failed)
+    let erased = erase_files(engine, record).await;
+    // At the end: `teardown` may have gone out.
+    engine.egress.erase(record).await;
+    (erased, failed)
 }
 
 async fn erase_files(engine: &Engine, record: &Record) -> Result<(), Problem> {
