@@ -1,3 +1,5 @@
+//! What is kept, and what of it can be read by whom.
+
 use super::*;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
