@@ -82,3 +82,44 @@ impl Socket {
         self.0.async_io(Interest::WRITABLE, write).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::socket::{setsockopt, sockopt};
+
+    use super::*;
+
+    /// The answer comes from the address that was asked, by either family.
+    #[tokio::test]
+    async fn who_is_asked_answers() {
+        for (any, asked, ipv6) in [
+            ("0.0.0.0:0", "127.0.0.7", false),
+            ("[::]:0", "::1", true),
+            ("[::]:0", "127.0.0.7", true),
+        ] {
+            let server = UdpSocket::bind(any).unwrap();
+            let port = server.local_addr().unwrap().port();
+            if ipv6 {
+                setsockopt(&server, sockopt::Ipv6RecvPacketInfo, &true).unwrap();
+            } else {
+                setsockopt(&server, sockopt::Ipv4PacketInfo, &true).unwrap();
+            }
+            let server = Socket::new(OwnedFd::from(server)).unwrap();
+            assert_eq!(server.has_ipv6(), ipv6);
+            let here = if asked.contains(':') {
+                "[::]:0"
+            } else {
+                "0.0.0.0:0"
+            };
+            let client = UdpSocket::bind(here).unwrap();
+            client.send_to(b"question", (asked, port)).unwrap();
+            let question = server.receive().await.unwrap();
+            assert_eq!(question.bytes, b"question");
+            server.send(&question, b"answer").await.unwrap();
+            let mut bytes = [0; 9];
+            let (length, from) = client.recv_from(&mut bytes).unwrap();
+            assert_eq!(&bytes[..length], b"answer");
+            assert_eq!(from.ip().to_string(), asked);
+        }
+    }
+}
