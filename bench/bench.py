@@ -6,6 +6,7 @@ import json
 import sys
 
 import egress
+import inject
 from lab import Lab
 import memory
 import neighbour
@@ -27,6 +28,7 @@ ENTRIES = {
     "neighbour": neighbour.neighbour,
     "egress_throughput": egress.egress_throughput,
     "egress_latency": egress.egress_latency,
+    "egress_inject": inject.egress_inject,
 }
 
 

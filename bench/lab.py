@@ -33,6 +33,9 @@ class Lab:
         self.memory = os.path.join(self.dir, "run")
         os.makedirs(self.memory)
         self.run(["mount", "-t", "tmpfs", "-o", "mode=755", "wsm-bench", self.memory])
+        # Whom egress trusts; read when it is first needed.
+        self.trusted = os.path.join(self.base, "trusted.pem")
+        self.env["SSL_CERT_FILE"] = self.trusted
         self.up = None
 
     def __enter__(self):

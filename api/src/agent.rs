@@ -249,8 +249,33 @@ pub struct Shown {
     pub layers: Vec<Layer>,
     /// What the self-test tried at the last start.
     pub probes: Vec<Probe>,
+    /// Secrets that are put into its requests.
+    #[serde(default)]
+    pub credentials: Vec<Credential>,
     /// Where each value of the template came from: dotted key to `layer file:line`.
     pub provenance: BTreeMap<String, String>,
+}
+
+/// A secret that is put into an agent's requests, outside its sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Credential {
+    /// Its name in the template.
+    pub name: String,
+    /// Name of the secret.
+    pub secret: String,
+    /// Hosts that get it.
+    pub hosts: Vec<String>,
+    /// Where in a request: `header x-api-key`, `basic authentication`, `body member token`.
+    pub places: Vec<String>,
+    /// Variable that holds the placeholder inside, `""` for none.
+    pub env: String,
+    /// What is used now: `secret of ada`, `secret of everyone`, or why there is none.
+    pub status: String,
+    /// Whether there is one now.
+    pub ready: bool,
+    /// When it was last put into a request of any agent, `""` if never.
+    pub used: String,
 }
 
 /// `explain`: the evidence for the state, newest first.

@@ -11,6 +11,7 @@ use crate::host::{Check, Status};
 use crate::policy::{AgentPolicy, PolicyAnswer, PolicyChange};
 use crate::problem::Problem;
 use crate::review::{Diff, Merge, Merged};
+use crate::secret::{NewSecret, Secret, SecretRemoved, SecretTicket};
 use crate::service::{AgentPorts, LogPart, Service};
 use crate::template::TemplateInfo;
 use crate::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send, Ticket};
@@ -295,6 +296,34 @@ impl Client {
     pub async fn policy_check(&self, agent: &str, target: &str) -> Result<PolicyAnswer> {
         let check = Target::agent(agent).then("policy").then("check");
         self.get(check.query("target", &target)).await
+    }
+
+    /// Secrets that the caller's agents may use, without their values.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn secrets(&self) -> Result<Vec<Secret>> {
+        self.get(Target::new("/v1/secrets")).await
+    }
+
+    /// A ticket to set a secret.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn secret_ticket(&self, name: &str, new: &NewSecret) -> Result<SecretTicket> {
+        let target = Target::new("/v1/secrets").then(name);
+        self.post(target, Some(wire::encode(new))).await
+    }
+
+    /// Forgets a secret.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn secret_remove(&self, name: &str, everyone: bool) -> Result<SecretRemoved> {
+        let target = Target::new("/v1/secrets").then(name);
+        let target = target.query("everyone", &everyone);
+        let (_, body) = self.call(Method::DELETE, target, None).await?;
+        decode(&body)
     }
 
     /// Its services.

@@ -12,6 +12,7 @@ pub mod name;
 pub mod policy;
 pub mod problem;
 pub mod review;
+pub mod secret;
 pub mod service;
 pub mod template;
 pub mod terminal;

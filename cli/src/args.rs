@@ -6,7 +6,7 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueE
 
 use crate::commands::{
     act, attach, capture, completion, daemon, diff, egress, exec, explain, logs, ls, man, merge,
-    new, open, policy, ports, prune, rm, send, shell, show, svc, template, up, wait,
+    new, open, policy, ports, prune, rm, secret, send, shell, show, svc, template, up, wait,
 };
 
 /// Isolated workspaces for AI coding agents.
@@ -131,6 +131,9 @@ pub(crate) enum Verb {
     /// What an agent may reach.
     #[command(subcommand)]
     Policy(policy::Verb),
+    /// Secrets that are put into agents' requests, outside the sandbox.
+    #[command(subcommand)]
+    Secret(secret::Verb),
     /// Templates.
     #[command(subcommand)]
     Template(template::Verb),
@@ -150,10 +153,10 @@ pub(crate) enum Verb {
 }
 
 /// Verbs of the design that later versions bring.
-pub(crate) const LATER: [&str; 28] = [
+pub(crate) const LATER: [&str; 27] = [
     "accept", "approve", "audit", "cp", "decline", "deny", "device", "fork", "handoff", "host",
-    "invite", "join", "lease", "memory", "pair", "play", "rec", "rollback", "secret", "share",
-    "snapshot", "token", "unshare", "user", "who", "whoami", "drain", "export",
+    "invite", "join", "lease", "memory", "pair", "play", "rec", "rollback", "share", "snapshot",
+    "token", "unshare", "user", "who", "whoami", "drain", "export",
 ];
 
 /// What was asked for.
@@ -291,12 +294,7 @@ mod tests {
 
     #[test]
     fn verbs_of_later_versions_are_known() {
-        for line in [
-            "handoff fix --to ann",
-            "--json fork a",
-            "secret set x -v",
-            "user --help",
-        ] {
+        for line in ["handoff fix --to ann", "--json fork a", "user --help"] {
             assert!(matches!(parsed(line), Ok(Asked::Later(..))), "{line}");
         }
         assert!(matches!(

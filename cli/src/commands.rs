@@ -20,6 +20,7 @@ pub(crate) mod policy;
 pub(crate) mod ports;
 pub(crate) mod prune;
 pub(crate) mod rm;
+pub(crate) mod secret;
 pub(crate) mod send;
 pub(crate) mod shell;
 pub(crate) mod show;

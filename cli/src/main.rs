@@ -143,6 +143,7 @@ async fn dispatch(context: &Context, verb: &Verb) -> Outcome {
         Verb::Ports(args) => ports::run(context, args).await,
         Verb::Open(args) => open::run(context, args).await,
         Verb::Policy(verb) => policy::run(context, verb).await,
+        Verb::Secret(verb) => secret::run(context, verb).await,
         Verb::Template(verb) => template::run(context, verb),
         Verb::Completion(args) => completion::run(args),
         Verb::Man(args) => man::run(args),

@@ -9,6 +9,7 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetat
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use wsm_terminal::protocol::{REDRAW, RESET};
+use zeroize::Zeroizing;
 
 /// Size of a terminal that does not say.
 const SIZE_DEFAULT: (u16, u16) = (80, 24);
@@ -134,4 +135,60 @@ fn has_input(file: &File) -> io::Result<bool> {
     };
     let mut fds = [PollFd::new(file, PollFlags::IN)];
     Ok(poll(&mut fds, Some(&now))? > 0)
+}
+
+/// Asks at the terminal for a line that is not shown. Ctrl-C, Ctrl-D or an empty line give up.
+pub(crate) fn ask_hidden(prompt: &str, most: usize) -> io::Result<Zeroizing<String>> {
+    let stdin = io::stdin();
+    let before = tcgetattr(&stdin)?;
+    let mut hidden = before.clone();
+    hidden.make_raw();
+    let mut err = io::stderr();
+    write!(err, "{prompt}")?;
+    err.flush()?;
+    tcsetattr(&stdin, OptionalActions::Now, &hidden)?;
+    let line = read_hidden(&mut stdin.lock(), most);
+    tcsetattr(&stdin, OptionalActions::Now, &before)?;
+    writeln!(err)?;
+    line
+}
+
+/// Reads to the end of a line, as a terminal in raw mode sends it.
+fn read_hidden(input: &mut impl Read, most: usize) -> io::Result<Zeroizing<String>> {
+    let gone = || io::Error::new(io::ErrorKind::Interrupted, "nothing was given");
+    // Room for all of it: a text that grows would leave copies behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(most + 1));
+    loop {
+        let mut byte = [0];
+        if input.read(&mut byte)? == 0 {
+            return Err(gone());
+        }
+        match byte[0] {
+            b'\r' | b'\n' if text.is_empty() => return Err(gone()),
+            b'\r' | b'\n' => break,
+            3 | 4 => return Err(gone()),
+            8 | 0x7f => drop(text.pop()),
+            _ if text.len() >= most => {
+                return Err(io::Error::other(format!("it is longer than {most} bytes")));
+            }
+            byte => text.push(byte),
+        }
+    }
+    let text = std::str::from_utf8(&text).map_err(io::Error::other)?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hidden_line_ends_where_the_person_says() {
+        let read = |keys: &[u8]| read_hidden(&mut &keys[..], 8).map(|text| text.to_string());
+        assert_eq!(read(b"abc\rrest").unwrap(), "abc");
+        assert_eq!(read(b"abX\x7fc\n").unwrap(), "abc");
+        for gone in [&b"abc\x03"[..], b"\r", b"abc", b"\x04", b"123456789\r"] {
+            assert!(read(gone).is_err(), "{gone:?}");
+        }
+    }
 }

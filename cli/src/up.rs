@@ -320,8 +320,11 @@ fn egress_command(
 
 fn environment() -> Vec<(String, String)> {
     let mut env = vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
-    if let Ok(level) = std::env::var("WSM_LOG") {
-        env.push(("WSM_LOG".to_owned(), level));
+    // How much is said, and whom root's own programs trust where that is not the system's store.
+    for name in ["WSM_LOG", "SSL_CERT_FILE", "SSL_CERT_DIR"] {
+        if let Ok(value) = std::env::var(name) {
+            env.push((name.to_owned(), value));
+        }
     }
     env
 }

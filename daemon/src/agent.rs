@@ -20,6 +20,7 @@
 
 pub mod assemble;
 pub(crate) mod bring;
+pub mod credentials;
 pub mod driver;
 mod forward;
 pub mod handle;

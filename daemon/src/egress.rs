@@ -4,6 +4,7 @@
 //! it is told everything anew, and until then nothing leaves.
 
 mod host;
+mod secret;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -19,14 +20,17 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use wsm_api::problem::{Code, Problem};
 use wsm_egress::config::HostConfig;
+use wsm_egress::credential::CredentialSpec;
 use wsm_egress::policy::{self, Mode, Policy, PolicySpec};
-use wsm_egress::protocol::{Answer, Event, LINE_BYTES_MAX, Order, SOCKET_NAME, Traffic, Word};
+use wsm_egress::protocol::{
+    Answer, Event, LINE_BYTES_MAX, Order, SOCKET_NAME, Security, Traffic, Word,
+};
 use wsm_sandbox::spec::{AgentId, LayerReport, LayerStatus, Network};
 use wsm_template::resolved::Egress as Wanted;
 
 pub use host::follow_config;
 
-use crate::agent::assemble;
+use crate::agent::{assemble, credentials};
 use crate::engine::{WSM, row};
 use crate::record::Record;
 use crate::store::{Change, Store};
@@ -41,7 +45,24 @@ const ORDERS_MAX: usize = 64;
 /// What `wsm logs` calls the log of an agent's connections, unless a service is called so.
 pub const EGRESS_LOG: &str = "egress";
 
-type Policies = Arc<Mutex<BTreeMap<String, PolicySpec>>>;
+/// What egress is told of an agent.
+#[derive(Debug, Clone)]
+struct Told {
+    policy: PolicySpec,
+    credentials: Vec<CredentialSpec>,
+}
+
+impl Told {
+    fn order(self, agent: String) -> Order {
+        Order::Serve {
+            agent,
+            policy: self.policy,
+            credentials: self.credentials,
+        }
+    }
+}
+
+type Policies = Arc<Mutex<BTreeMap<String, Told>>>;
 type Asked = (Order, oneshot::Sender<Answer>);
 
 /// Knows egress; cheap to clone.
@@ -88,6 +109,15 @@ pub fn policy(etc: &Path, record: &Record) -> Result<PolicySpec, Problem> {
     }
 }
 
+/// Whether egress would take what a record says.
+///
+/// # Errors
+/// All that is wrong with its policy, or what is with its credentials.
+pub fn check(etc: &Path, record: &Record) -> Result<(), Problem> {
+    policy(etc, record)?;
+    credentials::check(record).map_err(|why| Problem::new(Code::Invalid, why, ""))
+}
+
 /// The policy that holds now: a group that the host has no longer allows nothing more.
 ///
 /// # Errors
@@ -121,7 +151,7 @@ pub fn annotate(record: &Record, layers: &mut [LayerReport]) {
     }
 }
 
-fn locked(policies: &Policies) -> std::sync::MutexGuard<'_, BTreeMap<String, PolicySpec>> {
+fn locked(policies: &Policies) -> std::sync::MutexGuard<'_, BTreeMap<String, Told>> {
     policies.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -150,14 +180,20 @@ impl Egress {
             return Ok(());
         }
         let agent = record.id.to_string();
-        locked(&self.policies).insert(agent.clone(), policy.clone());
-        match self.order(Order::Serve { agent, policy }).await? {
+        let credentials = credentials::specs(record);
+        let told = Told {
+            policy,
+            credentials,
+        };
+        locked(&self.policies).insert(agent.clone(), told.clone());
+        match self.order(told.order(agent)).await? {
             Answer::Failed(why) => Err(Problem::new(
                 Code::Failed,
                 format!("open the way out of {}: {why}", record.name),
                 "",
             )),
-            _ => Ok(()),
+            Answer::Serving { .. } | Answer::Done => Ok(()),
+            other => Err(odd(&other)),
         }
     }
 
@@ -186,7 +222,7 @@ impl Egress {
         match self.order(Order::Traffic { agent }).await? {
             Answer::Traffic(traffic) => Ok(traffic),
             Answer::Failed(why) => Err(Problem::new(Code::Failed, why, "")),
-            _ => Ok(BTreeMap::new()),
+            other => Err(odd(&other)),
         }
     }
 
@@ -245,6 +281,12 @@ impl Egress {
     }
 }
 
+/// What the order has no such answer.
+fn odd(answer: &Answer) -> Problem {
+    let message = format!("wsm egress answered {answer:?}");
+    Problem::new(Code::Failed, message, "")
+}
+
 /// The connection.
 struct Line {
     run_dir: Arc<File>,
@@ -297,6 +339,7 @@ impl Line {
                 },
                 word = words.next() => match word? {
                     Word::Event(event) => self.write_down(&event),
+                    Word::Security(event) => self.misplaced(&event),
                     Word::Answer(_) => return Err(io::Error::other("an answer to nothing")),
                 },
             }
@@ -317,9 +360,8 @@ impl Line {
         };
         say(write, &keep).await?;
         self.answer(words).await?;
-        for (agent, policy) in policies {
-            let order = Order::Serve { agent, policy };
-            say(write, &order).await?;
+        for (agent, told) in policies {
+            say(write, &told.order(agent)).await?;
             if let Answer::Failed(why) = self.answer(words).await? {
                 // Its sandbox may be being built, or be gone: the driver says it again, or forgets.
                 tracing::info!(why, "an agent's way out is not open");
@@ -333,7 +375,17 @@ impl Line {
             match words.next().await? {
                 Word::Answer(answer) => return Ok(answer),
                 Word::Event(event) => self.write_down(&event),
+                Word::Security(event) => self.misplaced(&event),
             }
+        }
+    }
+
+    /// A placeholder that went astray becomes a row.
+    fn misplaced(&self, event: &Security) {
+        let message = format!("credential {}: {}", event.credential, event.why);
+        let change = Change::new(row(WSM, "egress.misplaced", &event.agent, message));
+        if let Err(error) = self.store.commit(&change) {
+            tracing::error!(%error, "can't write a security event down");
         }
     }
 

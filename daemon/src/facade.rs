@@ -5,6 +5,7 @@ mod kept;
 mod policy;
 mod remove;
 mod review;
+mod secret;
 mod sources;
 mod terminal;
 mod view;
@@ -232,7 +233,9 @@ impl Daemon {
             Vec::new()
         };
         egress::annotate(record, &mut layers);
-        Ok(view::shown(&published, layers))
+        let mut shown = view::shown(&published, layers);
+        shown.credentials = self.credentials(record).await;
+        Ok(shown)
     }
 
     /// `explain`.

@@ -76,6 +76,12 @@ pub struct Record {
     pub probes: Vec<ProbeReport>,
     /// Where the branch stands.
     pub sync: SyncRecord,
+    /// What it has instead of secrets, by the template's names.
+    #[serde(default)]
+    pub credentials: BTreeMap<String, CredentialRecord>,
+    /// The certificate (PEM) that its sandbox was built to trust; none without credentials.
+    #[serde(default)]
+    pub authority: Option<String>,
     /// Services whose `init` has succeeded.
     pub initialized: BTreeSet<String>,
     /// Services as they were last recorded.
@@ -101,6 +107,15 @@ pub enum Bring {
     Merge,
     /// Staged.
     Apply,
+}
+
+/// A credential of an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialRecord {
+    /// What the agent has instead of the secret.
+    pub placeholder: String,
+    /// Whether the secret was set when its sandbox was built.
+    pub ready: bool,
 }
 
 /// A service as it was last recorded.
@@ -207,6 +222,8 @@ pub(crate) mod tests {
             size: (80, 24),
             probes: Vec::new(),
             sync: SyncRecord::default(),
+            credentials: BTreeMap::new(),
+            authority: None,
             initialized: BTreeSet::new(),
             services: BTreeMap::new(),
         }

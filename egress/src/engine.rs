@@ -7,35 +7,48 @@
 //! ```
 
 mod agent;
+mod authority;
 mod connection;
 mod control;
 mod copy;
 mod dial;
 mod dns;
+mod form;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod harden;
 mod hello;
 mod http;
+mod inject;
+mod injector;
 mod ledger;
 mod log;
 mod names;
+mod search;
+mod secrets;
 mod socks;
 mod stream;
+mod terminate;
 mod tunnel;
 mod udp;
+mod upstream;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::UnixListener;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 pub use harden::harden;
 
-use agent::Agent;
+use agent::{Agent, Common};
 use dial::Dialer;
+use secrets::Secrets;
 
 /// What egress is told at its start.
 #[derive(Debug)]
@@ -44,11 +57,18 @@ pub struct Config {
     pub run_dir: PathBuf,
     /// Where the host's configuration lies.
     pub etc_dir: PathBuf,
-    /// Its own corner of the state directory.
+    /// Its own corner of the state: the secrets, and its agents' logs.
     pub state_dir: PathBuf,
+    /// Where systemd shows the key of the secrets, if it does.
+    pub credentials_dir: Option<PathBuf>,
     /// Who may give orders.
     pub daemon_uid: u32,
 }
+
+/// How often it is written down when secrets were used last.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(30);
+/// Local users at once who bring a secret.
+const STRANGERS_MAX: usize = 16;
 
 /// Everything.
 #[derive(Debug)]
@@ -56,8 +76,7 @@ struct Egress {
     run_dir: File,
     etc_dir: PathBuf,
     daemon_uid: u32,
-    dialer: Arc<Dialer>,
-    logs: Arc<log::Logs>,
+    common: Common,
     /// Held while one is being changed: orders of two daemons don't mix.
     agents: Mutex<BTreeMap<String, Arc<Agent>>>,
 }
@@ -71,23 +90,46 @@ pub async fn run(config: Config, listener: UnixListener) -> io::Result<()> {
         run_dir: File::open(&config.run_dir)?,
         etc_dir: config.etc_dir.clone(),
         daemon_uid: config.daemon_uid,
-        dialer: Arc::new(Dialer::new(host_config(&config.etc_dir)?)),
-        logs: Arc::new(log::Logs::open(&config.state_dir)?),
+        common: Common {
+            dialer: Arc::new(Dialer::new(host_config(&config.etc_dir)?)),
+            logs: Arc::new(log::Logs::open(&config.state_dir)?),
+            secrets: Arc::new(Secrets::open(
+                &config.state_dir,
+                config.credentials_dir.as_deref(),
+            )),
+            trust: Arc::default(),
+        },
         agents: Mutex::default(),
     });
+    let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
+    let mut flush = tokio::time::interval(FLUSH_INTERVAL);
     loop {
-        let (stream, _) = listener.accept().await?;
-        let peer = stream.peer_cred()?.uid();
-        if peer != egress.daemon_uid && peer != 0 {
-            tracing::warn!(uid = peer, "a stranger knocked");
-            continue;
-        }
-        let egress = Arc::clone(&egress);
-        tokio::spawn(async move {
-            if let Err(error) = control::serve(&egress, stream).await {
-                tracing::warn!(%error, "the daemon's connection broke");
+        let (stream, _) = tokio::select! {
+            accepted = listener.accept() => accepted?,
+            _ = flush.tick() => {
+                let secrets = Arc::clone(&egress.common.secrets);
+                tokio::task::spawn_blocking(move || secrets.flush());
+                continue;
             }
-        });
+        };
+        let peer = stream.peer_cred()?.uid();
+        let egress = Arc::clone(&egress);
+        if peer == egress.daemon_uid || peer == 0 {
+            tokio::spawn(async move {
+                if let Err(error) = control::serve(&egress, stream, peer).await {
+                    tracing::warn!(%error, "the daemon's connection broke");
+                }
+            });
+        } else if let Ok(place) = Arc::clone(&strangers).try_acquire_owned() {
+            tokio::spawn(async move {
+                if let Err(error) = control::serve_stranger(&egress, stream, peer).await {
+                    tracing::debug!(uid = peer, %error, "a user's connection broke");
+                }
+                drop(place);
+            });
+        } else {
+            tracing::warn!(uid = peer, "too many users bring secrets at once");
+        }
     }
 }
 

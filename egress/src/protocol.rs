@@ -2,11 +2,15 @@
 //! `run/egress.sock`. Egress answers each [`Order`] with one [`Word::Answer`], in order, and puts
 //! [`Word::Event`]s between.
 
+mod secret;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::credential::CredentialSpec;
 use crate::policy::PolicySpec;
+pub use secret::{Gift, SecretAnswer, SecretOrder};
 
 /// Name of the socket in the run directory.
 pub const SOCKET_NAME: &str = "egress.sock";
@@ -24,6 +28,17 @@ pub enum Order {
         agent: String,
         /// Its policy.
         policy: PolicySpec,
+        /// Its credentials, whole like the policy: what is not named any more is not put in any more.
+        #[serde(default)]
+        credentials: Vec<CredentialSpec>,
+    },
+    /// Tell the certificate of the authority that an agent will have to trust: before its sandbox is
+    /// built, which shows it.
+    Authority {
+        /// Its id.
+        agent: String,
+        /// Its credentials, as [`Order::Serve`] will say them.
+        credentials: Vec<CredentialSpec>,
     },
     /// Forget an agent: its connections and sockets are closed. "Not known" is success.
     Drop {
@@ -40,6 +55,10 @@ pub enum Order {
         /// Its id.
         agent: String,
     },
+    /// About the store of secrets.
+    Secret(SecretOrder),
+    /// A value: the one order that every local user may give, who was given a ticket.
+    Give(Gift),
     /// Part of the log of what went through and what did not, of an agent that is served or was.
     Log {
         /// Its id.
@@ -64,6 +83,8 @@ pub enum Word {
     Answer(Answer),
     /// Unasked.
     Event(Event),
+    /// Unasked: a placeholder was found where it does not belong.
+    Security(Security),
 }
 
 /// Answer to an order.
@@ -72,8 +93,16 @@ pub enum Word {
 pub enum Answer {
     /// Done.
     Done,
+    /// To [`Order::Serve`] and [`Order::Authority`]: done.
+    Serving {
+        /// The certificate (PEM) of the authority that this agent must trust, if it has credentials.
+        /// The same key each time, as long as the secrets' key is the same.
+        authority: Option<String>,
+    },
     /// To [`Order::Traffic`]: by `HOST:PORT`.
     Traffic(BTreeMap<String, Traffic>),
+    /// To [`Order::Secret`].
+    Secret(SecretAnswer),
     /// To [`Order::Log`].
     Log {
         /// Whole lines.
@@ -113,6 +142,22 @@ pub struct Event {
     pub why: String,
     /// The rule that would allow it.
     pub missing: Option<String>,
+    /// How often since the last event of this kind.
+    pub count: u64,
+}
+
+/// A placeholder where it does not belong. What was to be sent was not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Security {
+    /// Whose.
+    pub agent: String,
+    /// Which credential's.
+    pub credential: String,
+    /// Where to: `HOST:PORT`.
+    pub target: String,
+    /// What happened, one sentence without the placeholder's text.
+    pub why: String,
     /// How often since the last event of this kind.
     pub count: u64,
 }

@@ -169,7 +169,11 @@ impl Applier<'_> {
         match op {
             Op::Tmpfs { at, .. } => root.mount(self.tmpfs(op)?, at),
             Op::Dir(at) => root.dir(at).map(drop),
-            Op::File { at, text } => root.file(at, text.as_bytes()).map(drop),
+            Op::File { at, after, text } => {
+                let mut all = after.as_deref().map_or(Ok(Vec::new()), host_text)?;
+                all.extend_from_slice(text.as_bytes());
+                root.file(at, &all).map(drop)
+            }
             Op::Link { at, to } => {
                 let (dir, name) = root.parent(at)?;
                 Ok(symlinkat(to, dir.as_fd(), name)?)
@@ -368,6 +372,21 @@ impl NewRoot {
         self.dirs.insert(at.into(), Rc::new(mount));
         Ok(())
     }
+}
+
+/// What a file of the host says; nothing if there is none.
+fn host_text(path: &Path) -> io::Result<Vec<u8>> {
+    // Half of what the root has room for.
+    const BYTES_MAX: u64 = 2 << 20;
+    let mut text = Vec::new();
+    match std::fs::File::open(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        file => drop(io::Read::read_to_end(
+            &mut io::Read::take(file?, BYTES_MAX),
+            &mut text,
+        )?),
+    }
+    Ok(text)
 }
 
 fn no_root(op: &Op) -> Failure {

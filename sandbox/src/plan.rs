@@ -103,6 +103,8 @@ pub enum Op {
     File {
         /// Where.
         at: PathBuf,
+        /// A file of the host's whose text comes first, where there is one.
+        after: Option<PathBuf>,
         /// What it says.
         text: String,
     },

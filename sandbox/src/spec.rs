@@ -19,6 +19,11 @@ pub const INSIDE_HOME: &str = "/home/agent";
 /// Where per-service state (`{state}`) lies inside the sandbox: one directory per service.
 pub const INSIDE_STATE: &str = "/var/lib/agent";
 
+/// Everybody whom TLS clients inside shall trust, where a sandbox has an authority of its own.
+pub const INSIDE_AUTHORITIES: &str = "/etc/wsm/authorities.pem";
+/// That authority alone, for clients that want what comes on top.
+pub const INSIDE_AUTHORITY: &str = "/etc/wsm/authority.pem";
+
 /// An agent's id: `[a-z0-9]{8,32}`, made by the daemon, unique on the host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -98,6 +103,10 @@ pub struct SandboxSpec {
     /// What few agents ask for.
     #[serde(default)]
     pub extras: Extras,
+    /// Certificate (PEM) of the authority that it trusts besides the host's: what credentials are
+    /// put in under. Shown read-only together with the host's, at [`INSIDE_AUTHORITIES`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<String>,
 }
 
 /// What few agents ask for; those that don't pay nothing for it.

@@ -30,6 +30,7 @@ pub(crate) fn check(flat: &Flat, problems: &mut Vec<Problem>) {
         params: declared(flat, "params").map(|(name, _)| name).collect(),
         ports: declared(flat, "ports").map(|(name, _)| name).collect(),
         services: declared(flat, "services").map(|(name, _)| name).collect(),
+        credentials: named(flat, "credentials"),
         problems,
     };
     checker.counts();
@@ -147,6 +148,19 @@ fn programs(resolved: &Resolved) -> Vec<(String, &str)> {
         .collect()
 }
 
+/// The names in a table whose members are no leaves.
+fn named<'a>(flat: &'a Flat, table: &str) -> Vec<&'a str> {
+    let mut names: Vec<&str> = flat
+        .keys()
+        .filter_map(|path| match &path.0[..] {
+            [first, name, ..] if first == table => Some(name.as_str()),
+            _ => None,
+        })
+        .collect();
+    names.dedup();
+    names
+}
+
 fn texts(value: &Value) -> &[String] {
     match value {
         Value::Text(text) => std::slice::from_ref(text),
@@ -166,6 +180,7 @@ struct Checker<'a> {
     params: Vec<&'a str>,
     ports: Vec<&'a str>,
     services: Vec<&'a str>,
+    credentials: Vec<&'a str>,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -252,9 +267,10 @@ impl<'a> Checker<'a> {
                 };
                 return Err(("is not a placeholder".to_owned(), hint));
             }
-            Some(("port" | "url", _)) if early => return Err(too_early()),
+            Some(("port" | "url" | "credential", _)) if early => return Err(too_early()),
             Some(("port" | "url", _)) => (&self.ports, "port"),
             Some(("param", _)) => (&self.params, "parameter"),
+            Some(("credential", _)) => (&self.credentials, "credential"),
             Some((space, _)) => {
                 let near = crate::problem::did_you_mean(space, expand::DOTTED.iter().copied());
                 return Err(("is not a placeholder".to_owned(), literal(near, name)));

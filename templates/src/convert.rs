@@ -1,5 +1,7 @@
 //! Merged values to [`Resolved`]: defaults filled in, required keys insisted on.
 
+mod credentials;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -29,6 +31,7 @@ pub(crate) fn convert(
     let ports = reader.ports();
     let egress = reader.egress();
     let expose = reader.expose();
+    let credentials = reader.credentials();
     let mut agent = reader.agent();
     agent.wait_for.retain(|name| services.contains_key(name));
     Resolved {
@@ -61,13 +64,14 @@ pub(crate) fn convert(
         },
         network: Network {
             egress,
-            allow: reader.list(&["network", "allow"]),
+            allow: reader.allow(egress, &credentials),
             expose,
         },
         tools: match reader.value(&["tools", "allow"]) {
             Some(Value::List(list)) => Some(list.clone()),
             _ => None,
         },
+        credentials,
         limits: reader.limits(&["limits"]),
         sandbox: Sandbox {
             landlock: match reader.text(&["sandbox", "landlock"]) {

@@ -17,7 +17,7 @@ pub(crate) const PLAIN: &[&str] = &[
     "home",
 ];
 /// Placeholders with a name after the dot.
-pub(crate) const DOTTED: &[&str] = &["port", "url", "param"];
+pub(crate) const DOTTED: &[&str] = &["port", "url", "param", "credential"];
 
 /// What the placeholders stand for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub struct Vars {
     pub urls: BTreeMap<String, String>,
     /// `{param.NAME}`.
     pub params: BTreeMap<String, String>,
+    /// `{credential.NAME}`: what the agent has instead of the secret.
+    pub credentials: BTreeMap<String, String>,
 }
 
 /// Who reads the result.
@@ -128,6 +130,7 @@ fn lookup(name: &str, vars: &Vars) -> Option<String> {
     match name.split_once('.') {
         Some(("port", port)) => vars.ports.get(port).map(u16::to_string),
         Some(("url", port)) => vars.urls.get(port).cloned(),
+        Some(("credential", name)) => vars.credentials.get(name).cloned(),
         Some(("param", param)) => vars.params.get(param).cloned(),
         Some(_) => None,
         None => match name {

@@ -11,7 +11,7 @@ pub(crate) const LATER: &[(&str, &str)] = &[
     ("agent.mcp", "MCP servers"),
     ("agent.permissions", "approval modes"),
     ("agent.idle_stop", "stopping idle agents"),
-    ("credentials", "credentials"),
+    ("credentials.*.visible", "secrets that the agent sees"),
     ("notify", "notifications"),
 ];
 
@@ -20,8 +20,9 @@ pub(crate) fn later(key: &str) -> Option<&'static str> {
     LATER
         .iter()
         .find(|(name, _)| {
-            key.strip_prefix(name)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            let mut parts = key.split('.');
+            name.split('.')
+                .all(|name| parts.next().is_some_and(|part| name == "*" || name == part))
         })
         .map(|(_, what)| *what)
 }

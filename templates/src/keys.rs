@@ -218,7 +218,17 @@ pub(crate) const KEYS: &[Key] = &[
     key("network.allow", Type::Texts, "[]", "Hosts and groups that may be reached.").narrow(),
     key("network.expose.*.host", Type::Text, "", "Where a service of the host listens on its own loopback: `127.0.0.1:5433`. Required.").never(),
     key("network.expose.*.at", Type::Integer { min: 1024, max: 65535 }, "", "Loopback port inside that leads there. Required.").never(),
-    key("credentials", Type::Free, "{}", "Secrets that the proxy puts in.").never(),
+    // credentials
+    key("credentials.*.secret", Type::Text, "", "Name of the secret (`wsm secret set`): the owner's, then everyone's. Required.").never(),
+    key("credentials.*.hosts", Type::Texts, "", "Hosts that get it, over TLS alone: `HOST[:PORT]`, `*.SUFFIX[:PORT]`. network.allow must name them too. Required.").never(),
+    key("credentials.*.header", Type::Text, "", "Header that holds it: `x-api-key`, or `authorization: Bearer {secret}`.").never(),
+    key("credentials.*.basic", Type::Flag, "false", "Whether it may be user or password of basic authentication, as git sends it.").never(),
+    key("credentials.*.body", Type::Text, "", "Member of a JSON object or form that holds it.").never(),
+    key("credentials.*.paths", Type::Texts, "every path", "What the path of a request begins with: `/org/repository`.").never(),
+    key("credentials.*.websocket", Type::Flag, "false", "Whether a WebSocket may be opened with it.").never(),
+    key("credentials.*.env", Type::Text, "", "Variable that holds the placeholder, once the secret is set.").never(),
+    key("credentials.*.prefix", Type::Text, "", "What the placeholder begins with, for programs that look at a key's form.").never(),
+    key("credentials.*.visible", Type::Flag, "false", "Show the secret itself to the agent.").never(),
     key("tools.allow", Type::Programs, "the host's /usr", "Programs of the host that exist in the sandbox, by name; `sh`, `bash` and `env` always do. What commands of the template start must be among them. Holds for the directories in PATH: what lies below `/usr/lib`, or what the agent brings itself, can be run.").narrow(),
     // limits
     key("limits.cpu", Type::Cores, "the host's", "Cores: 2.0 is two.").narrow(),

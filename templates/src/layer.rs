@@ -30,6 +30,10 @@ const BUILTIN: &[(&str, &str)] = &[
     ("builtin:aider", include_str!("../builtin/aider.toml")),
     ("builtin:backend", include_str!("../builtin/backend.toml")),
     ("builtin:claude", include_str!("../builtin/claude.toml")),
+    (
+        "builtin:code-hosts",
+        include_str!("../builtin/code-hosts.toml"),
+    ),
     ("builtin:codex", include_str!("../builtin/codex.toml")),
     ("builtin:data", include_str!("../builtin/data.toml")),
     ("builtin:frontend", include_str!("../builtin/frontend.toml")),

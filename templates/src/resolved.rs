@@ -37,6 +37,9 @@ pub struct Resolved {
     /// `[tools]`: names of the host's programs that exist inside; `None` for all of them.
     #[serde(default)]
     pub tools: Option<Vec<String>>,
+    /// `[credentials.NAME]`.
+    #[serde(default)]
+    pub credentials: BTreeMap<String, Credential>,
     /// `[limits]`.
     pub limits: Limits,
     /// `[sandbox]`.
@@ -285,6 +288,38 @@ pub enum Egress {
     Allow,
     /// TCP to any public address.
     Open,
+}
+
+/// `[credentials.NAME]`: the agent has a placeholder, egress puts the secret in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credential {
+    /// Name of the secret.
+    pub secret: String,
+    /// Hosts that get it.
+    pub hosts: Vec<String>,
+    /// Header that holds it.
+    pub header: Option<Header>,
+    /// Whether basic authentication may hold it.
+    pub basic: bool,
+    /// Member of a body that holds it, `""` for none.
+    pub body: String,
+    /// What paths begin with; empty: every path.
+    pub paths: Vec<String>,
+    /// Whether a WebSocket may be opened with it.
+    pub websocket: bool,
+    /// Variable that holds the placeholder, `""` for none.
+    pub env: String,
+    /// What the placeholder begins with.
+    pub prefix: String,
+}
+
+/// A header with a secret in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// Name, lower case.
+    pub name: String,
+    /// Value, with one `{secret}`.
+    pub value: String,
 }
 
 /// `[limits]`; `None` means the host's default.

@@ -53,15 +53,16 @@ pub(crate) fn request(
     Some(TrustRequest { digest, what })
 }
 
-/// What comes from host and user templates only because the repository extends them: their rights,
-/// and (by key alone, since values may be secrets) what they run and put into the environment.
+/// What comes from other templates only because the repository extends them: their rights, and (by
+/// key alone, since values may be secrets) what those of host and user run and put into the
+/// environment.
 fn drawn_in(catalog: &Catalog, name: &str, chain: &[&Template], flat: &Flat) -> Vec<String> {
     let mut what = Vec::new();
     let without = catalog
         .chain(name, Some(Layer::Repository))
         .unwrap_or_default();
     for template in chain {
-        let theirs = matches!(template.extends_at.layer, Layer::Host | Layer::User);
+        let theirs = template.extends_at.layer < Layer::Repository;
         if !theirs || without.iter().any(|other| std::ptr::eq(*other, *template)) {
             continue;
         }
@@ -71,11 +72,13 @@ fn drawn_in(catalog: &Catalog, name: &str, chain: &[&Template], flat: &Flat) -> 
                 continue;
             }
             match merge::rule(path) {
-                Repository::Narrow => {
+                Repository::Narrow | Repository::Never => {
                     what.push(format!("extends {from:?}: {path} = {}", shown(&leaf.value)));
                 }
+                // What is built in is known.
+                Repository::Trust if template.extends_at.layer == Layer::Builtin => {}
                 Repository::Trust => what.push(format!("extends {from:?}: {path}")),
-                Repository::Free | Repository::Never => {}
+                Repository::Free => {}
             }
         }
     }

@@ -34,7 +34,7 @@ fn every_builtin_resolves_without_trust() {
         .into_iter()
         .map(|info| info.name)
         .collect();
-    assert_snapshot!(names.join(" "), @"aider backend claude codex data frontend gemini node opencode shell");
+    assert_snapshot!(names.join(" "), @"aider backend claude code-hosts codex data frontend gemini node opencode shell");
 }
 
 #[test]

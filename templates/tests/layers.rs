@@ -171,7 +171,7 @@ fn a_repository_may_narrow_and_never_widen() {
     filesystem.write: "/opt/sdk" is not granted by the layers above it
     network.egress: is more than "none"
     sandbox.landlock: is less than "required"
-    credentials: not available yet (credentials)
+    credentials.x.secret: may not be set by a repository
     "#);
 }
 
@@ -324,6 +324,19 @@ fn rights_that_a_repository_draws_in_by_extends_need_consent() {
     extends "secret": filesystem.read = ["/srv/secret"]
     "#);
     assert_eq!(resolved(&sources, "secret").trust, None);
+    let sources = Sources {
+        repository: vec![source(".wsm/app.toml", "extends = [\"gemini\"]\n")],
+        ..Sources::default()
+    };
+    let trust = resolved(&sources, "app").trust.expect("a credential");
+    assert_snapshot!(trust.what.join("\n"), @r#"
+    extends "gemini": credentials.gemini.env = "GEMINI_API_KEY"
+    extends "gemini": credentials.gemini.header = "x-goog-api-key"
+    extends "gemini": credentials.gemini.hosts = ["generativelanguage.googleapis.com"]
+    extends "gemini": credentials.gemini.prefix = "AIza"
+    extends "gemini": credentials.gemini.secret = "gemini-api-key"
+    extends "gemini": network.egress = "allow"
+    "#);
 }
 
 #[test]
@@ -465,5 +478,39 @@ proptest! {
             list(&sources);
             drop(resolve(&sources, &request("t")));
         }
+    }
+}
+
+#[test]
+fn hosts_of_credentials_are_allowed_unless_the_repository_says_less() {
+    let above = source(
+        "t.toml",
+        "[network]\negress = \"allow\"\nallow = [\"b.example.com\"]\n\
+         [credentials.model]\nsecret = \"key\"\nhosts = [\"a.example.com\"]\nheader = \"X-Api-Key\"\n",
+    );
+    let with = |below: &str| Sources {
+        user: vec![above.clone()],
+        repository: vec![source(".wsm/t.toml", below)],
+        ..Sources::default()
+    };
+    let found = resolved(&with("description = \"x\"\n"), "t").resolved;
+    assert_eq!(found.network.allow, ["b.example.com", "a.example.com"]);
+    let header = found.credentials["model"].header.as_ref().expect("one");
+    assert_eq!((&*header.name, &*header.value), ("x-api-key", "{secret}"));
+    let found = resolved(&with("network.allow = [\"b.example.com\"]\n"), "t").resolved;
+    assert_eq!(found.network.allow, ["b.example.com"]);
+    for change in [
+        "credentials.model.hosts = [\"evil.example.net\"]\n",
+        "credentials.model.header = \"x-other\"\n",
+        "credentials.model.env = \"OTHER\"\n",
+        "credentials.other = { secret = \"key\", hosts = [\"a.example.com\"], basic = true }\n",
+    ] {
+        let refused = resolve(&with(change), &request("t")).unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .contains("may not be set by a repository"),
+            "{change}: {refused}"
+        );
     }
 }

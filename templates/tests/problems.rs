@@ -138,6 +138,9 @@ permissions = "all"
 idle_stop = "4h"
 [credentials.anthropic]
 secret = "x"
+hosts = ["a.example.com"]
+header = "x-api-key"
+visible = true
 [notify]
 on = ["finished"]
 "#;
@@ -154,8 +157,8 @@ on = ["finished"]
     t.toml:8: agent.mcp: not available yet (MCP servers)
     t.toml:9: agent.permissions: not available yet (approval modes)
     t.toml:10: agent.idle_stop: not available yet (stopping idle agents)
-    t.toml:11: credentials: not available yet (credentials)
-    t.toml:14: notify.on: not available yet (notifications)
+    t.toml:15: credentials.anthropic.visible: not available yet (secrets that the agent sees)
+    t.toml:17: notify.on: not available yet (notifications)
     "#);
     // What asks for nothing is no request for the feature.
     let nothing =

@@ -41,6 +41,9 @@ pub struct Instance {
     small: bool,
 }
 
+/// File that holds whom egress trusts, where a test says so.
+const TRUSTED: &str = "trusted.pem";
+
 /// Where the programs under test lie: `WSM_BIN_DIR`, or `target/stage`.
 ///
 /// # Panics
@@ -118,6 +121,13 @@ impl Instance {
         &self.root
     }
 
+    /// Has egress trust this authority (PEM) instead of the system's: starts wsm again.
+    pub fn trust(&self, authority: &str) {
+        fs::write(self.base.path().join(TRUSTED), authority).expect("our own directory");
+        self.down();
+        self.up();
+    }
+
     /// Runs `wsm up` and waits until the daemon answers.
     pub fn up(&self) {
         let log = fs::OpenOptions::new()
@@ -130,6 +140,10 @@ impl Instance {
             .arg(self.dir())
             .arg("up")
             .stdin(Stdio::null());
+        let trusted = self.base.path().join(TRUSTED);
+        if trusted.exists() {
+            up.env("SSL_CERT_FILE", trusted);
+        }
         up.stdout(log.try_clone().expect("a descriptor"))
             .stderr(log);
         let child = up.spawn().expect("wsm up starts");

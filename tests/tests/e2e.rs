@@ -8,6 +8,8 @@ mod attacks;
 mod builtins;
 #[path = "e2e/chaos.rs"]
 mod chaos;
+#[path = "e2e/credentials.rs"]
+mod credentials;
 #[path = "e2e/egress.rs"]
 mod egress;
 #[path = "e2e/everyday.rs"]

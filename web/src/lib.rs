@@ -22,6 +22,7 @@ mod pipe;
 mod problem;
 mod review;
 pub mod router;
+mod secrets;
 mod services;
 mod terminals;
 

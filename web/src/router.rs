@@ -5,7 +5,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{delete, get, post};
 use utoipa::OpenApi;
 
-use crate::{Edge, agents, events, host, problem, review, services, terminals};
+use crate::{Edge, agents, events, host, problem, review, secrets, services, terminals};
 
 /// Longest request body: the user's own templates go along with a new agent.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -37,6 +37,10 @@ routes! {
     get    "/v1/ports"                                     host::ports;
     post   "/v1/prune"                                     host::prune;
     get    "/v1/events"                                    events::list;
+
+    get    "/v1/secrets"                                   secrets::list;
+    post   "/v1/secrets/{secret}"                          secrets::set;
+    delete "/v1/secrets/{secret}"                          secrets::remove;
 
     get    "/v1/agents"                                    agents::list;
     post   "/v1/agents"                                    agents::create;

@@ -18,7 +18,7 @@ pub(crate) struct Args {
     /// Where the configuration lies.
     #[arg(long)]
     etc: PathBuf,
-    /// Its own state directory.
+    /// Its own corner of the state: the secrets, and its agents' logs.
     #[arg(long)]
     state: PathBuf,
     /// Descriptor of the listening socket.
@@ -41,6 +41,8 @@ pub(crate) async fn run(args: &Args) -> Outcome {
         run_dir: args.run.clone(),
         etc_dir: args.etc.clone(),
         state_dir: args.state.clone(),
+        // systemd.exec(5): where it shows what LoadCredential= names.
+        credentials_dir: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
         daemon_uid: args.daemon_uid,
     };
     tracing::info!("egress serves");

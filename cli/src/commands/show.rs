@@ -1,6 +1,6 @@
 //! `wsm show`.
 
-use wsm_api::agent::{Agent, Shown};
+use wsm_api::agent::{Agent, Credential, Shown};
 
 use crate::commands::Context;
 use crate::failure::{Exit, Outcome};
@@ -60,6 +60,50 @@ fn text(shown: &Shown, args: &Args) -> String {
             render::table(&["LAYER", "STATUS", "READ BACK"], &rows)
         ));
     }
+    text.push_str(&credentials(shown));
+    text.push_str(&probes(shown, args));
+    if args.provenance {
+        let rows: Vec<_> = shown
+            .provenance
+            .iter()
+            .map(|(key, origin)| vec![key.clone(), origin.clone()])
+            .collect();
+        text.push_str(&format!("\n{}", render::table(&["VALUE", "SET BY"], &rows)));
+    }
+    text
+}
+
+/// What is put into its requests.
+fn credentials(shown: &Shown) -> String {
+    if shown.credentials.is_empty() {
+        return String::new();
+    }
+    let row = |credential: &Credential| {
+        let used = match credential.used.as_str() {
+            "" => "never".to_owned(),
+            time => time.to_owned(),
+        };
+        let mut places = credential.places.clone();
+        places.dedup();
+        let (name, status) = (credential.name.clone(), credential.status.clone());
+        let (hosts, env) = (credential.hosts.join(" "), credential.env.clone());
+        vec![name, status, places.join(", "), hosts, env, used]
+    };
+    let rows: Vec<_> = shown.credentials.iter().map(row).collect();
+    let head = [
+        "CREDENTIAL",
+        "USES",
+        "PUT INTO",
+        "FOR",
+        "PLACEHOLDER IN",
+        "LAST USED",
+    ];
+    format!("\n{}", render::table(&head, &rows))
+}
+
+/// What the self-test found.
+fn probes(shown: &Shown, args: &Args) -> String {
+    let mut text = String::new();
     let all = shown.probes.len();
     let told = shown
         .probes
@@ -83,14 +127,6 @@ fn text(shown: &Shown, args: &Args) -> String {
         let rows: Vec<_> = told.iter().map(row).collect();
         let table = render::table(&["SELF-TEST", "RESULT", "TRIED", "SAW"], &rows);
         text.push_str(&format!("\n{table}"));
-    }
-    if args.provenance {
-        let rows: Vec<_> = shown
-            .provenance
-            .iter()
-            .map(|(key, origin)| vec![key.clone(), origin.clone()])
-            .collect();
-        text.push_str(&format!("\n{}", render::table(&["VALUE", "SET BY"], &rows)));
     }
     text
 }

@@ -11,6 +11,7 @@ use wsm_sandbox::spec::{
 use wsm_template::resolved;
 use wsm_template::{ExpandError, Quoting, Vars, expand, expand_all};
 
+use super::credentials;
 use crate::record::Record;
 
 /// Searched for programs inside, after the home's and the workspace's own.
@@ -56,6 +57,7 @@ pub fn spec(record: &Record) -> SandboxSpec {
             tools: resolved.tools.clone(),
             devices: resolved.sandbox.devices.clone(),
         },
+        authority: record.authority.clone(),
     }
 }
 
@@ -144,6 +146,11 @@ pub fn vars(record: &Record, host: &HostFacts) -> Vars {
             .collect(),
         urls: urls.collect(),
         params: record.resolved.params.clone(),
+        credentials: record
+            .credentials
+            .iter()
+            .map(|(name, own)| (name.clone(), own.placeholder.clone()))
+            .collect(),
     }
 }
 
@@ -199,7 +206,9 @@ pub fn environment(
     for (name, url) in &vars.urls {
         env.insert(format!("WSM_URL_{}", shouted(name)), url.clone());
     }
-    for (key, value) in &record.resolved.env {
+    credentials::environment(record, &mut env);
+    let env_of_template = record.resolved.env.iter();
+    for (key, value) in env_of_template.filter(|(_, value)| !credentials::lacks(record, value)) {
         env.insert(key.clone(), expand(value, &vars, Quoting::Raw)?);
     }
     Ok(env.into_iter().collect())
@@ -302,7 +311,7 @@ pub fn files(record: &Record, host: &HostFacts) -> Result<Vec<(String, String)>,
         .resolved
         .files
         .iter()
-        .filter(|(path, _)| !is_guarded(record, path))
+        .filter(|(path, text)| !is_guarded(record, path) && !credentials::lacks(record, text))
         .map(|(path, text)| {
             let path = match path.strip_prefix("~/") {
                 Some(rest) => format!("{INSIDE_HOME}/{rest}"),
@@ -368,15 +377,20 @@ fn shouted(name: &str) -> String {
 /// # Errors
 /// `/dev/urandom` can't be read.
 pub fn new_id() -> std::io::Result<AgentId> {
+    let text = random_text(12)?;
+    Ok(AgentId::try_from(text).expect("12 characters of the alphabet are an id"))
+}
+
+/// Letters and digits from the kernel's random numbers, five bits each.
+pub(super) fn random_text(length: usize) -> std::io::Result<String> {
     use std::io::Read;
     const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-    let mut bytes = [0_u8; 12];
+    let mut bytes = vec![0_u8; length];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    let text: String = bytes
+    let characters = bytes
         .iter()
-        .map(|b| char::from(ALPHABET[usize::from(b % 32)]))
-        .collect();
-    Ok(AgentId::try_from(text).expect("12 characters of the alphabet are an id"))
+        .map(|b| char::from(ALPHABET[usize::from(b % 32)]));
+    Ok(characters.collect())
 }
 
 #[cfg(test)]

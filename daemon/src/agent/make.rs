@@ -1,6 +1,8 @@
 //! The long work of a driver: making, opening, setting up, closing, erasing. Each function only
 //! acts and answers; what it means for the agent is the driver's to decide.
 
+use std::collections::BTreeMap;
+
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use wsm_api::problem::{Code, Problem};
@@ -16,7 +18,7 @@ use super::work::{self, git_problem, odd, place};
 use crate::broker::{odd_reply, problem};
 use crate::engine::{Engine, WSM, row};
 use crate::port::{LeaseError, Leased, RANGE_DEFAULT, Want, lease};
-use crate::record::{Phase, Record};
+use crate::record::{CredentialRecord, Phase, Record};
 use crate::shim::Shim;
 use crate::store::Change;
 use crate::workspace::protocol::{
@@ -44,6 +46,9 @@ pub(super) struct Opened {
     pub(super) probes: Vec<ProbeReport>,
     /// Layers that hold less than asked for.
     pub(super) reduced: Vec<String>,
+    /// What of its credentials it was built with.
+    pub(super) credentials: BTreeMap<String, CredentialRecord>,
+    pub(super) authority: Option<String>,
 }
 
 /// Makes directories, branch and worktree; whatever an earlier try left is removed first.
@@ -187,6 +192,9 @@ pub(crate) async fn helper(
 pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Problem> {
     let _place = engine.making.acquire().await;
     engine.egress.forget(record).await;
+    let mut equipped = record.clone();
+    engine.egress.equip(&mut equipped).await?;
+    let record = &equipped;
     let mut asked = create(engine, record).await;
     for _ in 1..TRIES_MAX {
         let Err(BrokerError::Broken(error)) = &asked else {
@@ -229,6 +237,8 @@ pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Pro
         events,
         probes,
         reduced,
+        credentials: equipped.credentials,
+        authority: equipped.authority,
     })
 }
 

@@ -50,6 +50,8 @@ impl Driver {
         self.shim = Some(opened.shim);
         self.events = Some(opened.events);
         self.record.probes = opened.probes;
+        self.record.credentials = opened.credentials;
+        self.record.authority = opened.authority;
         let reduced: Vec<_> = opened.reduced;
         let message = if reduced.is_empty() {
             "the sandbox stands, every layer enforced".to_owned()

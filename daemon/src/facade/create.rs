@@ -10,13 +10,12 @@ use wsm_sandbox::protocol::{
 };
 use wsm_sandbox::spec::GrantId;
 use wsm_template::resolved::Resolved;
-
 use wsm_template::{Resolution, Source, Sources, TrustRequest};
 
 use super::view::shown_agent;
 use super::{Actor, Created, Daemon, sources};
 use crate::agent::driver::Driver;
-use crate::agent::{assemble, make, work};
+use crate::agent::{assemble, credentials, make, work};
 use crate::engine::{Engine, row, store_problem};
 use crate::record::{Phase, PortRecord, Record, SyncRecord, Wanted};
 use crate::store::{Change, StoreError, now_ms};
@@ -28,7 +27,6 @@ const REPOSITORY_PREFIX: &str = ".wsm/";
 
 /// What a workspace starts from where nothing else is said.
 const HEAD: &str = "HEAD";
-
 /// Commits that are looked at for templates: HEAD, the one they name, and that one again.
 const BASES_MAX: u32 = 3;
 
@@ -70,7 +68,7 @@ impl Daemon {
                 Err(problem) => return Err(problem),
             }
         };
-        crate::egress::policy(&engine.etc_dir, &record)?;
+        crate::egress::check(&engine.etc_dir, &record)?;
         record.write = writable(engine, actor, &record.resolved, &new.write_grants).await?;
         if new.dry_run {
             return Ok(Created::DryRun(Box::new(dry_run(engine, &record).await?)));
@@ -365,8 +363,9 @@ fn record(
     facts: &Facts,
     passed: &BTreeSet<String>,
 ) -> Result<Record, Problem> {
-    let id = assemble::new_id()
-        .map_err(|e| Problem::new(Code::Failed, format!("make an id: {e}"), ""))?;
+    let random = |e| Problem::new(Code::Failed, format!("get random numbers: {e}"), "");
+    let id = assemble::new_id().map_err(random)?;
+    let credentials = credentials::placeholders(&resolved).map_err(random)?;
     let name = name(engine, granted, new, &resolved, passed)?;
     let ports = resolved.ports.iter().map(|(name, port)| PortRecord {
         name: name.clone(),
@@ -412,6 +411,8 @@ fn record(
         size: new.size.unwrap_or(SIZE_DEFAULT),
         probes: Vec::new(),
         sync: SyncRecord::default(),
+        credentials,
+        authority: None,
         initialized: BTreeSet::new(),
         services: BTreeMap::new(),
     };

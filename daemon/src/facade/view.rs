@@ -110,6 +110,7 @@ pub(super) fn shown(published: &Published, layers: Vec<LayerReport>) -> Shown {
         agent: shown_agent(published),
         layers: layers.into_iter().map(layer).collect(),
         probes: probes.collect(),
+        credentials: Vec::new(),
         provenance: provenance.collect(),
     }
 }

@@ -11,14 +11,18 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::dial::Dialer;
+use super::injector::Injector;
 use super::ledger::Ledger;
 use super::log::Logs;
 use super::names::Names;
+use super::secrets::Secrets;
+use super::terminate::TERMINATED_MAX;
 use super::udp::Socket;
+use super::upstream::Trust;
 use super::{connection, dns};
 use crate::host::Host;
 use crate::policy::{Ask, Decision, Denial, Policy};
-use crate::protocol::{Event, Traffic};
+use crate::protocol::{Event, Security, Traffic, Word};
 
 /// Connections of one agent at once; more wait in the kernel.
 pub(super) const CONNECTIONS_MAX: usize = 512;
@@ -37,9 +41,16 @@ pub(super) struct Shared {
     policy: watch::Sender<Arc<Policy>>,
     names: Mutex<Names>,
     ledger: Mutex<Ledger>,
-    events: Mutex<mpsc::Sender<Event>>,
+    events: Mutex<mpsc::Sender<Word>>,
+    /// Placeholders that went astray, counted apart.
+    astray: Mutex<Ledger>,
+    injector: Mutex<Arc<Injector>>,
+    /// Room for connections whose TLS ends here.
+    pub(super) terminated: Semaphore,
     pub(super) dialer: Arc<Dialer>,
     logs: Arc<Logs>,
+    pub(super) secrets: Arc<Secrets>,
+    pub(super) trust: Arc<Trust>,
 }
 
 /// What all agents share.
@@ -47,6 +58,8 @@ pub(super) struct Shared {
 pub(super) struct Common {
     pub(super) dialer: Arc<Dialer>,
     pub(super) logs: Arc<Logs>,
+    pub(super) secrets: Arc<Secrets>,
+    pub(super) trust: Arc<Trust>,
 }
 
 /// An agent that is served. Everything of it ends when it is dropped.
@@ -65,25 +78,18 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl Agent {
     pub(super) fn start(
         id: &str,
-        policy: Policy,
+        (policy, injector): (Policy, Injector),
         [tcp, udp]: [OwnedFd; 2],
         common: Common,
-        events: mpsc::Sender<Event>,
+        events: mpsc::Sender<Word>,
     ) -> io::Result<Arc<Agent>> {
         let tcp = TcpListener::from(tcp);
         tcp.set_nonblocking(true)?;
         let tcp = tokio::net::TcpListener::from_std(tcp)?;
         let udp = Socket::new(udp)?;
-        let shared = Arc::new(Shared {
-            id: id.to_owned(),
-            ipv6: udp.has_ipv6(),
-            policy: watch::Sender::new(Arc::new(policy)),
-            names: Mutex::default(),
-            ledger: Mutex::default(),
-            events: Mutex::new(events),
-            dialer: common.dialer,
-            logs: common.logs,
-        });
+        let ipv6 = udp.has_ipv6();
+        let shared = Shared::new(id, ipv6, (policy, injector), common, events);
+        let shared = Arc::new(shared);
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(Arc::clone(&shared), tcp));
         tasks.spawn(answer(Arc::clone(&shared), udp));
@@ -99,8 +105,13 @@ impl Agent {
     }
 
     /// From now on; connections look at the new policy themselves.
-    pub(super) fn change(&self, policy: Policy, events: mpsc::Sender<Event>) {
+    pub(super) fn change(
+        &self,
+        (policy, injector): (Policy, Injector),
+        events: mpsc::Sender<Word>,
+    ) {
         *locked(&self.shared.events) = events;
+        *locked(&self.shared.injector) = Arc::new(injector);
         self.shared.policy.send_replace(Arc::new(policy));
     }
 
@@ -121,6 +132,67 @@ impl Drop for Agent {
 }
 
 impl Shared {
+    pub(super) fn new(
+        id: &str,
+        ipv6: bool,
+        (policy, injector): (Policy, Injector),
+        common: Common,
+        events: mpsc::Sender<Word>,
+    ) -> Shared {
+        Shared {
+            id: id.to_owned(),
+            ipv6,
+            policy: watch::Sender::new(Arc::new(policy)),
+            names: Mutex::default(),
+            ledger: Mutex::default(),
+            events: Mutex::new(events),
+            astray: Mutex::default(),
+            injector: Mutex::new(Arc::new(injector)),
+            terminated: Semaphore::new(TERMINATED_MAX),
+            dialer: common.dialer,
+            logs: common.logs,
+            secrets: common.secrets,
+            trust: common.trust,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_policy(&self, policy: Policy) {
+        self.policy.send_replace(Arc::new(policy));
+    }
+
+    /// The credentials as they are now.
+    pub(super) fn injector(&self) -> Arc<Injector> {
+        Arc::clone(&locked(&self.injector))
+    }
+
+    /// Writes down that a placeholder was where it does not belong, or had no value.
+    pub(super) fn misplaced(&self, credential: &str, target: &str, why: &str) {
+        let count = locked(&self.astray).denied(&format!("{credential} {target} {why}"), why);
+        let Some(count) = count else { return };
+        tracing::warn!(
+            agent = self.id,
+            credential,
+            target,
+            why,
+            "a placeholder was not replaced"
+        );
+        self.tell(Word::Security(Security {
+            agent: self.id.clone(),
+            credential: credential.to_owned(),
+            target: target.to_owned(),
+            why: why.to_owned(),
+            count,
+        }));
+    }
+
+    /// A daemon that is away asks for the numbers when it is back.
+    fn tell(&self, word: Word) {
+        if locked(&self.events).try_send(word).is_err() {
+            tracing::debug!(agent = self.id, "nobody hears of it");
+        }
+    }
+
     pub(super) fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.policy.borrow())
     }
@@ -164,18 +236,14 @@ impl Shared {
         let count = locked(&self.ledger).denied(target, &denial.why);
         tracing::debug!(agent = self.id, target, way, why = denial.why, "denied");
         let Some(count) = count else { return };
-        let event = Event {
+        self.tell(Word::Event(Event {
             agent: self.id.clone(),
             target: target.to_owned(),
             way: way.to_owned(),
             why: denial.why.clone(),
             missing: denial.missing.clone(),
             count,
-        };
-        // A daemon that is away asks for the numbers when it is back.
-        if locked(&self.events).try_send(event).is_err() {
-            tracing::debug!(agent = self.id, "nobody hears of it");
-        }
+        }));
     }
 
     pub(super) fn allowed(&self, target: &str) {

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::agent::{Shared, shown};
 use super::hello::{self, Hello};
 use super::stream::Rewound;
-use super::{dial, dns, http, socks, tunnel};
+use super::{dial, dns, http, socks, terminate, tunnel};
 use crate::host::Host;
 use crate::policy::{Ask, Denial};
 use crate::way;
@@ -174,7 +174,7 @@ pub(super) async fn pass(
     mut early: BytesMut,
 ) -> io::Result<()> {
     // There the client always begins, and nobody is dialled before its word is known.
-    let server = match target.port {
+    let mut server = match target.port {
         80 | 443 => None,
         _ => Some(dialled(shared, &target, &client).await?),
     };
@@ -185,6 +185,12 @@ pub(super) async fn pass(
     if let Err(denial) = fits(shared, &target, &hello) {
         shared.denied(&shown(&target.ask()), "tls", &denial);
         return reset(&client);
+    }
+    if let Hello::Tls(named) = &hello
+        && let Some((target, server)) = ends_here(shared, &target, named.as_ref(), &mut server)
+    {
+        let (early, stream) = (early.freeze(), client);
+        return terminate::serve(shared, target, Rewound { early, stream }, server).await;
     }
     let early = early.freeze();
     if hello == Hello::Http {
@@ -199,6 +205,27 @@ pub(super) async fn pass(
     };
     tunnel::carry(shared, &target.ask(), client, early, server).await;
     Ok(())
+}
+
+/// Whether a credential belongs to whom the client speaks to: then it speaks to us.
+fn ends_here(
+    shared: &Shared,
+    target: &Target,
+    named: Option<&Host>,
+    server: &mut Option<TcpStream>,
+) -> Option<(Target, Option<TcpStream>)> {
+    let injector = shared.injector();
+    let credentials = &injector.credentials;
+    if credentials.any_for(&target.host, target.port) {
+        return Some((target.clone(), server.take()));
+    }
+    // By its address, but named: the name is whom the certificate is verified for.
+    let named = named.filter(|named| credentials.any_for(named, target.port))?;
+    let target = Target {
+        host: named.clone(),
+        port: target.port,
+    };
+    Some((target, None))
 }
 
 async fn dialled(shared: &Shared, target: &Target, client: &TcpStream) -> io::Result<TcpStream> {

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -21,16 +22,17 @@ use tokio::task::JoinSet;
 
 use super::agent::{Shared, shown};
 use super::connection::{self, Target};
+use super::search::{self, Struck, Tell};
 use super::stream::Rewound;
 use super::tunnel::{Count, Counted, Told};
-use crate::host::BadHost;
+use crate::host::{BadHost, Host};
 use crate::policy::{Ask, Denial};
 use crate::way;
 
 /// Longest head of a request, and of an answer.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+pub(super) const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// How long a head may take, the wait for the next request included.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Headers that are about one connection, and end at it.
 const HOP: [&str; 9] = [
@@ -45,7 +47,9 @@ const HOP: [&str; 9] = [
     "upgrade",
 ];
 
-type Body = BoxBody<Bytes, hyper::Error>;
+pub(super) type Body = BoxBody<Bytes, hyper::Error>;
+/// What is sent: a body that was looked through.
+pub(super) type Sent = BoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 
 /// A client's connection.
 struct Session {
@@ -60,26 +64,26 @@ struct Session {
 /// A connection to a server, used again while requests are for the same one.
 struct Upstream {
     target: Ask,
-    send: SendRequest<Incoming>,
+    send: SendRequest<Sent>,
     /// Aborted with it.
     _driver: JoinSet<()>,
 }
 
 /// Why a request is answered here.
-struct Refusal {
+pub(super) struct Refusal {
     status: StatusCode,
     why: String,
 }
 
 impl Refusal {
-    fn new(status: StatusCode, why: impl Into<String>) -> Refusal {
+    pub(super) fn new(status: StatusCode, why: impl Into<String>) -> Refusal {
         Refusal {
             status,
             why: why.into(),
         }
     }
 
-    fn denied(denial: &Denial) -> Refusal {
+    pub(super) fn denied(denial: &Denial) -> Refusal {
         let why = match &denial.missing {
             Some(rule) => format!(
                 "{}; the rule that is missing in network.allow: {rule:?}",
@@ -90,7 +94,7 @@ impl Refusal {
         Refusal::new(StatusCode::FORBIDDEN, why)
     }
 
-    fn answer(self) -> Response<Body> {
+    pub(super) fn answer(self) -> Response<Body> {
         let text = Full::new(Bytes::from(format!("wsm: {}\n", self.why)));
         let mut answer = Response::new(text.map_err(|never: Infallible| match never {}).boxed());
         *answer.status_mut() = self.status;
@@ -155,6 +159,7 @@ async fn tunnel(shared: &Arc<Shared>, upgrade: OnUpgrade, target: Target) -> io:
 
 impl Session {
     async fn handle(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+        self.without_placeholders(&request)?;
         if request.method() == Method::CONNECT {
             return self.connect(request);
         }
@@ -167,6 +172,7 @@ impl Session {
         let Some(target) = Target::of(&ask) else {
             return Err(Refusal::new(StatusCode::BAD_REQUEST, "no target"));
         };
+        let body = self.looked_through(body, &target);
         readdress(&mut parts, &target)?;
         let mut kept = self.upstream.lock().await;
         let usable = match kept.as_mut() {
@@ -188,6 +194,40 @@ impl Session {
         let (mut parts, body) = answer.into_parts();
         strip(&mut parts.headers);
         Ok(Response::from_parts(parts, body.boxed()))
+    }
+
+    /// No placeholder belongs into a head that is not TLS.
+    fn without_placeholders(&self, request: &Request<Incoming>) -> Result<(), Refusal> {
+        let injector = self.shared.injector();
+        let in_uri = injector.search.find_in_url(&request.uri().to_string());
+        let found = in_uri.or_else(|| {
+            let found = injector.search.find_in_headers(request.headers());
+            found.map(|(credential, _)| credential)
+        });
+        let Some(credential) = found else {
+            return Ok(());
+        };
+        let why = "its placeholder was to be sent without TLS";
+        let named = request.headers().get(header::HOST);
+        let named = named.and_then(|value| value.to_str().ok());
+        let known = named.and_then(|text| Host::parse_with_port(text).ok());
+        let target = known.map_or_else(|| "a host".to_owned(), |(host, _)| host.to_string());
+        self.shared.misplaced(credential, &target, why);
+        let text = format!("credential {credential}: {why}");
+        Err(Refusal::new(StatusCode::FORBIDDEN, text))
+    }
+
+    /// One in a body is struck out.
+    fn looked_through(&self, body: Incoming, target: &Target) -> Sent {
+        let injector = self.shared.injector();
+        if injector.search.is_empty() {
+            return body.map_err(Into::into).boxed();
+        }
+        let (shared, target) = (Arc::clone(&self.shared), shown(&target.ask()));
+        let tell: Tell = Box::new(move |credential| {
+            shared.misplaced(credential, &target, search::STRUCK_OUT);
+        });
+        Struck::new(body, Arc::clone(&injector.search), tell).boxed()
     }
 
     /// Whom a request is for, if that is allowed.
@@ -262,27 +302,11 @@ impl Session {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| gateway(error.to_string()))?;
-        let shared = Arc::clone(&self.shared);
-        let asked = target.ask();
-        let ask = asked.clone();
-        let mut tasks = JoinSet::new();
-        let target = shown(&ask);
-        tasks.spawn(async move {
-            let mut told = Told::new(&shared, &target, &count);
-            tokio::select! {
-                ended = driver => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, "a server's connection ended");
-                    }
-                }
-                () = shared.forbidden(&ask, address) => {}
-                () = told.until_idle() => {}
-            }
-        });
+        let driver = drive(&self.shared, target, address, count, driver);
         Ok(Upstream {
-            target: asked,
+            target: target.ask(),
             send,
-            _driver: tasks,
+            _driver: driver,
         })
     }
 
@@ -314,6 +338,32 @@ impl Session {
     }
 }
 
+/// Keeps a server's connection going as long as it is allowed and used.
+pub(super) fn drive(
+    shared: &Arc<Shared>,
+    target: &Target,
+    address: Option<IpAddr>,
+    count: Arc<Count>,
+    driver: impl Future<Output = hyper::Result<()>> + Send + 'static,
+) -> JoinSet<()> {
+    let (shared, ask) = (Arc::clone(shared), target.ask());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let target = shown(&ask);
+        let mut told = Told::new(&shared, &target, &count);
+        tokio::select! {
+            ended = driver => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a server's connection ended");
+                }
+            }
+            () = shared.forbidden(&ask, address) => {}
+            () = told.until_idle() => {}
+        }
+    });
+    tasks
+}
+
 /// Makes a request one to the server: path alone, `Host` as it was decided.
 fn readdress(parts: &mut Parts, target: &Target) -> Result<(), Refusal> {
     let bad = |why: String| Refusal::new(StatusCode::BAD_REQUEST, why);
@@ -330,7 +380,7 @@ fn readdress(parts: &mut Parts, target: &Target) -> Result<(), Refusal> {
 }
 
 /// Takes away what is about one connection, and what `Connection` names so.
-fn strip(headers: &mut HeaderMap) {
+pub(super) fn strip(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()

@@ -23,6 +23,7 @@ fn spec() -> SandboxSpec {
         landlock: Requirement::Required,
         debug: false,
         extras: Extras::default(),
+        authority: None,
     }
 }
 
@@ -283,4 +284,22 @@ fn extras_are_checked() {
     }
     let error = error_of(|spec| spec.extras.guards = vec![guard("a"); 65]);
     assert_eq!(error.kind, FailureKind::Invalid);
+}
+
+#[test]
+fn an_authority_is_one_certificate_and_nothing_else() {
+    let text =
+        |body: &str| format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
+    let admitted = |authority: String| {
+        let spec = SandboxSpec {
+            authority: Some(authority),
+            ..spec()
+        };
+        ceiling().admit(spec).is_ok()
+    };
+    assert!(admitted(text("MIIB+/8=")));
+    for bad in ["", "x", &text("../-"), &text(&"A".repeat(33_000))] {
+        assert!(!admitted(bad.to_owned()), "{bad}");
+    }
+    assert!(!admitted(text("QQ==") + &text("QQ==")));
 }

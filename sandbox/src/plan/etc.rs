@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::{HostLayout, Op};
-use crate::spec::{INSIDE_HOME, INSIDE_ID, INSIDE_USER, Network, SandboxSpec};
+use crate::spec::{
+    INSIDE_AUTHORITIES, INSIDE_AUTHORITY, INSIDE_HOME, INSIDE_ID, INSIDE_USER, Network, SandboxSpec,
+};
 
 /// Entries of the host's `/etc` that are shown read-only where they exist: how to load libraries,
 /// whom to trust in TLS, and what programs are called.
@@ -63,9 +65,13 @@ pub(super) fn ops(spec: &SandboxSpec, host: &HostLayout) -> Vec<Op> {
         .into_iter()
         .map(|(name, text)| Op::File {
             at: PathBuf::from("/etc").join(name),
+            after: None,
             text,
         })
         .collect();
+    if let Some(authority) = &spec.authority {
+        ops.extend(authorities(authority));
+    }
     let links = [
         ("/etc/mtab", "/proc/self/mounts"),
         ("/etc/os-release", "../usr/lib/os-release"),
@@ -79,6 +85,25 @@ pub(super) fn ops(spec: &SandboxSpec, host: &HostLayout) -> Vec<Op> {
         to: to.clone(),
     }));
     ops
+}
+
+/// Where the host keeps whom it trusts, as one file: Debian's place, a link on Fedora.
+const HOST_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// Whom TLS clients shall trust: the agent's own authority, alone and behind the host's.
+fn authorities(own: &str) -> [Op; 2] {
+    [
+        Op::File {
+            at: INSIDE_AUTHORITIES.into(),
+            after: Some(HOST_AUTHORITIES.into()),
+            text: format!("\n{own}"),
+        },
+        Op::File {
+            at: INSIDE_AUTHORITY.into(),
+            after: None,
+            text: own.to_owned(),
+        },
+    ]
 }
 
 const NSSWITCH: &str = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n\

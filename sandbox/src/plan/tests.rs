@@ -20,6 +20,7 @@ fn spec() -> SandboxSpec {
         landlock: Requirement::Required,
         debug: false,
         extras: Extras::default(),
+        authority: None,
     }
 }
 
@@ -301,4 +302,21 @@ fn only_named_programs_are_in_the_directories_of_programs() {
         ]
     );
     assert!(steps.contains(&"device    /dev/kvm (10:232)"));
+}
+
+#[test]
+fn an_own_authority_is_trusted_besides_the_hosts() {
+    let spec = SandboxSpec {
+        authority: Some("CERTIFICATE\n".to_owned()),
+        ..spec()
+    };
+    let plan = plan(&spec, &facts()).unwrap();
+    let bundle = plan.ops.iter().find_map(|op| match op {
+        Op::File { at, after, text } => after.as_ref().map(|after| (at, after, text)),
+        _ => None,
+    });
+    let (at, after, text) = bundle.expect("a bundle");
+    assert_eq!(at, Path::new(crate::spec::INSIDE_AUTHORITIES));
+    assert!(after.starts_with("/etc/ssl"));
+    assert!(text.ends_with("CERTIFICATE\n"));
 }

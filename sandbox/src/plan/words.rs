@@ -27,7 +27,9 @@ impl fmt::Display for Op {
                 )
             }
             Op::Dir(at) => write!(f, "directory {}", at.display()),
-            Op::File { at, text } => write!(f, "file      {} ({} bytes)", at.display(), text.len()),
+            Op::File { at, text, .. } => {
+                write!(f, "file      {} ({} bytes)", at.display(), text.len())
+            }
             Op::Link { at, to } => write!(f, "link      {} -> {}", at.display(), to.display()),
             Op::Device { at, major, minor } => {
                 write!(f, "device    {} ({major}:{minor})", at.display())

@@ -259,6 +259,7 @@ impl World {
             landlock: Requirement::Required,
             debug: false,
             extras: Extras::default(),
+            authority: None,
         }
     }
 

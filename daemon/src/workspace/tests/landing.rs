@@ -44,11 +44,13 @@ fn brought(mine: impl Fn(&Path), work: impl Fn(&Path)) -> (World, [Reply; 2]) {
     let before = tree(&world);
     let status = world.git(["status", "--porcelain"]);
     let apply = ask(Request::Apply {
+        guarded: Vec::new(),
         place: world.place(),
         work_tree: world.main(),
         mark: 1,
     });
     let merge = ask(Request::Merge(Box::new(Merge {
+        guarded: Vec::new(),
         place: world.place(),
         work_tree: world.main(),
         squash: false,

@@ -1,0 +1,195 @@
+//! Secrets: who may set, see and remove which. Their values are never here.
+
+use wsm_api::agent::Credential;
+use wsm_api::problem::{Code, Problem};
+use wsm_api::secret::{NewSecret, Secret, SecretRemoved, SecretTicket};
+use wsm_egress::credential::{CredentialSpec, Place};
+use wsm_egress::secret::{About, check_name};
+
+use super::{Actor, Daemon};
+use crate::agent::credentials;
+use crate::engine::{row, store_problem};
+use crate::record::Record;
+use crate::store::{Change, now_ms, rfc3339};
+
+impl Daemon {
+    /// `secret ls`: the actor's own and everybody's; an admin sees all.
+    ///
+    /// # Errors
+    /// Egress does not answer.
+    pub async fn secrets(&self, actor: &Actor) -> Result<Vec<Secret>, Problem> {
+        let all = self.engine.egress.secrets().await?;
+        let own = |about: &About| match &about.owner {
+            Some(owner) => actor.admin || *owner == actor.user,
+            None => true,
+        };
+        Ok(all.into_iter().filter(own).map(shown).collect())
+    }
+
+    /// `secret set`: the row is written, then the ticket given out.
+    ///
+    /// # Errors
+    /// It is not the actor's to set, or egress does not answer.
+    pub async fn secret_ticket(
+        &self,
+        actor: &Actor,
+        name: &str,
+        new: &NewSecret,
+    ) -> Result<SecretTicket, Problem> {
+        let owner = owner(actor, new.everyone)?;
+        check_name(name).map_err(|bad| Problem::new(Code::Invalid, bad.to_string(), ""))?;
+        let expires_ms = match new.expires_s {
+            None => None,
+            Some(seconds) => {
+                let at = seconds
+                    .checked_mul(1000)
+                    .and_then(|ms| ms.checked_add(now_ms()));
+                let at = at.filter(|_| seconds > 0);
+                let bad = || Problem::new(Code::Invalid, "no time to expire at", "");
+                Some(at.ok_or_else(bad)?)
+            }
+        };
+        let until = expires_ms.map(|at| format!(", until {}", rfc3339(at)));
+        let message = format!("{name} of {}{}", whose(&owner), until.unwrap_or_default());
+        self.write_secret_row(actor, "secret.set", message)?;
+        let egress = &self.engine.egress;
+        let name = name.to_owned();
+        let ticket = egress.expect(actor.uid, owner, name, expires_ms).await?;
+        Ok(SecretTicket { ticket })
+    }
+
+    /// `secret rm`.
+    ///
+    /// # Errors
+    /// There is none, or it is not the actor's to remove.
+    pub async fn secret_remove(
+        &self,
+        actor: &Actor,
+        name: &str,
+        everyone: bool,
+    ) -> Result<SecretRemoved, Problem> {
+        let owner = owner(actor, everyone)?;
+        let all = self.engine.egress.secrets().await?;
+        let named = |about: &About| about.owner == owner && about.name == name;
+        if !all.iter().any(named) {
+            let message = format!("there is no secret {name:?} of {}", whose(&owner));
+            return Err(Problem::new(Code::NotFound, message, "see `wsm secret ls`"));
+        }
+        let message = format!("{name} of {}", whose(&owner));
+        self.write_secret_row(actor, "secret.removed", message)?;
+        let name = name.to_owned();
+        self.engine
+            .egress
+            .remove_secret(owner, name.clone())
+            .await?;
+        Ok(SecretRemoved { name })
+    }
+
+    /// What of an agent's requests is put in, as far as egress tells.
+    pub(super) async fn credentials(&self, record: &Record) -> Vec<Credential> {
+        let specs = credentials::specs(record);
+        if specs.is_empty() {
+            return Vec::new();
+        }
+        let all = self.engine.egress.secrets().await;
+        let shown = |spec: CredentialSpec| injected(record, spec, all.as_deref());
+        specs.into_iter().map(shown).collect()
+    }
+
+    fn write_secret_row(
+        &self,
+        actor: &Actor,
+        verb: &'static str,
+        message: String,
+    ) -> Result<(), Problem> {
+        let change = Change::new(row(&actor.user, verb, "host", message));
+        let written = self.engine.store.commit(&change);
+        written.map(|_| ()).map_err(|e| store_problem(&e))
+    }
+}
+
+/// Whose secret is meant; one for everybody is an admin's to change.
+fn owner(actor: &Actor, everyone: bool) -> Result<Option<String>, Problem> {
+    match (everyone, actor.admin) {
+        (false, _) => Ok(Some(actor.user.clone())),
+        (true, true) => Ok(None),
+        (true, false) => Err(Problem::new(
+            Code::Refused,
+            "a secret for everyone is an admin's to change",
+            "leave out --everyone: it is then yours alone",
+        )),
+    }
+}
+
+fn injected(record: &Record, spec: CredentialSpec, all: Result<&[About], &Problem>) -> Credential {
+    let found = all.map(|all| credentials::secret(all, &spec.owner, &spec.secret));
+    let status = match found {
+        Ok(Some(about)) => format!("secret of {}", whose(&about.owner)),
+        Ok(None) => format!("not set: `wsm secret set {}`", spec.secret),
+        Err(problem) => problem.message.clone(),
+    };
+    let built_with = record.credentials.get(&spec.name).is_some_and(|c| c.ready);
+    let found = found.ok().flatten();
+    let late = found.is_some() && !built_with;
+    let of_template = record.resolved.credentials.get(&spec.name);
+    Credential {
+        places: spec.places.iter().map(place).collect(),
+        env: of_template.map(|c| c.env.clone()).unwrap_or_default(),
+        status: if late {
+            format!("{status}, set since it was started: restart it")
+        } else {
+            status
+        },
+        ready: found.is_some(),
+        used: found
+            .and_then(|about| about.used_ms)
+            .map(rfc3339)
+            .unwrap_or_default(),
+        name: spec.name,
+        secret: spec.secret,
+        hosts: spec.hosts,
+    }
+}
+
+fn place(place: &Place) -> String {
+    match place {
+        Place::Header { name, .. } => format!("header {name}"),
+        Place::Basic => "basic authentication".to_owned(),
+        Place::Body { field } => format!("body member {field}"),
+    }
+}
+
+fn whose(owner: &Option<String>) -> &str {
+    owner.as_deref().unwrap_or("everyone")
+}
+
+fn shown(about: About) -> Secret {
+    let time = |ms: Option<u64>| ms.map(rfc3339).unwrap_or_default();
+    Secret {
+        name: about.name,
+        owner: about.owner.unwrap_or_default(),
+        hosts: about.hosts,
+        set: rfc3339(about.set_ms),
+        expires: time(about.expires_ms),
+        expired: about.expires_ms.is_some_and(|at| at <= now_ms()),
+        used: time(about.used_ms),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everyones_secret_is_an_admins_to_change() {
+        let actor = |admin| Actor {
+            user: "ada".into(),
+            uid: 1000,
+            admin,
+        };
+        assert_eq!(owner(&actor(false), false).unwrap(), Some("ada".into()));
+        assert_eq!(owner(&actor(true), false).unwrap(), Some("ada".into()));
+        assert_eq!(owner(&actor(true), true).unwrap(), None);
+        assert_eq!(owner(&actor(false), true).unwrap_err().code, Code::Refused);
+    }
+}

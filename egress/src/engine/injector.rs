@@ -1,0 +1,43 @@
+//! What an agent's credentials are, made ready: where they go, how their placeholders are found, and
+//! who the agent trusts for it.
+
+use std::sync::Arc;
+
+use super::authority::Authority;
+use super::search::Search;
+use super::secrets::Secrets;
+use crate::credential::{CredentialSpec, Credentials};
+
+/// The credentials of one agent; changed as a whole.
+#[derive(Debug, Default)]
+pub(super) struct Injector {
+    pub(super) credentials: Credentials,
+    pub(super) search: Arc<Search>,
+    /// Where there are credentials.
+    pub(super) authority: Option<Authority>,
+}
+
+impl Injector {
+    pub(super) fn new(
+        secrets: &Secrets,
+        agent: &str,
+        specs: &[CredentialSpec],
+    ) -> Result<Injector, String> {
+        if specs.is_empty() {
+            return Ok(Injector::default());
+        }
+        let credentials = Credentials::compile(specs).map_err(|bad| bad.to_string())?;
+        let seed = secrets.derive("authority", agent)?;
+        let authority = Authority::new(agent, &seed, &credentials).map_err(|e| e.to_string())?;
+        Ok(Injector {
+            search: Arc::new(Search::new(&credentials)),
+            authority: Some(authority),
+            credentials,
+        })
+    }
+
+    /// The certificate that the agent must trust.
+    pub(super) fn pem(&self) -> Option<String> {
+        self.authority.as_ref().map(|a| a.pem().to_owned())
+    }
+}

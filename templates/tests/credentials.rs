@@ -1,0 +1,68 @@
+//! What a person is told about credentials in a template that can't be.
+
+use insta::assert_snapshot;
+use wsm_template::Request;
+use wsm_template::Source;
+use wsm_template::Sources;
+use wsm_template::resolve;
+
+fn user(text: &str) -> Sources {
+    let source = Source {
+        file: "t.toml".to_owned(),
+        text: text.to_owned(),
+    };
+    Sources {
+        user: vec![source],
+        ..Sources::default()
+    }
+}
+
+/// All problems of a user's template `t`.
+fn problems(text: &str) -> String {
+    let request = Request {
+        template: "t".to_owned(),
+        ..Request::default()
+    };
+    match resolve(&user(text), &request) {
+        Ok(resolution) => panic!("no problem found: {resolution:#?}"),
+        Err(problems) => problems.to_string(),
+    }
+}
+
+#[test]
+fn credentials_say_which_secret_goes_where() {
+    let text = r#"
+schema = 1
+[env]
+KEY = "{credential.modle}"
+[credentials.model]
+secret = "model-key"
+[credentials.two]
+secret = "x"
+hosts = ["a.example.com"]
+header = "x key"
+env = "NO-NAME"
+prefix = "sk "
+[credentials.three]
+hosts = ["a.example.com"]
+header = "authorization: Bearer"
+"#;
+    assert_snapshot!(problems(text), @r#"
+    t.toml:4: env.KEY: "{credential.modle}" is not declared as a credential
+      hint: did you mean `model`?
+    t.toml:6: credentials.model.header: is missing
+      hint: say where it stands in a request: header, basic or body
+    t.toml:6: credentials.model.hosts: is missing
+      hint: where it goes: hosts = ["api.example.com"]
+    t.toml:10: credentials.two.header: "x key" is no name of a header
+      hint: write "x-api-key", or "authorization: Bearer {secret}"
+    t.toml:11: credentials.two.env: "NO-NAME" is no name of a variable
+      hint: write it as ANTHROPIC_API_KEY
+    t.toml:12: credentials.two.prefix: is not up to 32 letters, digits, - and _
+      hint: what its values begin with: "sk-"
+    t.toml:14: credentials.three.secret: is missing
+      hint: the name that `wsm secret set` is given
+    t.toml:15: credentials.three.header: "Bearer" has not one {secret}
+      hint: write "x-api-key", or "authorization: Bearer {secret}"
+    "#);
+}
