@@ -37,7 +37,7 @@ const HIDDEN_FILES: [&str; 10] = [
 ];
 
 /// Directories of /proc that steer the whole host: visible, read-only.
-const READ_ONLY: [&str; 4] = ["sys", "bus", "fs", "irq"];
+const READ_ONLY: [&str; 5] = ["sys", "bus", "fs", "irq", "pressure"];
 
 /// Directories of /proc hidden behind an empty file system.
 const HIDDEN_DIRS: [&str; 3] = ["acpi", "scsi", "driver"];

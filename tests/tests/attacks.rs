@@ -1,0 +1,56 @@
+//! The attack suite: what a hostile agent tries, and the host's word on what came of it.
+//!
+//! Every case of `research/sandbox.md` 2.3 that applies, with its neighbours: the same program must
+//! succeed where there is no sandbox, and must change nothing that the host can see where there is.
+
+#[path = "attacks/attacker.rs"]
+mod attacker;
+#[path = "attacks/calls.rs"]
+mod calls;
+#[path = "attacks/case.rs"]
+mod case;
+#[path = "attacks/depth.rs"]
+mod depth;
+#[path = "attacks/facts.rs"]
+mod facts;
+#[path = "attacks/files.rs"]
+mod files;
+#[path = "attacks/listeners.rs"]
+mod listeners;
+#[path = "attacks/planted.rs"]
+mod planted;
+#[path = "attacks/report.rs"]
+mod report;
+#[path = "attacks/rights.rs"]
+mod rights;
+#[path = "attacks/world.rs"]
+mod world;
+
+use case::Case;
+use report::Held;
+use world::World;
+
+fn cases(world: &World) -> Vec<Case> {
+    let mut cases = files::cases(world);
+    cases.extend(rights::cases(world));
+    cases.extend(calls::cases(world));
+    let only = std::env::var("WSM_ATTACKS").unwrap_or_default();
+    cases.retain(|case| case.id.starts_with(&only));
+    cases
+}
+
+#[test]
+fn the_suite() {
+    let world = World::new(None);
+    let all = cases(&world);
+    let mut ids: Vec<_> = all.iter().map(|case| case.id.clone()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), all.len(), "an id is there twice");
+    let verdicts: Vec<_> = all.iter().map(|case| report::judge(&world, case)).collect();
+    report::report(&verdicts);
+    let bad = |held: Held| verdicts.iter().filter(move |verdict| verdict.held == held);
+    assert_eq!(bad(Held::Escaped).count(), 0, "an attack worked");
+    assert_eq!(bad(Held::Inconclusive).count(), 0, "an attack that works nowhere proves nothing");
+    assert!(verdicts.len() >= 180 || std::env::var_os("WSM_ATTACKS").is_some());
+}

@@ -1,0 +1,164 @@
+//! Judging a case, and what the suite says in the end.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::attacker::Outcome;
+use crate::case::{Case, Control, Sign};
+use crate::depth;
+use crate::facts;
+use crate::world::World;
+
+/// How a case ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// The attack did not work, and would elsewhere.
+    Held,
+    /// It worked.
+    Escaped,
+    /// Nobody knows: it does not work elsewhere either.
+    Inconclusive,
+    /// This kernel lacks what is attacked, or what holds it.
+    Needs,
+}
+
+/// One line of the report.
+#[derive(Debug, Clone)]
+pub(crate) struct Verdict {
+    pub(crate) id: String,
+    pub(crate) group: String,
+    pub(crate) held: Held,
+    pub(crate) control: bool,
+    pub(crate) detail: String,
+    /// Why there is no control, or what a newer kernel brings.
+    pub(crate) reason: String,
+}
+
+/// Answers of a wall: not allowed, not there, not known.
+const REFUSALS: [i64; 9] = [1, 2, 3, 13, 18, 20, 30, 38, 97];
+
+/// What the sign of a case says.
+fn sign(case: &Case, world: &World, outcome: &Outcome) -> Option<String> {
+    let last = outcome.last();
+    let say = |yes: bool, what: &str| yes.then(|| format!("{what} ({})", outcome.detail()));
+    if outcome.died {
+        // Killed by a filter, or hung: what it wanted it did not get, the facts tell the rest.
+        return None;
+    }
+    match case.sign {
+        Sign::Facts => None,
+        Sign::Reached => say(!REFUSALS.contains(&-last), "the call reached the kernel"),
+        Sign::Success => say(last >= 0, "the call succeeded"),
+        Sign::Told => {
+            let told = outcome.said.last().is_some_and(|said| !said.is_empty());
+            say(last > 0 && told, "it was told something")
+        }
+        Sign::MoreThan(most) => say(last > most, "more than allowed"),
+        Sign::Exists => say(!matches!(-last, 2 | 3 | 20), "it can be seen"),
+        Sign::Descriptor => {
+            let made = outcome.pid.map(facts::descriptors).unwrap_or_default();
+            say(!made.is_empty(), &made.join(" "))
+        }
+        Sign::Look(look) => look(world, outcome),
+    }
+}
+
+/// Runs one case inside; the breach if there is one, and what was seen.
+pub(crate) fn inside(world: &World, case: &Case) -> (String, Option<String>) {
+    world.run("inside", &format!("{}-in", case.id), &case.calls, |world, outcome| {
+        sign(case, world, outcome)
+    })
+}
+
+/// Runs its control: whether the attack works there, and what was seen.
+fn control(world: &World, case: &Case) -> (bool, String) {
+    let Some(place) = World::place_of(case.control) else {
+        return (false, String::new());
+    };
+    let calls = match case.control {
+        Control::Permitted => case.calls.replace("evil.example", "allowed.example"),
+        Control::Host | Control::Apart => case.calls.replace("evil.example", "127.0.0.1"),
+        _ => case.calls.clone(),
+    };
+    let (detail, breach) = world.run(place, &format!("{}-out", case.id), &calls, |world, outcome| {
+        sign(case, world, outcome)
+    });
+    (breach.is_some(), breach.unwrap_or(detail))
+}
+
+/// Runs a case with its control.
+pub(crate) fn judge(world: &World, case: &Case) -> Verdict {
+    let (detail, breach) = inside(world, case);
+    let (worked, seen) = control(world, case);
+    let reason = match case.control {
+        Control::None(reason) => reason.to_owned(),
+        _ if worked => String::new(),
+        _ => depth::lacks(&case.id, &seen).unwrap_or_default().to_owned(),
+    };
+    let held = match breach {
+        Some(_) if depth::newer(&case.id).is_some() => Held::Needs,
+        Some(_) => Held::Escaped,
+        None if worked => Held::Held,
+        None if matches!(case.control, Control::None(_)) => Held::Held,
+        None if reason.is_empty() => Held::Inconclusive,
+        None => Held::Needs,
+    };
+    let reason = depth::newer(&case.id).filter(|_| held == Held::Needs).map_or(reason, str::to_owned);
+    let outside = if worked { format!("; outside: {seen}") } else { format!("; outside, nothing: {seen}") };
+    Verdict {
+        id: case.id.clone(),
+        group: case.group().to_owned(),
+        held,
+        control: worked,
+        detail: format!("{}: {}{outside}", case.what, breach.unwrap_or(detail)),
+        reason,
+    }
+}
+
+impl Verdict {
+    fn json(&self) -> Value {
+        let result = match self.held {
+            Held::Held => "held",
+            Held::Escaped => "escaped",
+            Held::Inconclusive => "inconclusive",
+            Held::Needs => "needs",
+        };
+        json!({
+            "id": self.id, "group": self.group, "result": result, "control": self.control,
+            "x2": depth::twice(&self.id), "detail": self.detail, "reason": self.reason,
+        })
+    }
+}
+
+/// Writes `target/attacks.json`, prints what is not held, and the last line.
+pub(crate) fn report(verdicts: &[Verdict]) {
+    let count = |held: Held| verdicts.iter().filter(|verdict| verdict.held == held).count();
+    for verdict in verdicts {
+        if verdict.held != Held::Held {
+            println!("{:?} {}: {} ({})", verdict.held, verdict.id, verdict.detail, verdict.reason);
+        }
+    }
+    let all: Vec<_> = verdicts.iter().map(|verdict| verdict.json().to_string()).collect();
+    let line = format!(
+        "attacks: {} cases, {} held, {} escaped, {} inconclusive, {} need a newer kernel",
+        verdicts.len(),
+        count(Held::Held),
+        count(Held::Escaped),
+        count(Held::Inconclusive),
+        count(Held::Needs),
+    );
+    let target = target();
+    fs::write(target.join("attacks.json"), format!("[\n{}\n]\n", all.join(",\n"))).expect("target is ours");
+    fs::write(target.join("attacks.txt"), format!("{line}\n")).expect("target is ours");
+    println!("{line}");
+}
+
+/// Where cargo builds.
+pub(crate) fn target() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let target = target.unwrap_or_else(|| wsm_tests::repository::root().join("target"));
+    fs::create_dir_all(&target).expect("target is ours");
+    target
+}
