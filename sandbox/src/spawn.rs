@@ -26,6 +26,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, getppid};
 use serde::{Deserialize, Serialize};
 
+use crate::ablation::{self, Layer};
 use crate::cgroup::{AgentCgroup, AgentLimits, Tree};
 use crate::fail::{self, Context, failure};
 use crate::init::Init;
@@ -35,7 +36,7 @@ use crate::lease::{self, Lease};
 use crate::packet;
 use crate::plan::{self, Facts, Plan};
 use crate::protocol::{Failure, FailureKind, PACKET_BYTES_MAX};
-use crate::spec::{LayerReport, ProbeReport, Requirement, SandboxSpec};
+use crate::spec::{LayerReport, Limits, Network, ProbeReport, Requirement, SandboxSpec};
 use crate::sys::{self, Fork};
 use crate::userns::Range;
 use crate::zygote::ShimMain;
@@ -135,7 +136,13 @@ fn spawn(
         let why = "the broker died";
         return Err(failure(FailureKind::Failed, "start the spawner", why, ""));
     }
+    #[cfg(feature = "ablation")]
+    ablation::read(&place.sockets);
     let job = &ordered(place, status.as_fd())?;
+    if ablation::off(Layer::Network) && job.spec.network != Network::Loopback {
+        let why = "its rules would be made in the host's own network";
+        return Err(failure(FailureKind::Refused, "start without a network", why, ""));
+    }
     let range = job.lease.range;
     fail::point("spawn.start")?;
     let grouping = Grouping::begin(job)?;
@@ -155,7 +162,13 @@ fn spawn(
     };
     let map = [stage.file_map.as_fd()];
     packet::send(status.as_fd(), &built, &map).what(|| "report to the broker".into())?;
-    let flags = libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+    let namespaces = [
+        (Layer::Pid, libc::CLONE_NEWPID),
+        (Layer::Ipc, libc::CLONE_NEWIPC),
+        (Layer::Uts, libc::CLONE_NEWUTS),
+    ];
+    let made = namespaces.iter().filter(|(layer, _)| !ablation::off(*layer));
+    let flags = made.fold(0, |flags, (_, flag)| flags | flag);
     let child = sys::clone3(flags, group.v2_dir_fd()).what(|| "clone init".into())?;
     let pid = match child {
         Fork::Child => inside::enter(job, init, &payload, &stage, range),
@@ -186,7 +199,10 @@ fn ordered<'a>(place: &'a Place, status: BorrowedFd<'_>) -> Result<Job<'a>, Fail
     let order: Order = serde_json::from_slice(&packet.bytes)
         .map_err(std::io::Error::from)
         .what(what)?;
-    let plan = plan::plan(&order.spec, &order.facts)?;
+    #[cfg_attr(not(feature = "ablation"), expect(unused_mut, reason = "see ablation.rs"))]
+    let mut plan = plan::plan(&order.spec, &order.facts)?;
+    #[cfg(feature = "ablation")]
+    ablation::weaken(&mut plan);
     let mut fds = packet.fds.into_iter();
     let (lease, file_map) = match (order.lease, order.lease.and_then(|_| fds.next())) {
         (Some(range), Some(lock)) => (Lease { range, lock }, fds.next()),
@@ -276,7 +292,11 @@ impl Grouping {
 /// In the child: gives its exit code.
 fn group(job: &Job<'_>, spawner: Pid, told: &OwnedFd) -> i32 {
     let limits = AgentLimits {
-        payload: job.spec.limits.clone(),
+        payload: if ablation::off(Layer::Limits) {
+            Limits::default()
+        } else {
+            job.spec.limits.clone()
+        },
         services: job.spec.services.clone(),
     };
     let (said, group) = match job.place.tree.create(&job.spec.agent, &limits) {

@@ -18,6 +18,7 @@ use nix::unistd::{
 };
 
 use super::Job;
+use crate::ablation::{self, Layer};
 use crate::apply::{Applier, NewRoot, new_mount};
 use crate::fail::{self, Context};
 use crate::files;
@@ -78,7 +79,9 @@ impl Stage {
         let NewRoot { fd: root } = applier.apply(&job.plan, sources, bare.as_fd())?;
         fail::point("spawn.mounted")?;
         cover_root(&root)?;
-        enter_network(job.netns.as_ref())?;
+        if !ablation::off(Layer::Network) {
+            enter_network(job.netns.as_ref())?;
+        }
         Ok(Stage {
             root,
             userns,
@@ -112,6 +115,9 @@ fn cover_root(root: &OwnedFd) -> Result<(), Failure> {
     let what = || "enter the new root".to_owned();
     fchdir(root).what(what)?;
     chroot(".").what(what)?;
+    if ablation::off(Layer::ReadOnly) {
+        return Ok(());
+    }
     sys::mount_setattr(root.as_fd(), false, attr::RDONLY, None)
         .what(|| "make the root read-only".into())
 }
