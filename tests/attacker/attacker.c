@@ -182,7 +182,7 @@ static long inet(struct argument *a) {
     struct sockaddr_storage to;
     socklen_t length = inet_address(&to, (const char *)a[2].value, (int)a[3].value);
     int type = (int)a[0].value;
-    int fd = socket(to.ss_family, type | SOCK_NONBLOCK, (int)a[1].value);
+    int fd = socket(to.ss_family, type | (a[4].value ? 0 : SOCK_NONBLOCK), (int)a[1].value);
     if (fd < 0)
         return -errno;
     if (type != SOCK_STREAM || a[4].value)

@@ -3,6 +3,8 @@
 //! Every case of `research/sandbox.md` 2.3 that applies, with its neighbours: the same program must
 //! succeed where there is no sandbox, and must change nothing that the host can see where there is.
 
+#[path = "attacks/ablation.rs"]
+mod ablation;
 #[path = "attacks/attacker.rs"]
 mod attacker;
 #[path = "attacks/calls.rs"]
@@ -15,14 +17,22 @@ mod depth;
 mod facts;
 #[path = "attacks/files.rs"]
 mod files;
+#[path = "attacks/ipc.rs"]
+mod ipc;
 #[path = "attacks/listeners.rs"]
 mod listeners;
+#[path = "attacks/network.rs"]
+mod network;
 #[path = "attacks/planted.rs"]
 mod planted;
 #[path = "attacks/report.rs"]
 mod report;
+#[path = "attacks/resources.rs"]
+mod resources;
 #[path = "attacks/rights.rs"]
 mod rights;
+#[path = "attacks/trust.rs"]
+mod trust;
 #[path = "attacks/world.rs"]
 mod world;
 
@@ -34,6 +44,10 @@ fn cases(world: &World) -> Vec<Case> {
     let mut cases = files::cases(world);
     cases.extend(rights::cases(world));
     cases.extend(calls::cases(world));
+    cases.extend(ipc::cases(world));
+    cases.extend(network::cases(world));
+    cases.extend(trust::cases(world));
+    cases.extend(resources::cases(world));
     let only = std::env::var("WSM_ATTACKS").unwrap_or_default();
     cases.retain(|case| case.id.starts_with(&only));
     cases

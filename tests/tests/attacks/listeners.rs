@@ -22,6 +22,8 @@ pub(crate) struct Listeners {
     pub(crate) udp: u16,
     /// TCP on 127.0.0.1, which the template allows as allowed.example.
     pub(crate) allowed: u16,
+    /// TCP on every address of the host.
+    pub(crate) everywhere: u16,
     /// An abstract name.
     pub(crate) name: String,
 }
@@ -32,9 +34,10 @@ impl Listeners {
         let heard = Heard::default();
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let allowed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let ports = [&tcp, &allowed].map(|listener| listener.local_addr().expect("bound").port());
+        let everywhere = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a port");
+        let ports = [&tcp, &allowed, &everywhere].map(|listener| listener.local_addr().expect("bound").port());
         let v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, ports[0])).expect("the same port of IPv6");
-        for (who, listener) in [("TCP", tcp), ("TCP on IPv6", v6), ("the allowed TCP", allowed)] {
+        for (who, listener) in [("TCP", tcp), ("TCP on IPv6", v6), ("the allowed TCP", allowed), ("TCP everywhere", everywhere)] {
             accept(&heard, who, move || listener.accept().map(|(stream, _)| stream));
         }
         let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
@@ -62,6 +65,7 @@ impl Listeners {
             tcp: ports[0],
             udp: udp_port,
             allowed: ports[1],
+            everywhere: ports[2],
             name,
         }
     }
@@ -71,12 +75,6 @@ impl Listeners {
         let all = self.heard.lock().expect("nobody panics with it");
         let found = all.iter().find(|(_, text)| text.contains(name));
         found.map(|(who, _)| who.clone())
-    }
-
-    /// For those that listen elsewhere.
-    pub(crate) fn note(&self, who: &str, text: &str) {
-        let mut all = self.heard.lock().expect("nobody panics with it");
-        all.push((who.to_owned(), text.to_owned()));
     }
 
     /// Forgets everything: the next case shall not be blamed.

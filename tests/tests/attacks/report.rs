@@ -79,8 +79,17 @@ fn control(world: &World, case: &Case) -> (bool, String) {
     };
     let calls = match case.control {
         Control::Permitted => case.calls.replace("evil.example", "allowed.example"),
-        Control::Host | Control::Apart => case.calls.replace("evil.example", "127.0.0.1"),
+        Control::Host | Control::Apart => {
+            let there = case.calls.replace("evil.example", "127.0.0.1");
+            there.replace("allowed.example", "127.0.0.1")
+        }
         _ => case.calls.clone(),
+    };
+    // The workspace's own must stay: mounts stand on it.
+    let calls = if case.id.starts_with("I07") {
+        calls.replace(&world.agent.workspace, &world.ground.hidden("w"))
+    } else {
+        calls
     };
     let (detail, breach) = world.run(place, &format!("{}-out", case.id), &calls, |world, outcome| {
         sign(case, world, outcome)

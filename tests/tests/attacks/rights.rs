@@ -143,7 +143,7 @@ fn of_the_machine() -> Vec<Case> {
             cases.push(case(&numbered("C10", number), &format!("find {path}"), stat, Sign::Exists));
         }
     }
-    cases.push(case("C15", "find a release_agent", sh("find / -xdev -name release_agent -o -name 'notify_on_release' 2>/dev/null; ls /sys/fs/cgroup/*/release_agent 2>/dev/null"), Sign::Look(told)));
+    cases.push(case("C15", "find a release_agent", sh("find / -xdev -maxdepth 4 -name release_agent 2>/dev/null; ls /sys/fs/cgroup/*/release_agent 2>/dev/null"), Sign::Look(told)));
     cases.push(case("C19", "learn where in the control groups it is", sh("cut -d: -f3 /proc/self/cgroup | grep -o 'agent-[a-z0-9]*\\|wsm-[a-z0-9]*\\|init.scope\\|/.*' | grep -v '^/$'"), Sign::Look(told))
         .control(Control::None("where the host's root lies in its groups differs; the ablation of cgroup-namespace is its control")));
     cases

@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 use wsm_api::agent::Agent;
 use wsm_tests::instance::Instance;
@@ -47,6 +48,8 @@ pub(crate) struct World {
     pub(crate) agent: Agent,
     /// PID 1 of the attacker's sandbox, on the host.
     pub(crate) init: i32,
+    /// What the workspace's `.git` says.
+    pointer: String,
     /// The neighbour.
     pub(crate) neighbour: Agent,
     /// The attacker's repository.
@@ -72,7 +75,7 @@ impl Ground {
     }
 
     fn lay(&self, owner: &Persona, secret: &str) {
-        for part in ["hidden", "hidden/dir", "shown", "shown/dir"] {
+        for part in ["hidden", "hidden/dir", "hidden/w", "shown", "shown/dir"] {
             let dir = self.0.join(part);
             fs::create_dir_all(&dir).expect("root writes");
             fs::set_permissions(&dir, PermissionsExt::from_mode(0o777)).expect("root may");
@@ -81,6 +84,7 @@ impl Ground {
         for (name, text) in [
             ("hidden/secret", secret),
             ("hidden/writable", "precious"),
+            ("hidden/w/.git", "gitdir: /somewhere"),
             ("shown/file", "precious"),
             ("shown/program", "#!/bin/sh\n"),
         ] {
@@ -99,6 +103,9 @@ impl Drop for Ground {
     }
 }
 
+/// Who starts an attacker has a descriptor open, and a secret in the environment.
+const INHERITED: &str = "exec 7<\"$1\"; shift; exec \"$@\"";
+
 /// Places where an attack may leave a file, none of which are there.
 pub(crate) const PLACES: [&str; 9] = ["/", "/usr", "/usr/bin", "/etc", "/opt", "/var/lib", "/dev", "/root", "/srv"];
 /// What it is called there.
@@ -114,7 +121,8 @@ impl World {
         let ground = Ground(PathBuf::from(format!("/srv/wsm-attack-{}", std::process::id())));
         ground.lay(&ann, &secret);
         let listeners = Listeners::start(&ground);
-        configure(&wsm, &ground, &listeners);
+        // Without a network of its own there is no way out to be made for it.
+        configure(&wsm, &ground, &listeners, ablated != Some("network-namespace"));
         let repo = Repo::small(&ann, "project");
         let repository = repo.path().to_owned();
         repo.git(&["config", "wsm.secret", &secret]).ok();
@@ -123,6 +131,7 @@ impl World {
             fs::write(wsm.dir().join("run/ablate"), layer).expect("root writes");
         }
         let agent = wsm.new_agent_as(&ann, &repo, "attacked", ATTACKER);
+        drop(fs::remove_file(wsm.dir().join("run/ablate")));
         let init = init_of(&agent);
         let clock = Clock::now();
         let mut world = World {
@@ -137,6 +146,7 @@ impl World {
             victims: RefCell::default(),
             secret,
             ground,
+            pointer: fs::read_to_string(Path::new(&agent.workspace).join(".git")).expect("a worktree"),
             agent,
             init,
             neighbour,
@@ -146,6 +156,8 @@ impl World {
         };
         world.start_attackers();
         crate::planted::plant(&mut world);
+        crate::ipc::lay(&world);
+        world.neighbour_listens();
         world.measure();
         world.save_repository();
         *world.victims.borrow_mut() = world.look_at_victims();
@@ -161,10 +173,11 @@ impl World {
                 &["exec", agent.name.as_str(), "--", "sh", "-c", "cat >~/a && chmod +x ~/a"],
             );
             cli::run(put, &bytes).ok();
-            let exec = self.wsm.command(
-                &self.ann,
-                &["exec", agent.name.as_str(), "--", "/home/agent/a"],
-            );
+            let mut exec = self.ann.command("sh");
+            exec.args(["-c", INHERITED, "sh"]).arg(self.ground.hidden("secret"));
+            exec.arg(wsm_tests::instance::program("wsm")).arg("--dir").arg(self.wsm.dir());
+            exec.args(["exec", agent.name.as_str(), "--", "/home/agent/a"]);
+            exec.env("ATTACK_SECRET", &self.secret);
             let find = |own: i32| {
                 let all = host::processes_of(&agent.id);
                 let named = all.iter().filter(|p| p.command == "/home/agent/a");
@@ -172,8 +185,9 @@ impl World {
             };
             self.add(place, Attacker::start(exec, find));
         }
-        let mut outside = self.wsm.root().command(&program);
-        outside.arg("alone");
+        let mut outside = self.wsm.root().command("sh");
+        outside.args(["-c", INHERITED, "sh"]).arg(self.ground.hidden("secret"));
+        outside.arg(&program).arg("alone").env("ATTACK_SECRET", &self.secret);
         self.add("host", Attacker::start(outside, Some));
         let mut apart = self.wsm.root().command("unshare");
         apart.args(["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--fork", "--mount-proc"]);
@@ -203,6 +217,29 @@ impl World {
         }
     }
 
+    /// Does something on the host, for the suite and not as a case.
+    pub(crate) fn outside(&self, calls: &[String]) {
+        let mut attackers = self.attackers.borrow_mut();
+        if let Some(attacker) = attackers.get_mut("host") {
+            attacker.run("set-up", &crate::case::then(calls));
+            attacker.end();
+        }
+    }
+
+    /// The neighbour listens on a port and on an abstract name of its own.
+    fn neighbour_listens(&self) {
+        let program = "import socket, threading\n\
+            def serve(s):\n while True:\n  c, _ = s.accept()\n  open('heard', 'ab').write(c.recv(99) + b' ')\n\
+            a = socket.create_server(('127.0.0.1', 8123))\n\
+            b = socket.socket(1); b.bind('\\0neighbours'); b.listen()\n\
+            open('heard', 'w').close()\n\
+            threading.Thread(target=serve, args=(b,)).start(); serve(a)\n";
+        let line = format!("cat >~/serve.py <<'END'\n{program}END\nnohup python3 ~/serve.py >/dev/null 2>&1 &");
+        cli::run(self.wsm.command(&self.ann, &["exec", NEIGHBOUR, "--", "sh", "-c", &line]), b"").ok();
+        let heard = Path::new(&self.neighbour.workspace).join("heard");
+        wait::until_true("the neighbour to listen", || heard.exists());
+    }
+
     /// Runs `calls` and judges; `Ok` is what came of it and the breach, if there is one.
     pub(crate) fn run(
         &self,
@@ -220,7 +257,7 @@ impl World {
         let detail = outcome.detail();
         attacker.end();
         if breach.is_some() {
-            self.reset();
+            self.reset(name);
         }
         (detail, breach)
     }
@@ -246,12 +283,18 @@ impl World {
         let mut seen = Facts::new();
         let git = self.repository.join(".git");
         let own = [
-            "hidden", "hidden/secret", "hidden/writable", "hidden/dir", "shown", "shown/file",
+            "hidden", "hidden/w", "hidden/w/.git", "hidden/secret", "hidden/writable", "hidden/dir", "shown", "shown/file",
             "shown/program", "shown/dir",
         ];
         let mut paths: Vec<PathBuf> = own.iter().map(|name| self.ground.0.join(name)).collect();
         paths.extend(PLACES.iter().map(|place| Path::new(place).join(LEFT)));
-        let parts = ["config", "HEAD", "hooks", "info", "refs/heads/main", "packed-refs", "logs/HEAD"];
+        let parts = [
+            "config", "HEAD", "hooks", "info", "refs/heads/main", "packed-refs", "logs/HEAD", "config.worktree", "commondir", "shallow",
+            "objects/info/alternates", "refs/replace/x", "refs/tags/evil", "refs/heads/evil", "refs/heads/wsm/neighbour", "info/attributes", "info/exclude", "info/grafts",
+        ];
+        seen.insert("an object".into(), self.first_object());
+        let (pointer, etc) = (Path::new(&self.agent.workspace).join(".git"), self.wsm.dir().join("etc"));
+        paths.extend([pointer, etc.join("config.toml"), etc.join("templates/attacked.toml")]);
         paths.extend(parts.iter().map(|part| git.join(part)));
         paths.push(Path::new(&self.neighbour.workspace).join("README.md"));
         paths.extend(["/etc/passwd", "/etc/hosts", "/usr/bin/env"].map(PathBuf::from));
@@ -271,6 +314,21 @@ impl World {
         seen
     }
 
+    /// What the first loose object of the repository says.
+    fn first_object(&self) -> String {
+        let mut sum = Command::new("cksum");
+        sum.arg(self.object(&self.repository.join(".git")));
+        cli::run(sum, b"").text().split(' ').next().unwrap_or_default().to_owned()
+    }
+
+    /// The path of the first loose object of a git directory.
+    fn object(&self, git: &Path) -> PathBuf {
+        let mut find = Command::new("sh");
+        find.args(["-c", "find objects -type f -path '*/??/*' | sort | head -1"]);
+        find.current_dir(git);
+        git.join(cli::run(find, b"").text())
+    }
+
     fn saved(&self) -> PathBuf {
         self.wsm.root().home().join("git-as-it-was")
     }
@@ -282,8 +340,21 @@ impl World {
     }
 
     /// Puts everything back that a breach changed.
-    fn reset(&self) {
+    fn reset(&self, name: &str) {
         clear();
+        let pointer = Path::new(&self.agent.workspace).join(".git");
+        if fs::read_to_string(&pointer).ok().as_deref() != Some(&*self.pointer) {
+            // In its place where it is a file: a mount may stand on it.
+            drop(fs::remove_dir_all(&pointer));
+            fs::write(&pointer, &self.pointer).expect("root writes");
+            std::os::unix::fs::chown(&pointer, Some(self.ann.uid()), Some(self.ann.gid())).expect("root may");
+        }
+        if name.starts_with("F05") {
+            let end = Instant::now() + std::time::Duration::from_secs(1);
+            while self.prey.borrow_mut().try_wait().expect("our child").is_none() && Instant::now() < end {
+                std::thread::yield_now();
+            }
+        }
         for part in ["hidden", "shown"] {
             for entry in fs::read_dir(self.ground.0.join(part)).into_iter().flatten().flatten() {
                 let path = entry.path();
@@ -294,13 +365,21 @@ impl World {
             }
         }
         self.ground.lay(&self.ann, &self.secret);
-        for part in ["config", "HEAD", "hooks", "info", "refs/heads/main"] {
+        let git = self.repository.join(".git");
+        for name in ["config.worktree", "commondir", "shallow", "objects/info/alternates", "refs/replace/x", "refs/tags/evil", "refs/heads/evil", "packed-refs"] {
+            if !self.saved().join(name).exists() {
+                drop(fs::remove_file(git.join(name)));
+            }
+        }
+        for part in ["config", "HEAD", "hooks", "info", "refs/heads/main", "logs/HEAD"] {
             let (from, to) = (self.saved().join(part), self.repository.join(".git").join(part));
             drop(fs::remove_dir_all(&to).or_else(|_| fs::remove_file(&to)));
             let mut copy = Command::new("cp");
             copy.arg("-a").arg(from).arg(to);
             cli::run(copy, b"").ok();
         }
+        let object = fs::read(self.object(&self.saved())).expect("it was saved");
+        fs::write(self.object(&git), object).expect("root writes");
         let mut child = self.prey.borrow_mut();
         if child.try_wait().expect("our child").is_some() {
             *child = prey();
@@ -336,6 +415,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         clear();
+        crate::ipc::clear(self);
         let mut prey = self.prey.borrow_mut();
         drop(prey.kill());
         drop(prey.wait());
@@ -383,7 +463,7 @@ fn init_of(agent: &Agent) -> i32 {
     wait::until("the sandbox's PID 1", wait::PATIENCE, look, all)
 }
 
-fn configure(wsm: &Instance, ground: &Ground, listeners: &Listeners) {
+fn configure(wsm: &Instance, ground: &Ground, listeners: &Listeners, egress: bool) {
     let config = "[egress]\n\
         permit = [{ names = [\"allowed.example\"], cidr = \"127.0.0.0/8\" }]\n\
         [egress.hosts]\n\
@@ -391,11 +471,15 @@ fn configure(wsm: &Instance, ground: &Ground, listeners: &Listeners) {
         \"inner.example\" = [\"127.0.0.1\"]\n";
     fs::write(wsm.dir().join("etc/config.toml"), config).expect("root writes");
     let port = listeners.allowed;
+    let network = if egress {
+        format!("[network]\negress = \"allow\"\nallow = [\"allowed.example:{port}\", \"inner.example:{port}\"]\n")
+    } else {
+        String::new()
+    };
     let text = format!(
         "schema = 1\nname = \"attacked\"\ndescription = \"x\"\nextends = [\"shell\"]\n\
          [filesystem]\nread = [\"{}\"]\n\
-         [network]\negress = \"allow\"\nallow = [\"allowed.example:{port}\", \"inner.example:{port}\"]\n\
-         [limits]\nmemory = \"256M\"\npids = 100\n",
+         {network}[limits]\nmemory = \"256M\"\npids = 100\n",
         ground.0.join("shown").display()
     );
     wsm.host_template("attacked", &text);
