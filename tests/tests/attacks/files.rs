@@ -41,7 +41,8 @@ fn reading(world: &World) -> Vec<Case> {
             open("/proc", libc::O_PATH), sys(libc::SYS_openat, &format!("%0 {} 0", q(&up))), sys(libc::SYS_read, "%1 ?100 100")]), Sign::Facts),
         case("A13", "rise above the workspace's mount", then(&[
             sys(libc::SYS_chdir, &q(&world.agent.workspace)), open(&format!("../../../../../../..{secret}"), 0), sys(libc::SYS_read, "%1 ?100 100")]), Sign::Facts)
-            .control(Control::None("the workspace is a mount of its own inside only; A10 is its control")),
+            .by(Control::Host, then(&[
+                sys(libc::SYS_chdir, &q(&world.ground.shown(""))), open(&format!("../../../../../../..{secret}"), 0), sys(libc::SYS_read, "%1 ?100 100")])),
         case("A22", "read another agent's workspace", read(&neighbour), Sign::Success),
         case("A22b", "write it", write(&neighbour, Some("x")), Sign::Success),
         case("A22c", "see it", sys(libc::SYS_newfstatat, &format!("-100 {} @144 0", q(&neighbour))), Sign::Exists),
@@ -126,22 +127,19 @@ fn shown(world: &World) -> Vec<Case> {
         case("A03i", "remove its directory", sys(libc::SYS_rmdir, &q(&dir)), Sign::Success),
         case("A03j", "exchange it with a new one", sys(libc::SYS_renameat2, &format!("-100 {f} -100 {} 2", q(&world.ground.shown("program")))), Sign::Success),
         case("A05", "link it into the home, write the link", sys(libc::SYS_link, &format!("{f} \"/home/agent/l")), Sign::Success)
-            .control(Control::None("/home/agent is there inside only; A05b is its control")),
+            .by(Control::Host, sys(libc::SYS_link, &format!("{f} {}", q(&world.ground.hidden("l"))))),
         case("A05b", "link it beside itself", sys(libc::SYS_link, &format!("{f} {left}")), Sign::Success),
         case("A05c", "link it by descriptor", then(&[open(&file, libc::O_RDONLY), sys(libc::SYS_linkat, &format!("%0 \" -100 {left} 0x1000"))]), Sign::Success),
         case("A07", "change its mode", sys(libc::SYS_chmod, &format!("{f} 0600")), Sign::Success),
         case("A07b", "change its owner", sys(libc::SYS_chown, &format!("{f} 1000 1000")), Sign::Facts),
         case("A07c", "change its times", sys(libc::SYS_utimensat, &format!("-100 {f} #{} 0", "00".repeat(32))), Sign::Success),
         case("A07d", "set an attribute", sys(libc::SYS_setxattr, &format!("{f} \"user.x \"y 1 0")), Sign::Success),
-        case("A07e", "make it immutable", then(&[open(&file, 0), sys(libc::SYS_ioctl, "%0 0x40086602 #8000000000000000")]), Sign::Success)
-            .control(Control::None("nobody could undo it outside; A07 is its control")),
+        case("A07e", "make it immutable", then(&[open(&file, 0), sys(libc::SYS_ioctl, "%0 0x40086602 #1000000000000000")]), Sign::Success)
+            .by(Control::Host, then(&[
+                open(&file, 0), sys(libc::SYS_ioctl, "%0 0x40086602 #1000000000000000"), sys(libc::SYS_ioctl, "%0 0x40086602 @8"), sys(libc::SYS_ioctl, "%0 0x40086602 @8")])),
         case("A07f", "by fchmod", then(&[open(&file, 0), sys(libc::SYS_fchmod, "%0 0600")]), Sign::Success),
         case("A09", "write through /proc/self/fd", sh(&reopen), Sign::Facts),
         case("A09b", "through an O_PATH descriptor", then(&[open(&file, libc::O_PATH), sys(libc::SYS_openat, "-100 \"/proc/self/fd/3 1"), sys(libc::SYS_write, "%1 \"x 1")]), Sign::Facts),
-        case("A09c", "by a shared writable map", then(&[open(&file, 0), sys(libc::SYS_mmap, "0 4096 3 1 %0 0")]), Sign::Success)
-            .control(Control::None("a read-only descriptor maps so nowhere; A03 is its control")),
-        case("A09d", "make a hole in it", then(&[open(&file, 0), sys(libc::SYS_fallocate, "%0 3 0 1")]), Sign::Success)
-            .control(Control::None("a read-only descriptor does so nowhere; A03 is its control")),
         case("A25", "clone over it", then(&[open(&file, libc::O_WRONLY), sys(libc::SYS_fallocate, "%0 0 0 4096")]), Sign::Facts),
     ]
 }
@@ -167,7 +165,7 @@ fn programs(world: &World) -> Vec<Case> {
 
 /// What one wall lets in by mistake, the next keeps out.
 fn planted(world: &World) -> Vec<Case> {
-    let control = Control::None("it is planted in the sandbox alone; without the wall it works (make test-ablation)");
+    let control = Control::Ablation;
     let run = |id, what, calls, sign| case(id, what, calls, sign).control(control);
     vec![
         run("A30", "read what is mounted by mistake", read(&format!("{MOUNT}/secret")), Sign::Success),

@@ -64,7 +64,7 @@ fn sockets(world: &World) -> Vec<Case> {
         let said = planted::heard(world);
         (outcome.last() > 0 || said.contains("F03p")).then(|| format!("it heard {said}"))
     });
-    let only = Control::None("it is planted in the sandbox alone; without the wall it works (make test-ablation)");
+    let only = Control::Ablation;
     let mut cases = vec![
         case("F01", "a socket file of the host", connect(1, &world.ground.hidden("socket")), Sign::Facts),
         case("F01b", "for datagrams", connect(2, &world.ground.hidden("datagrams")), Sign::Facts),
@@ -145,7 +145,6 @@ fn inherited(world: &World) -> Vec<Case> {
         case("H11", "a descriptor of who called wsm", sh(&format!("{server} cat /proc/$p/fd/7")), Sign::Facts),
         case("H11b", "any descriptor but three", sh(&format!("{server} ls -l /proc/$p/fd | sed -n 's/.* -> //p' | grep -v 'pipe:\\|/dev/null'")), Sign::Look(told)),
         case("H13", "what lies above its working directory", sh("cd /; cd ..; cd ..; ls -d root opt 2>/dev/null"), Sign::Look(told)),
-        case("H14", "the session that it was started from", sh("ps -o tty= -p $$ | grep -v '?'"), Sign::Look(told))
-            .control(Control::None("the suite has no terminal")),
+
     ]
 }

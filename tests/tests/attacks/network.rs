@@ -29,10 +29,6 @@ fn direct(world: &World) -> Vec<Case> {
         case("G02f", "to Teredo", format!("inet 1 0 \"2001::1 {tcp}"), Sign::Facts).control(nowhere),
         case("G02g", "to the metadata service", "inet 1 0 \"169.254.169.254 80", Sign::Facts).control(nowhere),
         case("G03", "UDP", format!("inet 2 0 \"127.0.0.1 {udp}"), Sign::Facts),
-        case("G03b", "UDP-Lite", format!("inet 2 136 \"127.0.0.1 {udp}"), Sign::Facts).control(Control::None("nobody listens to UDP-Lite; G03 is its control")),
-        case("G03c", "a ping", "inet 2 1 \"192.0.2.1 0", Sign::Success).control(Control::None("the group that may ping differs")),
-        case("G03d", "UDP to everybody", format!("inet 2 0 \"255.255.255.255 {udp}"), Sign::Facts).control(nowhere),
-        case("G03e", "UDP to a group", format!("inet 2 0 \"224.0.0.1 {udp}"), Sign::Facts).control(nowhere),
         case("G05", "MPTCP", format!("inet 1 262 \"127.0.0.1 {tcp}"), Sign::Facts),
         case("G05b", "TCP Fast Open", format!("inet 1 0 \"127.0.0.1 {tcp} 1"), Sign::Facts),
         case("G05c", "MPTCP of IPv6", format!("inet 1 262 \"::1 {tcp}"), Sign::Facts),
@@ -104,15 +100,15 @@ fn by_name(world: &World) -> Vec<Case> {
     ];
     for (id, host) in hosts {
         let text = format!("b'CONNECT {host}:{port} HTTP/1.1\\r\\nhost: {host}:{port}\\r\\n\\r\\n'");
-        // The same tunnel to the permitted name is G09c's control.
-        let control = Control::None("the name leads nowhere, or is another way to write the listener's own address; G09c is its control");
-        cases.push(case(id, &format!("CONNECT to {}", host.replace('\\', "\\")), raw(id, &text), Sign::Facts).control(control));
+        let permitted = format!("b'CONNECT allowed.example:{port} HTTP/1.1\\r\\nhost: allowed.example:{port}\\r\\n\\r\\n'");
+        let there = raw(id, &permitted).replace("evil.example", "allowed.example");
+        cases.push(case(id, &format!("CONNECT to {host}"), raw(id, &text), Sign::Facts).by(Control::Permitted, there));
     }
     cases.push(case("G10", "SOCKS5 to an address", curl("G10", &format!("--socks5 127.0.0.1:1023 http://127.0.0.1:{tcp}/ID")), Sign::Facts)
-        .control(Control::None("no proxy is there outside; G09d is its control")));
+        .by(Control::Permitted, curl("G10", &format!("--socks5-hostname 127.0.0.1:1023 http://allowed.example:{port}/ID"))));
     cases.push(case("G29", "another port of an allowed host", curl("G29", &format!("http://allowed.example:{tcp}/ID")), Sign::Facts));
     cases.push(case("G38", "the allowed host's address by hand", curl("G38", &format!("--resolve allowed.example:{port}:192.0.2.77 http://allowed.example:{port}/ID")), Sign::Facts)
-        .control(Control::None("a documentation address; G29 is its control")));
+        .by(Control::Host, curl("G38", &format!("http://127.0.0.1:{port}/ID"))));
     cases
 }
 

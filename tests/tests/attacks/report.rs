@@ -51,10 +51,6 @@ fn sign(case: &Case, world: &World, outcome: &Outcome) -> Option<String> {
         Sign::Facts => None,
         Sign::Reached => say(!REFUSALS.contains(&-last), "the call reached the kernel"),
         Sign::Success => say(last >= 0, "the call succeeded"),
-        Sign::Told => {
-            let told = outcome.said.last().is_some_and(|said| !said.is_empty());
-            say(last > 0 && told, "it was told something")
-        }
         Sign::MoreThan(most) => say(last > most, "more than allowed"),
         Sign::Exists => say(!matches!(-last, 2 | 3 | 20), "it can be seen"),
         Sign::Descriptor => {
@@ -78,6 +74,7 @@ fn control(world: &World, case: &Case) -> (bool, String) {
         return (false, String::new());
     };
     let calls = match case.control {
+        _ if case.there.is_some() => case.there.clone().unwrap_or_default(),
         Control::Permitted => case.calls.replace("evil.example", "allowed.example"),
         Control::Host | Control::Apart => {
             let there = case.calls.replace("evil.example", "127.0.0.1");
@@ -102,6 +99,7 @@ pub(crate) fn judge(world: &World, case: &Case) -> Verdict {
     let (detail, breach) = inside(world, case);
     let (worked, seen) = control(world, case);
     let reason = match case.control {
+        Control::Ablation => "its control is make test-ablation".to_owned(),
         Control::None(reason) => reason.to_owned(),
         _ if worked => String::new(),
         _ => depth::lacks(&case.id, &seen).unwrap_or_default().to_owned(),
@@ -110,8 +108,8 @@ pub(crate) fn judge(world: &World, case: &Case) -> Verdict {
         Some(_) if depth::newer(&case.id).is_some() => Held::Needs,
         Some(_) => Held::Escaped,
         None if worked => Held::Held,
-        None if matches!(case.control, Control::None(_)) => Held::Held,
-        None if reason.is_empty() => Held::Inconclusive,
+        None if matches!(case.control, Control::Ablation) => Held::Held,
+        None if matches!(case.control, Control::None(_)) || reason.is_empty() => Held::Inconclusive,
         None => Held::Needs,
     };
     let reason = depth::newer(&case.id).filter(|_| held == Held::Needs).map_or(reason, str::to_owned);
@@ -120,7 +118,7 @@ pub(crate) fn judge(world: &World, case: &Case) -> Verdict {
         id: case.id.clone(),
         group: case.group().to_owned(),
         held,
-        control: worked,
+        control: worked || matches!(case.control, Control::Ablation),
         detail: format!("{}: {}{outside}", case.what, breach.unwrap_or(detail)),
         reason,
     }

