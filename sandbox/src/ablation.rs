@@ -121,7 +121,10 @@ mod wanted {
         let name = words.next().filter(|_| read.is_ok());
         let layer = name.map(|name| {
             let found = NAMES.iter().find(|(known, _)| *known == name);
-            (found.expect("a test names a layer that there is").1, words.next() == Some("strict"))
+            (
+                found.expect("a test names a layer that there is").1,
+                words.next() == Some("strict"),
+            )
         });
         WANTED.get_or_init(|| layer);
     }
@@ -141,7 +144,8 @@ pub(crate) fn weaken(plan: &mut crate::plan::Plan) {
     use crate::plan::{Access, Op, Owners};
     if off(Layer::GitPin) {
         plan.ops.retain(|op| {
-            let pinned = matches!(op, Op::Bind { at, access: Access::Pin, .. } if at.ends_with(".git"));
+            let pinned =
+                matches!(op, Op::Bind { at, access: Access::Pin, .. } if at.ends_with(".git"));
             !pinned
         });
     }

@@ -136,12 +136,15 @@ fn spawn(
         let why = "the broker died";
         return Err(failure(FailureKind::Failed, "start the spawner", why, ""));
     }
-    #[cfg(feature = "ablation")]
-    ablation::read(&place.sockets);
     let job = &ordered(place, status.as_fd())?;
     if ablation::off(Layer::Network) && job.spec.network != Network::Loopback {
         let why = "its rules would be made in the host's own network";
-        return Err(failure(FailureKind::Refused, "start without a network", why, ""));
+        return Err(failure(
+            FailureKind::Refused,
+            "start without a network",
+            why,
+            "",
+        ));
     }
     let range = job.lease.range;
     fail::point("spawn.start")?;
@@ -167,7 +170,9 @@ fn spawn(
         (Layer::Ipc, libc::CLONE_NEWIPC),
         (Layer::Uts, libc::CLONE_NEWUTS),
     ];
-    let made = namespaces.iter().filter(|(layer, _)| !ablation::off(*layer));
+    let made = namespaces
+        .iter()
+        .filter(|(layer, _)| !ablation::off(*layer));
     let flags = made.fold(0, |flags, (_, flag)| flags | flag);
     let child = sys::clone3(flags, group.v2_dir_fd()).what(|| "clone init".into())?;
     let pid = match child {
@@ -199,7 +204,12 @@ fn ordered<'a>(place: &'a Place, status: BorrowedFd<'_>) -> Result<Job<'a>, Fail
     let order: Order = serde_json::from_slice(&packet.bytes)
         .map_err(std::io::Error::from)
         .what(what)?;
-    #[cfg_attr(not(feature = "ablation"), expect(unused_mut, reason = "see ablation.rs"))]
+    #[cfg(feature = "ablation")]
+    ablation::read(&place.sockets);
+    #[cfg_attr(
+        not(feature = "ablation"),
+        expect(unused_mut, reason = "see ablation.rs")
+    )]
     let mut plan = plan::plan(&order.spec, &order.facts)?;
     #[cfg(feature = "ablation")]
     ablation::weaken(&mut plan);

@@ -21,28 +21,40 @@ mod files;
 mod ipc;
 #[path = "attacks/listeners.rs"]
 mod listeners;
+#[path = "attacks/namespaces.rs"]
+mod namespaces;
 #[path = "attacks/network.rs"]
 mod network;
 #[path = "attacks/planted.rs"]
 mod planted;
+#[path = "attacks/proc.rs"]
+mod proc;
 #[path = "attacks/report.rs"]
 mod report;
 #[path = "attacks/resources.rs"]
 mod resources;
 #[path = "attacks/rights.rs"]
 mod rights;
+#[path = "attacks/scene.rs"]
+mod scene;
+#[path = "attacks/shown.rs"]
+mod shown;
 #[path = "attacks/trust.rs"]
 mod trust;
+#[path = "attacks/victims.rs"]
+mod victims;
 #[path = "attacks/world.rs"]
 mod world;
 
 use case::Case;
-use report::Held;
+use report::Ending;
 use world::World;
 
 fn cases(world: &World) -> Vec<Case> {
     let mut cases = files::cases(world);
-    cases.extend(rights::cases(world));
+    cases.extend(proc::cases(world));
+    cases.extend(rights::cases());
+    cases.extend(namespaces::cases(world));
     cases.extend(calls::cases(world));
     cases.extend(ipc::cases(world));
     cases.extend(network::cases(world));
@@ -63,9 +75,11 @@ fn the_suite() {
     assert_eq!(ids.len(), all.len(), "an id is there twice");
     let verdicts: Vec<_> = all.iter().map(|case| report::judge(&world, case)).collect();
     report::report(&verdicts);
-    let bad = |held: Held| verdicts.iter().filter(move |verdict| verdict.held == held);
-    assert_eq!(bad(Held::Escaped).count(), 0, "an attack worked");
-    let silent = bad(Held::Inconclusive).filter(|verdict| verdict.reason.is_empty()).count();
+    let bad = |held: Ending| verdicts.iter().filter(move |verdict| verdict.held == held);
+    assert_eq!(bad(Ending::Escaped).count(), 0, "an attack worked");
+    let silent = bad(Ending::Inconclusive)
+        .filter(|verdict| verdict.reason.is_empty())
+        .count();
     assert_eq!(silent, 0, "an attack that works nowhere proves nothing");
     assert!(verdicts.len() >= 180 || std::env::var_os("WSM_ATTACKS").is_some());
 }

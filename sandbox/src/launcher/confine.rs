@@ -95,8 +95,14 @@ fn wall(init: &Init) -> Result<Option<LandlockStatus>, Failure> {
 /// Every capability that there is, also after an exec.
 fn keep_capabilities() -> Result<(), Failure> {
     let all = caps::read(None, caps::CapSet::Permitted);
-    let all = all.map_err(std::io::Error::other).what(|| "read the capabilities".into())?;
-    for set in [caps::CapSet::Effective, caps::CapSet::Inheritable, caps::CapSet::Ambient] {
+    let all = all
+        .map_err(std::io::Error::other)
+        .what(|| "read the capabilities".into())?;
+    for set in [
+        caps::CapSet::Effective,
+        caps::CapSet::Inheritable,
+        caps::CapSet::Ambient,
+    ] {
         let kept = caps::set(None, set, &all).map_err(std::io::Error::other);
         kept.what(|| "keep the capabilities".into())?;
     }

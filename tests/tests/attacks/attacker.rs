@@ -28,7 +28,11 @@ impl Outcome {
 
     /// Everything that was said, as text.
     pub(crate) fn text(&self) -> String {
-        let all: Vec<_> = self.said.iter().map(|said| String::from_utf8_lossy(said)).collect();
+        let all: Vec<_> = self
+            .said
+            .iter()
+            .map(|said| String::from_utf8_lossy(said))
+            .collect();
         all.join("\n")
     }
 
@@ -40,9 +44,16 @@ impl Outcome {
         };
         let results: Vec<_> = self.results.iter().map(shown).collect();
         let text = self.text();
-        let text: String = text.trim().chars().filter(|c| !c.is_control()).take(120).collect();
+        let text: String = text
+            .trim()
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(120)
+            .collect();
         let died = if self.died { " died" } else { "" };
-        format!("{}{died} {text}", results.join(" ")).trim().to_owned()
+        format!("{}{died} {text}", results.join(" "))
+            .trim()
+            .to_owned()
     }
 }
 
@@ -94,7 +105,9 @@ pub(crate) fn compile(into: &Path) -> PathBuf {
     let program = into.join("attacker");
     let source = wsm_tests::repository::root().join("tests/attacker/attacker.c");
     let mut gcc = Command::new("gcc");
-    gcc.args(["-O1", "-static", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"]);
+    gcc.args([
+        "-O1", "-static", "-Wall", "-Wextra", "-Werror", "-pthread", "-o",
+    ]);
     gcc.arg(&program).arg(source);
     cli::run(gcc, b"").ok();
     program
@@ -114,7 +127,9 @@ impl Attacker {
             output,
             host_pid: 0,
         };
-        let own = attacker.line()["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+        let own = attacker.line()["pid"]
+            .as_i64()
+            .and_then(|pid| i32::try_from(pid).ok());
         let own = own.unwrap_or_else(|| panic!("{command:?} says no pid"));
         attacker.host_pid =
             find(own).unwrap_or_else(|| panic!("no process calls itself {own}: {command:?}"));
@@ -165,7 +180,9 @@ impl Attacker {
     fn host_pid_of(&self, inside: i32) -> Option<i32> {
         let pid = self.host_pid;
         let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-        let mut children = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+        let mut children = children
+            .split_whitespace()
+            .filter_map(|pid| pid.parse().ok());
         children.find(|child| innermost_pid(*child) == Some(inside))
     }
 }
@@ -181,6 +198,8 @@ impl Drop for Attacker {
 /// What a process calls itself, in the innermost of its pid namespaces.
 pub(crate) fn innermost_pid(host: i32) -> Option<i32> {
     let status = std::fs::read_to_string(format!("/proc/{host}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("NSpid:"))?;
     line.split_whitespace().next_back()?.parse().ok()
 }

@@ -133,17 +133,26 @@ pub(crate) fn bytes(data: &[u8]) -> String {
 /// Opens a file, and tells what it says.
 pub(crate) fn read(path: &str) -> String {
     then(&[
-        sys(libc::SYS_openat, &format!("-100 {} {}", q(path), libc::O_RDONLY | libc::O_NONBLOCK)),
+        sys(
+            libc::SYS_openat,
+            &format!("-100 {} {}", q(path), libc::O_RDONLY | libc::O_NONBLOCK),
+        ),
         sys(libc::SYS_read, "%0 ?4096 4096"),
     ])
 }
 
 /// Opens a file for writing, and writes if it says what.
 pub(crate) fn write(path: &str, text: Option<&str>) -> String {
-    let open = sys(libc::SYS_openat, &format!("-100 {} {}", q(path), libc::O_WRONLY));
+    let open = sys(
+        libc::SYS_openat,
+        &format!("-100 {} {}", q(path), libc::O_WRONLY),
+    );
     match text {
         None => open,
-        Some(text) => then(&[open, sys(libc::SYS_write, &format!("%0 {} {}", q(text), text.len()))]),
+        Some(text) => then(&[
+            open,
+            sys(libc::SYS_write, &format!("%0 {} {}", q(text), text.len())),
+        ]),
     }
 }
 

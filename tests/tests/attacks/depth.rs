@@ -33,9 +33,18 @@ pub(crate) fn twice(id: &str) -> bool {
 
 /// Cases that an older kernel than named can't hold, as docs/SECURITY.md says.
 const NEWER: &[(&str, &str)] = &[
-    ("F01s", "Landlock ABI 9 (Linux 7.1) refuses socket files; don't show directories with sockets"),
-    ("F01t", "Landlock ABI 9 (Linux 7.1) refuses socket files; don't show directories with sockets"),
-    ("F02s", "Landlock ABI 9 (Linux 7.1) refuses socket files; don't show directories with sockets"),
+    (
+        "F01s",
+        "Landlock ABI 9 (Linux 7.1) refuses socket files; don't show directories with sockets",
+    ),
+    (
+        "F01t",
+        "Landlock ABI 9 (Linux 7.1) refuses socket files; don't show directories with sockets",
+    ),
+    (
+        "F02s",
+        "Landlock ABI 9 (Linux 7.1) refuses socket files; don't show directories with sockets",
+    ),
 ];
 
 /// What a newer kernel brings for a case that this one lets through.

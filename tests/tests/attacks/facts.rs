@@ -13,12 +13,29 @@ pub(crate) type Facts = BTreeMap<String, String>;
 
 /// Of /proc/PID/status.
 const STATUS: [&str; 11] = [
-    "Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs",
-    "Seccomp", "TracerPid",
+    "Uid",
+    "Gid",
+    "Groups",
+    "CapInh",
+    "CapPrm",
+    "CapEff",
+    "CapBnd",
+    "CapAmb",
+    "NoNewPrivs",
+    "Seccomp",
+    "TracerPid",
 ];
 
 const NAMESPACES: [&str; 10] = [
-    "user", "mnt", "pid", "pid_for_children", "net", "ipc", "uts", "cgroup", "time",
+    "user",
+    "mnt",
+    "pid",
+    "pid_for_children",
+    "net",
+    "ipc",
+    "uts",
+    "cgroup",
+    "time",
     "time_for_children",
 ];
 
@@ -35,7 +52,9 @@ pub(crate) fn process(pid: i32) -> Facts {
     let proc = format!("/proc/{pid}");
     let status = text(format!("{proc}/status"));
     for name in STATUS {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         facts.insert(name.into(), line.unwrap_or("-").trim().to_owned());
     }
     for name in NAMESPACES {
@@ -47,18 +66,34 @@ pub(crate) fn process(pid: i32) -> Facts {
     let mounts = text(format!("{proc}/mountinfo"));
     let plain = mounts.lines().map(|line| {
         let words = line.split(' ').skip(2);
-        words.filter(|word| !word.contains(':') || word.contains('/')).collect::<Vec<_>>().join(" ")
+        words
+            .filter(|word| !word.contains(':') || word.contains('/'))
+            .collect::<Vec<_>>()
+            .join(" ")
     });
     facts.insert("mounts".into(), plain.collect::<Vec<_>>().join("\n"));
     let root = fs::metadata(format!("{proc}/root"));
-    facts.insert("root".into(), root.map_or_else(|_| "-".into(), |at| format!("{}:{}", at.dev(), at.ino())));
+    facts.insert(
+        "root".into(),
+        root.map_or_else(|_| "-".into(), |at| format!("{}:{}", at.dev(), at.ino())),
+    );
     for name in ["personality", "oom_score_adj", "timerslack_ns", "cgroup"] {
-        facts.insert(name.into(), text(format!("{proc}/{name}")).trim().to_owned());
+        facts.insert(
+            name.into(),
+            text(format!("{proc}/{name}")).trim().to_owned(),
+        );
     }
     let stat = text(format!("{proc}/stat"));
-    let after: Vec<_> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
+    let after: Vec<_> = stat
+        .rsplit_once(')')
+        .map_or("", |(_, rest)| rest)
+        .split_whitespace()
+        .collect();
     for (field, name) in STAT {
-        facts.insert(name.into(), after.get(field - 3).copied().unwrap_or("-").to_owned());
+        facts.insert(
+            name.into(),
+            after.get(field - 3).copied().unwrap_or("-").to_owned(),
+        );
     }
     facts
 }
@@ -68,7 +103,9 @@ pub(crate) fn descriptors(pid: i32) -> Vec<String> {
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else {
         return Vec::new();
     };
-    let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let numbers = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let ours = numbers.filter(|number| (3..900).contains(number));
     let mut found: Vec<_> = ours
         .filter_map(|number| fs::read_link(format!("/proc/{pid}/fd/{number}")).ok())
@@ -113,7 +150,10 @@ pub(crate) fn machine(clock: &Clock) -> Facts {
         facts.insert(name.into(), text(name));
     }
     let interfaces = text("/proc/net/dev");
-    let names: Vec<_> = interfaces.lines().filter_map(|line| line.split_once(':')).collect();
+    let names: Vec<_> = interfaces
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .collect();
     let names: Vec<_> = names.iter().map(|(name, _)| name.trim()).collect();
     facts.insert("interfaces".into(), names.join(" "));
     facts.insert("clock set".into(), clock.was_set().to_string());
@@ -127,7 +167,9 @@ pub(crate) fn file(path: &Path) -> String {
     };
     let content = if at.is_dir() {
         let names = fs::read_dir(path).into_iter().flatten().flatten();
-        let mut names: Vec<_> = names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        let mut names: Vec<_> = names
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
         names.sort();
         names.join(" ")
     } else if at.is_file() {
@@ -146,7 +188,12 @@ pub(crate) fn differences(before: &Facts, after: &Facts) -> Vec<String> {
     for (name, was) in before {
         let is = after.get(name).map_or("-", String::as_str);
         if was != is {
-            let short = |text: &str| text.chars().filter(|c| !c.is_control()).take(60).collect::<String>();
+            let short = |text: &str| {
+                text.chars()
+                    .filter(|c| !c.is_control())
+                    .take(60)
+                    .collect::<String>()
+            };
             let (was, is) = if name == "mounts" {
                 (String::new(), "changed".into())
             } else {

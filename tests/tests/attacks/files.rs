@@ -1,11 +1,14 @@
 //! A: the boundary of files. B: links and races.
 
+#![expect(clippy::too_many_lines, reason = "tables of cases")]
+
 use crate::attacker::Outcome;
 use crate::case::{Case, Control, Sign, case, create, q, read, sh, sys, then, write};
-use crate::planted::{DEVICE, MOUNT, PROGRAM};
-use crate::world::{LEFT, PLACES, World};
+use crate::scene::{LEFT, PLACES};
+use crate::world::World;
 
-fn open(path: &str, flags: i32) -> String {
+/// Opens with flags.
+pub(crate) fn open(path: &str, flags: i32) -> String {
     sys(libc::SYS_openat, &format!("-100 {} {flags} 0600", q(path)))
 }
 
@@ -13,9 +16,7 @@ fn open(path: &str, flags: i32) -> String {
 pub(crate) fn cases(world: &World) -> Vec<Case> {
     let mut cases = reading(world);
     cases.extend(making());
-    cases.extend(shown(world));
-    cases.extend(programs(world));
-    cases.extend(planted(world));
+    cases.extend(crate::shown::cases(world));
     cases
 }
 
@@ -26,38 +27,177 @@ fn reading(world: &World) -> Vec<Case> {
     let prey = world.prey();
     let config = world.repository.join(".git/config").display().to_string();
     vec![
-        case("A01", "read a file of the host", read(&secret), Sign::Success),
-        case("A01b", "see that it exists", sys(libc::SYS_newfstatat, &format!("-100 {} @144 0", q(&secret))), Sign::Exists),
-        case("A01c", "write to a file that anybody may write", write(&world.ground.hidden("writable"), Some("x")), Sign::Success),
-        case("A01d", "make a file where anybody may", create(&world.ground.hidden("dir/x")), Sign::Success),
-        case("A01e", "the shell reads it", sh(&format!("cat {secret}")), Sign::Facts),
-        case("A01f", "execute a file of the host", sh(&format!("chmod +x {0}; . {0}", world.ground.hidden("secret"))), Sign::Facts),
-        case("A10", "rise above / by /proc/self/root", read(&format!("/proc/self/root/{up}")), Sign::Facts),
-        case("A10b", "by /proc/self/cwd", read(&format!("/proc/self/cwd/{up}")), Sign::Facts),
-        case("A10c", "by /proc/thread-self/root", read(&format!("/proc/thread-self/root/{up}")), Sign::Facts),
-        case("A10d", "by the root of a process of the host", read(&format!("/proc/{prey}/root{secret}")), Sign::Facts),
-        case("A10e", "by its working directory", read(&format!("/proc/{prey}/cwd/{up}")), Sign::Success),
-        case("A10f", "by a directory descriptor that is raised", then(&[
-            open("/proc", libc::O_PATH), sys(libc::SYS_openat, &format!("%0 {} 0", q(&up))), sys(libc::SYS_read, "%1 ?100 100")]), Sign::Facts),
-        case("A13", "rise above the workspace's mount", then(&[
-            sys(libc::SYS_chdir, &q(&world.agent.workspace)), open(&format!("../../../../../../..{secret}"), 0), sys(libc::SYS_read, "%1 ?100 100")]), Sign::Facts)
-            .by(Control::Host, then(&[
-                sys(libc::SYS_chdir, &q(&world.ground.shown(""))), open(&format!("../../../../../../..{secret}"), 0), sys(libc::SYS_read, "%1 ?100 100")])),
-        case("A22", "read another agent's workspace", read(&neighbour), Sign::Success),
-        case("A22b", "write it", write(&neighbour, Some("x")), Sign::Success),
-        case("A22c", "see it", sys(libc::SYS_newfstatat, &format!("-100 {} @144 0", q(&neighbour))), Sign::Exists),
-        case("A22d", "see that there are others", sh(&format!("ls {}/.. 2>/dev/null | grep -v {}", world.neighbour.workspace, base(&world.agent.workspace))), Sign::Look(told)),
-        case("A22e", "read the repository's configuration", read(&config), Sign::Facts),
-        case("A23", "open a file by its handle", then(&[
-            sys(libc::SYS_name_to_handle_at, "-100 \"/usr #00000000000000000000000000000000 @8 0"),
-            open("/usr", libc::O_RDONLY),
-            sys(libc::SYS_open_by_handle_at, "%1 #080000000100000002000000000000000000000000000000 0")]), Sign::Reached),
-        case("C18", "read /etc/shadow", read("/etc/shadow"), Sign::Success),
-        case("C18b", "read the host's keys of ssh", sh("cat /etc/ssh/*key /etc/gshadow /root/.bashrc 2>/dev/null"), Sign::Look(told)),
-        case("C18c", "learn the machine's id", read("/etc/machine-id"), Sign::Look(|_, outcome| {
-            let own = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
-            (!own.is_empty() && outcome.text().trim() == own.trim()).then_some(own)
-        })),
+        case(
+            "A01",
+            "read a file of the host",
+            read(&secret),
+            Sign::Success,
+        ),
+        case(
+            "A01b",
+            "see that it exists",
+            sys(libc::SYS_newfstatat, &format!("-100 {} @144 0", q(&secret))),
+            Sign::Exists,
+        ),
+        case(
+            "A01c",
+            "write to a file that anybody may write",
+            write(&world.ground.hidden("writable"), Some("x")),
+            Sign::Success,
+        ),
+        case(
+            "A01d",
+            "make a file where anybody may",
+            create(&world.ground.hidden("dir/x")),
+            Sign::Success,
+        ),
+        case(
+            "A01e",
+            "the shell reads it",
+            sh(&format!("cat {secret}")),
+            Sign::Facts,
+        ),
+        case(
+            "A01f",
+            "execute a file of the host",
+            sh(&format!(
+                "chmod +x {0}; . {0}",
+                world.ground.hidden("secret")
+            )),
+            Sign::Facts,
+        ),
+        case(
+            "A10",
+            "rise above / by /proc/self/root",
+            read(&format!("/proc/self/root/{up}")),
+            Sign::Facts,
+        ),
+        case(
+            "A10b",
+            "by /proc/self/cwd",
+            read(&format!("/proc/self/cwd/{up}")),
+            Sign::Facts,
+        ),
+        case(
+            "A10c",
+            "by /proc/thread-self/root",
+            read(&format!("/proc/thread-self/root/{up}")),
+            Sign::Facts,
+        ),
+        case(
+            "A10d",
+            "by the root of a process of the host",
+            read(&format!("/proc/{prey}/root{secret}")),
+            Sign::Facts,
+        ),
+        case(
+            "A10e",
+            "by its working directory",
+            read(&format!("/proc/{prey}/cwd/{up}")),
+            Sign::Success,
+        ),
+        case(
+            "A10f",
+            "by a directory descriptor that is raised",
+            then(&[
+                open("/proc", libc::O_PATH),
+                sys(libc::SYS_openat, &format!("%0 {} 0", q(&up))),
+                sys(libc::SYS_read, "%1 ?100 100"),
+            ]),
+            Sign::Facts,
+        ),
+        case(
+            "A13",
+            "rise above the workspace's mount",
+            then(&[
+                sys(libc::SYS_chdir, &q(&world.agent.workspace)),
+                open(&format!("../../../../../../..{secret}"), 0),
+                sys(libc::SYS_read, "%1 ?100 100"),
+            ]),
+            Sign::Facts,
+        )
+        .by(
+            Control::Host,
+            then(&[
+                sys(libc::SYS_chdir, &q(&world.ground.shown(""))),
+                open(&format!("../../../../../../..{secret}"), 0),
+                sys(libc::SYS_read, "%1 ?100 100"),
+            ]),
+        ),
+        case(
+            "A22",
+            "read another agent's workspace",
+            read(&neighbour),
+            Sign::Success,
+        ),
+        case(
+            "A22b",
+            "write it",
+            write(&neighbour, Some("x")),
+            Sign::Success,
+        ),
+        case(
+            "A22c",
+            "see it",
+            sys(
+                libc::SYS_newfstatat,
+                &format!("-100 {} @144 0", q(&neighbour)),
+            ),
+            Sign::Exists,
+        ),
+        case(
+            "A22d",
+            "see that there are others",
+            sh(&format!(
+                "ls {}/.. 2>/dev/null | grep -v {}",
+                world.neighbour.workspace,
+                base(&world.agent.workspace)
+            )),
+            Sign::Look(told),
+        ),
+        case(
+            "A22e",
+            "read the repository's configuration",
+            read(&config),
+            Sign::Facts,
+        ),
+        case(
+            "A23",
+            "open a file by its handle",
+            then(&[
+                sys(
+                    libc::SYS_name_to_handle_at,
+                    "-100 \"/usr #00000000000000000000000000000000 @8 0",
+                ),
+                open("/usr", libc::O_RDONLY),
+                sys(
+                    libc::SYS_open_by_handle_at,
+                    "%1 #080000000100000002000000000000000000000000000000 0",
+                ),
+            ]),
+            Sign::Reached,
+        ),
+        case(
+            "C18",
+            "read /etc/shadow",
+            read("/etc/shadow"),
+            Sign::Success,
+        ),
+        case(
+            "C18b",
+            "read the host's keys of ssh",
+            sh("cat /etc/ssh/*key /etc/gshadow /root/.bashrc 2>/dev/null"),
+            Sign::Look(told),
+        ),
+        case(
+            "C18c",
+            "learn the machine's id",
+            read("/etc/machine-id"),
+            Sign::Look(|_, outcome| {
+                let own = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+                (!own.is_empty() && outcome.text().trim() == own.trim()).then_some(own)
+            }),
+        ),
     ]
 }
 
@@ -70,34 +210,152 @@ fn making() -> Vec<Case> {
     let mut cases: Vec<_> = made
         .map(|(place, letter)| {
             let path = format!("{}/{LEFT}", place.trim_end_matches('/'));
-            case(&format!("A02{letter}"), &format!("make a file in {place}"), create(&path), Sign::Success)
+            case(
+                &format!("A02{letter}"),
+                &format!("make a file in {place}"),
+                create(&path),
+                Sign::Success,
+            )
         })
         .collect();
     let tmp = |name: &str| q(&format!("/tmp/{name}"));
     cases.extend([
-        case("A02j", "an unnamed file in /usr", open("/usr", libc::O_TMPFILE | libc::O_RDWR), Sign::Success),
-        case("A02k", "a directory in /", sys(libc::SYS_mkdir, &format!("\"/{LEFT} 0700")), Sign::Success),
-        case("A02l", "a link in /usr", sys(libc::SYS_symlink, &format!("\"/tmp \"/usr/{LEFT}")), Sign::Success),
-        case("A02m", "a fifo in /etc", sys(libc::SYS_mknod, &format!("\"/etc/{LEFT} 0010644 0")), Sign::Success),
-        case("A02n", "a socket in /var/lib", sh(&format!("python3 -c 'import socket; socket.socket(1).bind(\"/var/lib/{LEFT}\")'")), Sign::Facts),
-        case("A17", "make a program set-user-id", then(&[
-            sys(libc::SYS_openat, &format!("-100 {} 0102 0700", tmp("s"))), sys(libc::SYS_chmod, &format!("{} 04755", tmp("s")))]), Sign::Success),
-        case("A17b", "by fchmod", then(&[
-            sys(libc::SYS_openat, &format!("-100 {} 0102 0700", tmp("s"))), sys(libc::SYS_fchmod, "%0 06755")]), Sign::Success),
-        case("A17c", "by fchmodat", then(&[
-            sys(libc::SYS_openat, &format!("-100 {} 0102 0700", tmp("s"))), sys(libc::SYS_fchmodat, &format!("-100 {} 04755", tmp("s")))]), Sign::Success),
-        case("A17d", "by fchmodat2", then(&[
-            sys(libc::SYS_openat, &format!("-100 {} 0102 0700", tmp("s"))), sys(libc::SYS_fchmodat2, &format!("-100 {} 04755 0", tmp("s")))]), Sign::Success),
-        case("A17e", "by open", sys(libc::SYS_openat, &format!("-100 {} 0102 04755", tmp("s2"))), Sign::Success),
-        case("A17f", "by creat", sys(libc::SYS_creat, &format!("{} 04755", tmp("s3"))), Sign::Success),
-        case("A17g", "by mknod", sys(libc::SYS_mknod, &format!("{} 0104755 0", tmp(&format!("s4-{}", std::process::id())))), Sign::Success),
-        case("A17h", "by openat2", sys(libc::SYS_openat2, &format!("-100 {} #4200000000000000ed09000000000000 16", tmp("s5"))), Sign::Reached),
-        case("A17i", "by umask and mkdir of a set-group-id directory", then(&[
-            sys(libc::SYS_mkdir, &format!("{} 0700", tmp("sgid"))), sys(libc::SYS_chmod, &format!("{} 02755", tmp("sgid")))]), Sign::Success),
-        case("A18", "make a block device in /tmp", sys(libc::SYS_mknod, &format!("{} 0060600 0x800", tmp(&format!("b{}", std::process::id())))), Sign::Success),
-        case("A18b", "a character device in /dev/shm", sys(libc::SYS_mknodat, &format!("-100 \"/dev/shm/c{} 0020600 0x101", std::process::id())), Sign::Success),
-        case("A18c", "a device in the home", sh(&format!("d=$(mktemp -d); mknod $d/sda b 8 0 && echo MADE; rm -rf $d")), Sign::Look(|_, outcome|
-            outcome.text().contains("MADE").then(|| "a device was made".into()))),
+        case(
+            "A02j",
+            "an unnamed file in /usr",
+            open("/usr", libc::O_TMPFILE | libc::O_RDWR),
+            Sign::Success,
+        ),
+        case(
+            "A02k",
+            "a directory in /",
+            sys(libc::SYS_mkdir, &format!("\"/{LEFT} 0700")),
+            Sign::Success,
+        ),
+        case(
+            "A02l",
+            "a link in /usr",
+            sys(libc::SYS_symlink, &format!("\"/tmp \"/usr/{LEFT}")),
+            Sign::Success,
+        ),
+        case(
+            "A02m",
+            "a fifo in /etc",
+            sys(libc::SYS_mknod, &format!("\"/etc/{LEFT} 0010644 0")),
+            Sign::Success,
+        ),
+        case(
+            "A02n",
+            "a socket in /var/lib",
+            sh(&format!(
+                "python3 -c 'import socket; socket.socket(1).bind(\"/var/lib/{LEFT}\")'"
+            )),
+            Sign::Facts,
+        ),
+        case(
+            "A17",
+            "make a program set-user-id",
+            then(&[
+                sys(libc::SYS_openat, &format!("-100 {} 0102 0700", tmp("s"))),
+                sys(libc::SYS_chmod, &format!("{} 04755", tmp("s"))),
+            ]),
+            Sign::Success,
+        ),
+        case(
+            "A17b",
+            "by fchmod",
+            then(&[
+                sys(libc::SYS_openat, &format!("-100 {} 0102 0700", tmp("s"))),
+                sys(libc::SYS_fchmod, "%0 06755"),
+            ]),
+            Sign::Success,
+        ),
+        case(
+            "A17c",
+            "by fchmodat",
+            then(&[
+                sys(libc::SYS_openat, &format!("-100 {} 0102 0700", tmp("s"))),
+                sys(libc::SYS_fchmodat, &format!("-100 {} 04755", tmp("s"))),
+            ]),
+            Sign::Success,
+        ),
+        case(
+            "A17d",
+            "by fchmodat2",
+            then(&[
+                sys(libc::SYS_openat, &format!("-100 {} 0102 0700", tmp("s"))),
+                sys(libc::SYS_fchmodat2, &format!("-100 {} 04755 0", tmp("s"))),
+            ]),
+            Sign::Success,
+        ),
+        case(
+            "A17e",
+            "by open",
+            sys(libc::SYS_openat, &format!("-100 {} 0102 04755", tmp("s2"))),
+            Sign::Success,
+        ),
+        case(
+            "A17f",
+            "by creat",
+            sys(libc::SYS_creat, &format!("{} 04755", tmp("s3"))),
+            Sign::Success,
+        ),
+        case(
+            "A17g",
+            "by mknod",
+            sys(
+                libc::SYS_mknod,
+                &format!("{} 0104755 0", tmp(&format!("s4-{}", std::process::id()))),
+            ),
+            Sign::Success,
+        ),
+        case(
+            "A17h",
+            "by openat2",
+            sys(
+                libc::SYS_openat2,
+                &format!("-100 {} #4200000000000000ed09000000000000 16", tmp("s5")),
+            ),
+            Sign::Reached,
+        ),
+        case(
+            "A17i",
+            "by umask and mkdir of a set-group-id directory",
+            then(&[
+                sys(libc::SYS_mkdir, &format!("{} 0700", tmp("sgid"))),
+                sys(libc::SYS_chmod, &format!("{} 02755", tmp("sgid"))),
+            ]),
+            Sign::Success,
+        ),
+        case(
+            "A18",
+            "make a block device in /tmp",
+            sys(
+                libc::SYS_mknod,
+                &format!("{} 0060600 0x800", tmp(&format!("b{}", std::process::id()))),
+            ),
+            Sign::Success,
+        ),
+        case(
+            "A18b",
+            "a character device in /dev/shm",
+            sys(
+                libc::SYS_mknodat,
+                &format!("-100 \"/dev/shm/c{} 0020600 0x101", std::process::id()),
+            ),
+            Sign::Success,
+        ),
+        case(
+            "A18c",
+            "a device in the home",
+            sh("d=$(mktemp -d); mknod $d/sda b 8 0 && echo MADE; rm -rf $d"),
+            Sign::Look(|_, outcome| {
+                outcome
+                    .text()
+                    .contains("MADE")
+                    .then(|| "a device was made".into())
+            }),
+        ),
     ]);
     cases
 }
@@ -106,76 +364,4 @@ fn making() -> Vec<Case> {
 pub(crate) fn told(_: &World, outcome: &Outcome) -> Option<String> {
     let text = outcome.text();
     (!text.trim().is_empty()).then(|| text.chars().take(200).collect())
-}
-
-/// What the template shows: readable, and nothing else.
-fn shown(world: &World) -> Vec<Case> {
-    let file = world.ground.shown("file");
-    let (f, dir) = (q(&file), world.ground.shown("dir"));
-    let left = q(&world.ground.shown("left"));
-    let reopen = format!("exec 3<{file}; echo x >/proc/self/fd/3");
-    vec![
-        case("A03", "open it for writing", write(&file, Some("x")), Sign::Success),
-        case("A03b", "truncate it", sys(libc::SYS_truncate, &format!("{f} 0")), Sign::Success),
-        case("A03c", "truncate on open", open(&file, libc::O_TRUNC | libc::O_RDONLY), Sign::Facts),
-        case("A03d", "append to it", open(&file, libc::O_APPEND | libc::O_WRONLY), Sign::Success),
-        case("A03e", "make a file beside it", create(&world.ground.shown("left")), Sign::Success),
-        case("A03f", "remove it", sys(libc::SYS_unlink, &f), Sign::Success),
-        case("A03g", "rename it", sys(libc::SYS_rename, &format!("{f} {left}")), Sign::Success),
-        case("A03h", "put another in its place", then(&[create("/tmp/a03h"), sys(libc::SYS_rename, &format!("\"/tmp/a03h {f}"))]), Sign::Success)
-            .control(Control::None("/tmp and /srv are two file systems; A03g is its control")),
-        case("A03i", "remove its directory", sys(libc::SYS_rmdir, &q(&dir)), Sign::Success),
-        case("A03j", "exchange it with a new one", sys(libc::SYS_renameat2, &format!("-100 {f} -100 {} 2", q(&world.ground.shown("program")))), Sign::Success),
-        case("A05", "link it into the home, write the link", sys(libc::SYS_link, &format!("{f} \"/home/agent/l")), Sign::Success)
-            .by(Control::Host, sys(libc::SYS_link, &format!("{f} {}", q(&world.ground.hidden("l"))))),
-        case("A05b", "link it beside itself", sys(libc::SYS_link, &format!("{f} {left}")), Sign::Success),
-        case("A05c", "link it by descriptor", then(&[open(&file, libc::O_RDONLY), sys(libc::SYS_linkat, &format!("%0 \" -100 {left} 0x1000"))]), Sign::Success),
-        case("A07", "change its mode", sys(libc::SYS_chmod, &format!("{f} 0600")), Sign::Success),
-        case("A07b", "change its owner", sys(libc::SYS_chown, &format!("{f} 1000 1000")), Sign::Facts),
-        case("A07c", "change its times", sys(libc::SYS_utimensat, &format!("-100 {f} #{} 0", "00".repeat(32))), Sign::Success),
-        case("A07d", "set an attribute", sys(libc::SYS_setxattr, &format!("{f} \"user.x \"y 1 0")), Sign::Success),
-        case("A07e", "make it immutable", then(&[open(&file, 0), sys(libc::SYS_ioctl, "%0 0x40086602 #1000000000000000")]), Sign::Success)
-            .by(Control::Host, then(&[
-                open(&file, 0), sys(libc::SYS_ioctl, "%0 0x40086602 #1000000000000000"), sys(libc::SYS_ioctl, "%0 0x40086602 @8"), sys(libc::SYS_ioctl, "%0 0x40086602 @8")])),
-        case("A07f", "by fchmod", then(&[open(&file, 0), sys(libc::SYS_fchmod, "%0 0600")]), Sign::Success),
-        case("A09", "write through /proc/self/fd", sh(&reopen), Sign::Facts),
-        case("A09b", "through an O_PATH descriptor", then(&[open(&file, libc::O_PATH), sys(libc::SYS_openat, "-100 \"/proc/self/fd/3 1"), sys(libc::SYS_write, "%1 \"x 1")]), Sign::Facts),
-        case("A25", "clone over it", then(&[open(&file, libc::O_WRONLY), sys(libc::SYS_fallocate, "%0 0 0 4096")]), Sign::Facts),
-    ]
-}
-
-fn programs(world: &World) -> Vec<Case> {
-    let secret = world.ground.hidden("secret");
-    let port = world.listeners.tcp;
-    let memfd = format!(
-        "import os; f = os.memfd_create('x'); os.write(f, open('/bin/cat','rb').read()); os.execv(f'/proc/self/fd/{{f}}', ['cat', '{secret}'])"
-    );
-    vec![
-        case("A11", "a copied program", sh(&format!("cp /bin/cat /tmp/c && /tmp/c {secret}")), Sign::Facts),
-        case("A11b", "a program by the loader", sh(&format!("/lib64/ld-linux-x86-64.so.2 /bin/cat {secret}")), Sign::Facts),
-        case("A11c", "a program in memory", sh(&format!("python3 -c \"{memfd}\"")), Sign::Facts),
-        case("A11d", "Perl", sh(&format!("perl -e 'open F, \"{secret}\"; print <F>'")), Sign::Facts),
-        case("A11e", "bash's own /dev/tcp", sh(&format!("bash -c 'echo A11e-in A11e-out >/dev/tcp/127.0.0.1/{port}'")), Sign::Facts),
-        case("A11f", "git reads it", sh(&format!("cd /tmp && git diff --no-index /dev/null {secret}")), Sign::Facts),
-        case("A11g", "git applies a patch outside", sh(&format!("cd /tmp && printf -- '--- /dev/null\\n+++ b/x\\n@@ -0,0 +1 @@\\n+x\\n' | git apply --unsafe-paths --directory={}", world.ground.hidden("dir"))), Sign::Facts),
-        case("A11h", "tar with absolute names", sh(&format!("cd /tmp && echo x >t && tar -cPf t.tar --transform 's,.*,{},' t && tar -xPf t.tar", world.ground.hidden("dir/t"))), Sign::Facts),
-        case("A11i", "Node", sh(&format!("node -e 'process.stdout.write(require(\"fs\").readFileSync(\"{secret}\"))'")), Sign::Facts),
-    ]
-}
-
-/// What one wall lets in by mistake, the next keeps out.
-fn planted(world: &World) -> Vec<Case> {
-    let control = Control::Ablation;
-    let run = |id, what, calls, sign| case(id, what, calls, sign).control(control);
-    vec![
-        run("A30", "read what is mounted by mistake", read(&format!("{MOUNT}/secret")), Sign::Success),
-        run("A30b", "write it", write(&format!("{MOUNT}/writable"), Some("x")), Sign::Success),
-        run("A30c", "truncate it", sys(libc::SYS_truncate, &format!("\"{MOUNT}/writable 0")), Sign::Success),
-        run("A30d", "make a file there", create(&format!("{MOUNT}/dir/x")), Sign::Success),
-        run("A30e", "remove from there", sys(libc::SYS_unlink, &format!("\"{MOUNT}/writable")), Sign::Success),
-        run("A19", "open a device that the host left in the workspace", read(&format!("{}/{DEVICE}", world.agent.workspace)), Sign::Success),
-        run("A31", "a set-user-id program on a mount that honours it", sh(PROGRAM), Sign::Look(|_, outcome| {
-            outcome.text().contains("euid=0").then(|| outcome.text())
-        })),
-    ]
 }

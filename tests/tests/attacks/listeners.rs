@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::world::Ground;
+use crate::scene::Ground;
 
 type Heard = Arc<Mutex<Vec<(String, String)>>>;
 
@@ -35,10 +35,18 @@ impl Listeners {
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let allowed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let everywhere = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a port");
-        let ports = [&tcp, &allowed, &everywhere].map(|listener| listener.local_addr().expect("bound").port());
+        let ports = [&tcp, &allowed, &everywhere]
+            .map(|listener| listener.local_addr().expect("bound").port());
         let v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, ports[0])).expect("the same port of IPv6");
-        for (who, listener) in [("TCP", tcp), ("TCP on IPv6", v6), ("the allowed TCP", allowed), ("TCP everywhere", everywhere)] {
-            accept(&heard, who, move || listener.accept().map(|(stream, _)| stream));
+        for (who, listener) in [
+            ("TCP", tcp),
+            ("TCP on IPv6", v6),
+            ("the allowed TCP", allowed),
+            ("TCP everywhere", everywhere),
+        ] {
+            accept(&heard, who, move || {
+                listener.accept().map(|(stream, _)| stream)
+            });
         }
         let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let udp_port = udp.local_addr().expect("bound").port();
@@ -46,9 +54,13 @@ impl Listeners {
         for part in ["hidden", "shown"] {
             let path = ground.0.join(part);
             let stream = UnixListener::bind(path.join("socket")).expect("root writes");
-            accept(&heard, "a socket file", move || stream.accept().map(|(stream, _)| stream));
+            accept(&heard, "a socket file", move || {
+                stream.accept().map(|(stream, _)| stream)
+            });
             let datagram = UnixDatagram::bind(path.join("datagrams")).expect("root writes");
-            receive(&heard, "a datagram socket file", move |buffer| datagram.recv(buffer));
+            receive(&heard, "a datagram socket file", move |buffer| {
+                datagram.recv(buffer)
+            });
             for name in ["socket", "datagrams"] {
                 let anyone = std::os::unix::fs::PermissionsExt::from_mode(0o777);
                 std::fs::set_permissions(path.join(name), anyone).expect("our own file");
@@ -57,9 +69,14 @@ impl Listeners {
         let name = format!("wsm-attack-{}", std::process::id());
         let address = |name: &str| SocketAddr::from_abstract_name(name).expect("a short name");
         let stream = UnixListener::bind_addr(&address(&name)).expect("a free name");
-        accept(&heard, "an abstract socket", move || stream.accept().map(|(stream, _)| stream));
-        let datagram = UnixDatagram::bind_addr(&address(&format!("{name}-d"))).expect("a free name");
-        receive(&heard, "an abstract datagram socket", move |buffer| datagram.recv(buffer));
+        accept(&heard, "an abstract socket", move || {
+            stream.accept().map(|(stream, _)| stream)
+        });
+        let datagram =
+            UnixDatagram::bind_addr(&address(&format!("{name}-d"))).expect("a free name");
+        receive(&heard, "an abstract datagram socket", move |buffer| {
+            datagram.recv(buffer)
+        });
         Listeners {
             heard,
             tcp: ports[0],
@@ -85,7 +102,10 @@ impl Listeners {
 
 fn note(heard: &Heard, who: &str, bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes).into_owned();
-    heard.lock().expect("nobody panics with it").push((who.to_owned(), text));
+    heard
+        .lock()
+        .expect("nobody panics with it")
+        .push((who.to_owned(), text));
 }
 
 trait Stream: Read + Write + Send + 'static {
@@ -94,13 +114,15 @@ trait Stream: Read + Write + Send + 'static {
 
 impl Stream for std::net::TcpStream {
     fn patience(&self) {
-        self.set_read_timeout(Some(Duration::from_secs(2))).expect("not zero");
+        self.set_read_timeout(Some(Duration::from_secs(2)))
+            .expect("not zero");
     }
 }
 
 impl Stream for std::os::unix::net::UnixStream {
     fn patience(&self) {
-        self.set_read_timeout(Some(Duration::from_secs(2))).expect("not zero");
+        self.set_read_timeout(Some(Duration::from_secs(2)))
+            .expect("not zero");
     }
 }
 
@@ -118,7 +140,8 @@ fn accept<S: Stream>(
                 let mut buffer = [0; 8192];
                 if let Ok(length @ 1..) = stream.read(&mut buffer) {
                     note(&heard, who, &buffer[..length]);
-                    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\nok\n";
+                    let answer =
+                        "HTTP/1.1 200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\nok\n";
                     drop(stream.write_all(answer.as_bytes()));
                 }
             });

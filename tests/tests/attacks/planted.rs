@@ -20,7 +20,11 @@ pub(crate) const DEVICE: &str = "planted-device";
 fn nsenter(world: &World, flags: &[&str]) -> Command {
     let mut command = world.wsm.root().command("nsenter");
     command.current_dir("/");
-    command.arg("--target").arg(world.init.to_string()).args(flags).arg("--");
+    command
+        .arg("--target")
+        .arg(world.init.to_string())
+        .args(flags)
+        .arg("--");
     command
 }
 
@@ -39,7 +43,10 @@ pub(crate) fn plant(world: &mut World) {
     plant.args(["sh", "-c", &script]);
     cli::run(plant, b"").ok();
     let mut device = Command::new("sh");
-    let script = format!("cd {} && mknod {DEVICE} c 1 5 && chmod 666 {DEVICE}", world.agent.workspace);
+    let script = format!(
+        "cd {} && mknod {DEVICE} c 1 5 && chmod 666 {DEVICE}",
+        world.agent.workspace
+    );
     device.args(["-c", &script]);
     cli::run(device, b"").ok();
     plant_process(world);
@@ -66,8 +73,17 @@ fn plant_process(world: &mut World) {
     );
     let heard = world.wsm.root().home().join("planted-heard");
     let mut command = nsenter(world, &["--pid", "--net"]);
-    command.args(["setpriv", "--reuid", &uid, "--regid", &uid, "--clear-groups"]);
-    command.args(["python3", "-c", &program]).env("SECRET", &world.secret);
+    command.args([
+        "setpriv",
+        "--reuid",
+        &uid,
+        "--regid",
+        &uid,
+        "--clear-groups",
+    ]);
+    command
+        .args(["python3", "-c", &program])
+        .env("SECRET", &world.secret);
     command.stdin(Stdio::null());
     command.stdout(fs::File::create(&heard).expect("our own file"));
     let child = command.spawn().expect("nsenter starts");
@@ -75,7 +91,9 @@ fn plant_process(world: &mut World) {
     let ready = || fs::read_to_string(&heard).is_ok_and(|text| text.contains("ready"));
     wait::until_true("the planted process to listen", ready);
     let all = host::processes();
-    let found = all.iter().find(|p| p.parent == parent && innermost_pid(p.pid) != Some(p.pid));
+    let found = all
+        .iter()
+        .find(|p| p.parent == parent && innermost_pid(p.pid) != Some(p.pid));
     let pid = found.expect("nsenter forked it").pid;
     world.planted_by(child, pid);
 }

@@ -13,7 +13,7 @@ use crate::world::World;
 
 /// How a case ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Held {
+pub(crate) enum Ending {
     /// The attack did not work, and would elsewhere.
     Held,
     /// It worked.
@@ -29,7 +29,7 @@ pub(crate) enum Held {
 pub(crate) struct Verdict {
     pub(crate) id: String,
     pub(crate) group: String,
-    pub(crate) held: Held,
+    pub(crate) held: Ending,
     pub(crate) control: bool,
     pub(crate) detail: String,
     /// Why there is no control, or what a newer kernel brings.
@@ -63,9 +63,12 @@ fn sign(case: &Case, world: &World, outcome: &Outcome) -> Option<String> {
 
 /// Runs one case inside; the breach if there is one, and what was seen.
 pub(crate) fn inside(world: &World, case: &Case) -> (String, Option<String>) {
-    world.run("inside", &format!("{}-in", case.id), &case.calls, |world, outcome| {
-        sign(case, world, outcome)
-    })
+    world.run(
+        "inside",
+        &format!("{}-in", case.id),
+        &case.calls,
+        |world, outcome| sign(case, world, outcome),
+    )
 }
 
 /// Runs its control: whether the attack works there, and what was seen.
@@ -88,9 +91,12 @@ fn control(world: &World, case: &Case) -> (bool, String) {
     } else {
         calls
     };
-    let (detail, breach) = world.run(place, &format!("{}-out", case.id), &calls, |world, outcome| {
-        sign(case, world, outcome)
-    });
+    let (detail, breach) = world.run(
+        place,
+        &format!("{}-out", case.id),
+        &calls,
+        |world, outcome| sign(case, world, outcome),
+    );
     (breach.is_some(), breach.unwrap_or(detail))
 }
 
@@ -105,15 +111,23 @@ pub(crate) fn judge(world: &World, case: &Case) -> Verdict {
         _ => depth::lacks(&case.id, &seen).unwrap_or_default().to_owned(),
     };
     let held = match breach {
-        Some(_) if depth::newer(&case.id).is_some() => Held::Needs,
-        Some(_) => Held::Escaped,
-        None if worked => Held::Held,
-        None if matches!(case.control, Control::Ablation) => Held::Held,
-        None if matches!(case.control, Control::None(_)) || reason.is_empty() => Held::Inconclusive,
-        None => Held::Needs,
+        Some(_) if depth::newer(&case.id).is_some() => Ending::Needs,
+        Some(_) => Ending::Escaped,
+        None if worked => Ending::Held,
+        None if matches!(case.control, Control::Ablation) => Ending::Held,
+        None if matches!(case.control, Control::None(_)) || reason.is_empty() => {
+            Ending::Inconclusive
+        }
+        None => Ending::Needs,
     };
-    let reason = depth::newer(&case.id).filter(|_| held == Held::Needs).map_or(reason, str::to_owned);
-    let outside = if worked { format!("; outside: {seen}") } else { format!("; outside, nothing: {seen}") };
+    let reason = depth::newer(&case.id)
+        .filter(|_| held == Ending::Needs)
+        .map_or(reason, str::to_owned);
+    let outside = if worked {
+        format!("; outside: {seen}")
+    } else {
+        format!("; outside, nothing: {seen}")
+    };
     Verdict {
         id: case.id.clone(),
         group: case.group().to_owned(),
@@ -127,10 +141,10 @@ pub(crate) fn judge(world: &World, case: &Case) -> Verdict {
 impl Verdict {
     fn json(&self) -> Value {
         let result = match self.held {
-            Held::Held => "held",
-            Held::Escaped => "escaped",
-            Held::Inconclusive => "inconclusive",
-            Held::Needs => "needs",
+            Ending::Held => "held",
+            Ending::Escaped => "escaped",
+            Ending::Inconclusive => "inconclusive",
+            Ending::Needs => "needs",
         };
         json!({
             "id": self.id, "group": self.group, "result": result, "control": self.control,
@@ -141,23 +155,38 @@ impl Verdict {
 
 /// Writes `target/attacks.json`, prints what is not held, and the last line.
 pub(crate) fn report(verdicts: &[Verdict]) {
-    let count = |held: Held| verdicts.iter().filter(|verdict| verdict.held == held).count();
+    let count = |held: Ending| {
+        verdicts
+            .iter()
+            .filter(|verdict| verdict.held == held)
+            .count()
+    };
     for verdict in verdicts {
-        if verdict.held != Held::Held {
-            println!("{:?} {}: {} ({})", verdict.held, verdict.id, verdict.detail, verdict.reason);
+        if verdict.held != Ending::Held {
+            println!(
+                "{:?} {}: {} ({})",
+                verdict.held, verdict.id, verdict.detail, verdict.reason
+            );
         }
     }
-    let all: Vec<_> = verdicts.iter().map(|verdict| verdict.json().to_string()).collect();
+    let all: Vec<_> = verdicts
+        .iter()
+        .map(|verdict| verdict.json().to_string())
+        .collect();
     let line = format!(
         "attacks: {} cases, {} held, {} escaped, {} inconclusive, {} need a newer kernel",
         verdicts.len(),
-        count(Held::Held),
-        count(Held::Escaped),
-        count(Held::Inconclusive),
-        count(Held::Needs),
+        count(Ending::Held),
+        count(Ending::Escaped),
+        count(Ending::Inconclusive),
+        count(Ending::Needs),
     );
     let target = target();
-    fs::write(target.join("attacks.json"), format!("[\n{}\n]\n", all.join(",\n"))).expect("target is ours");
+    fs::write(
+        target.join("attacks.json"),
+        format!("[\n{}\n]\n", all.join(",\n")),
+    )
+    .expect("target is ours");
     fs::write(target.join("attacks.txt"), format!("{line}\n")).expect("target is ours");
     println!("{line}");
 }

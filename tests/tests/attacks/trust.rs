@@ -1,5 +1,7 @@
 //! I: git, where the host's own git is the victim. J: files that others trust later.
 
+#![expect(clippy::too_many_lines, reason = "tables of cases")]
+
 use std::path::Path;
 
 use crate::attacker::Outcome;
@@ -17,25 +19,52 @@ pub(crate) fn cases(world: &World) -> Vec<Case> {
 
 /// Appends to a file, or makes it.
 fn append(path: &str) -> String {
-    sh(&format!("mkdir -p \"$(dirname {path})\" 2>/dev/null; echo x >>{path}"))
+    sh(&format!(
+        "mkdir -p \"$(dirname {path})\" 2>/dev/null; echo x >>{path}"
+    ))
 }
 
 /// The main repository: nothing of it can be written but by the helper.
 fn repository(world: &World) -> Vec<Case> {
     let git = world.repository.join(".git").display().to_string();
     let names = [
-        "hooks/post-commit", "hooks/pre-commit", "config", "info/attributes", "info/exclude", "info/grafts",
-        "HEAD", "refs/heads/main", "refs/heads/evil", "packed-refs", "logs/HEAD", "config.worktree", "commondir", "shallow",
-        "objects/info/alternates", "refs/replace/x", "refs/tags/evil", "refs/heads/wsm/neighbour",
+        "hooks/post-commit",
+        "hooks/pre-commit",
+        "config",
+        "info/attributes",
+        "info/exclude",
+        "info/grafts",
+        "HEAD",
+        "refs/heads/main",
+        "refs/heads/evil",
+        "packed-refs",
+        "logs/HEAD",
+        "config.worktree",
+        "commondir",
+        "shallow",
+        "objects/info/alternates",
+        "refs/replace/x",
+        "refs/tags/evil",
+        "refs/heads/wsm/neighbour",
     ];
     let mut cases: Vec<_> = names
         .iter()
         .enumerate()
-        .map(|(number, name)| case(&format!("I01.{number}"), &format!("write {name} of the main repository"), append(&format!("{git}/{name}")), Sign::Facts))
+        .map(|(number, name)| {
+            case(
+                &format!("I01.{number}"),
+                &format!("write {name} of the main repository"),
+                append(&format!("{git}/{name}")),
+                Sign::Facts,
+            )
+        })
         .collect();
     let pointer = format!("{}/.git", world.agent.workspace);
     let w = &world.agent.workspace;
-    for (number, name) in ["commondir", "gitdir", "locked", "config.worktree"].iter().enumerate() {
+    for (number, name) in ["commondir", "gitdir", "locked", "config.worktree"]
+        .iter()
+        .enumerate()
+    {
         // Inside, what is written is the agent's own git directory, which the host never reads.
         cases.push(case(&format!("I02.{number}"), &format!("forge {name} of its worktree"),
             sh(&format!("cd {w} && echo {w}/forged >$(git -c safe.directory='*' rev-parse --absolute-git-dir)/{name}")), Sign::Look(|world, _| forged(world))));
@@ -61,10 +90,15 @@ fn forged(world: &World) -> Option<String> {
             let path = entry.path().join(name);
             let text = std::fs::read_to_string(&path).unwrap_or_default();
             if text.contains("/forged") {
-                let undone = if name == "commondir" { "../..\n".to_owned() } else { String::new() };
+                let undone = if name == "commondir" {
+                    "../..\n".to_owned()
+                } else {
+                    String::new()
+                };
                 match name {
                     "commondir" => std::fs::write(&path, undone).expect("root writes"),
-                    "gitdir" => std::fs::write(&path, format!("{}/.git\n", world.agent.workspace)).expect("root writes"),
+                    "gitdir" => std::fs::write(&path, format!("{}/.git\n", world.agent.workspace))
+                        .expect("root writes"),
                     _ => std::fs::remove_file(&path).expect("root writes"),
                 }
                 return Some(format!("{name} is the agent's"));
@@ -81,14 +115,24 @@ fn canary(world: &World) -> std::path::PathBuf {
 
 /// The person's git in the worktree, and what came of it.
 fn git_of_the_host(world: &World, _: &Outcome) -> Option<String> {
-    for arguments in [&["status"][..], &["diff"], &["log", "-3", "-p"], &["stash", "list"], &["add", "-n", "."], &["diff", "--cached"], &["submodule", "status"]] {
+    for arguments in [
+        &["status"][..],
+        &["diff"],
+        &["log", "-3", "-p"],
+        &["stash", "list"],
+        &["add", "-n", "."],
+        &["diff", "--cached"],
+        &["submodule", "status"],
+    ] {
         let mut git = world.ann.command("git");
         git.args(arguments).current_dir(&world.agent.workspace);
         drop(wsm_tests::cli::run(git, b""));
     }
     let canary = canary(world);
     let mut clean = world.ann.command("git");
-    clean.args(["checkout", "-q", "."]).current_dir(&world.agent.workspace);
+    clean
+        .args(["checkout", "-q", "."])
+        .current_dir(&world.agent.workspace);
     drop(wsm_tests::cli::run(clean, b""));
     canary.exists().then(|| {
         std::fs::remove_file(&canary).expect("root may");
@@ -116,7 +160,14 @@ fn executed(world: &World) -> Vec<Case> {
     ];
     let cases: Vec<_> = table
         .into_iter()
-        .map(|(id, what, script)| case(id, &format!("have the host's git execute something by {what}"), sh(&format!("{prologue}{script}")), Sign::Look(git_of_the_host)))
+        .map(|(id, what, script)| {
+            case(
+                id,
+                &format!("have the host's git execute something by {what}"),
+                sh(&format!("{prologue}{script}")),
+                Sign::Look(git_of_the_host),
+            )
+        })
         .collect();
     cases
 }
@@ -125,20 +176,38 @@ fn executed(world: &World) -> Vec<Case> {
 fn homes(world: &World) -> Vec<Case> {
     let home = world.ann.home().display().to_string();
     let names = [
-        ".bashrc", ".profile", ".ssh/authorized_keys", ".gitconfig", ".npmrc", ".cargo/config.toml",
-        ".config/systemd/user/x.service", ".config/autostart/x.desktop", ".local/bin/ls", ".claude/settings.json", ".codex/config.toml", ".netrc",
+        ".bashrc",
+        ".profile",
+        ".ssh/authorized_keys",
+        ".gitconfig",
+        ".npmrc",
+        ".cargo/config.toml",
+        ".config/systemd/user/x.service",
+        ".config/autostart/x.desktop",
+        ".local/bin/ls",
+        ".claude/settings.json",
+        ".codex/config.toml",
+        ".netrc",
     ];
     names
         .iter()
         .enumerate()
-        .map(|(number, name)| case(&format!("J01.{number}"), &format!("write the person's {name}"), append(&format!("{home}/{name}")), Sign::Look(|world, _| in_the_home(world))))
+        .map(|(number, name)| {
+            case(
+                &format!("J01.{number}"),
+                &format!("write the person's {name}"),
+                append(&format!("{home}/{name}")),
+                Sign::Look(|world, _| in_the_home(world)),
+            )
+        })
         .collect()
 }
 
 /// Whether something of ours is in the person's home; takes it away.
 fn in_the_home(world: &World) -> Option<String> {
     let mut find = std::process::Command::new("grep");
-    find.args(["-rlx", "--exclude-dir=project", "x"]).arg(world.ann.home());
+    find.args(["-rlx", "--exclude-dir=project", "x"])
+        .arg(world.ann.home());
     let found = wsm_tests::cli::run(find, b"").stdout;
     for path in found.lines() {
         std::fs::remove_file(path).expect("root may");
@@ -151,14 +220,48 @@ fn own_files(world: &World) -> Vec<Case> {
     let dir = world.wsm.dir();
     let name = |part: &str| dir.join(part).display().to_string();
     let mut cases = vec![
-        case("J06", "read wsm's configuration", read(&name("etc/config.toml")), Sign::Success),
-        case("J06b", "write it", append(&name("etc/config.toml")), Sign::Facts),
-        case("J06c", "write a template", append(&name("etc/templates/attacked.toml")), Sign::Facts),
+        case(
+            "J06",
+            "read wsm's configuration",
+            read(&name("etc/config.toml")),
+            Sign::Success,
+        ),
+        case(
+            "J06b",
+            "write it",
+            append(&name("etc/config.toml")),
+            Sign::Facts,
+        ),
+        case(
+            "J06c",
+            "write a template",
+            append(&name("etc/templates/attacked.toml")),
+            Sign::Facts,
+        ),
     ];
-    for (number, part) in ["state/daemon", "state/broker", "state/logs", "run", "etc", "state/homes", "state/trash"].iter().enumerate() {
+    for (number, part) in [
+        "state/daemon",
+        "state/broker",
+        "state/logs",
+        "run",
+        "etc",
+        "state/homes",
+        "state/trash",
+    ]
+    .iter()
+    .enumerate()
+    {
         if dir.join(part).exists() {
-            let stat = sys(libc::SYS_newfstatat, &format!("-100 {} @144 0", q(&name(part))));
-            cases.push(case(&format!("J07.{number}"), &format!("find wsm's {part}"), stat, Sign::Exists));
+            let stat = sys(
+                libc::SYS_newfstatat,
+                &format!("-100 {} @144 0", q(&name(part))),
+            );
+            cases.push(case(
+                &format!("J07.{number}"),
+                &format!("find wsm's {part}"),
+                stat,
+                Sign::Exists,
+            ));
         }
     }
     cases

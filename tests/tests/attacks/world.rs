@@ -3,26 +3,30 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use wsm_api::agent::Agent;
 use wsm_tests::instance::Instance;
 use wsm_tests::persona::Persona;
 use wsm_tests::repo::Repo;
-use wsm_tests::{cli, host, wait};
+use wsm_tests::{cli, host};
 
 use crate::attacker::{self, Attacker, innermost_pid};
 use crate::case::Control;
 use crate::facts::{self, Clock, Facts};
 use crate::listeners::Listeners;
+use crate::scene::{self, Ground, configure, init_of, prey};
 
 /// Name of the agent that attacks.
 pub(crate) const ATTACKER: &str = "attacker";
 /// Another agent of the same person.
 pub(crate) const NEIGHBOUR: &str = "neighbour";
+
+/// What a world plants on the host has fixed names.
+static ONE: Mutex<()> = Mutex::new(());
 
 /// Everything that a case may meet.
 pub(crate) struct World {
@@ -33,7 +37,7 @@ pub(crate) struct World {
     /// Who listens on the host.
     pub(crate) listeners: Listeners,
     /// A process of the host that anybody could signal by its number.
-    prey: RefCell<Child>,
+    pub(crate) prey: RefCell<Child>,
     /// A process in the attacker's pid namespace, of its uid, that is not its own.
     pub(crate) planted: Option<i32>,
     planter: Option<Child>,
@@ -58,75 +62,42 @@ pub(crate) struct World {
     pub(crate) wsm: Instance,
     /// The person that both agents belong to.
     pub(crate) ann: Persona,
-}
-
-/// A directory of the host, readable by everybody, and parts of it that the template shows.
-pub(crate) struct Ground(pub(crate) PathBuf);
-
-impl Ground {
-    /// Where nothing is shown inside.
-    pub(crate) fn hidden(&self, name: &str) -> String {
-        self.0.join("hidden").join(name).display().to_string()
-    }
-
-    /// What the template shows, read-only.
-    pub(crate) fn shown(&self, name: &str) -> String {
-        self.0.join("shown").join(name).display().to_string()
-    }
-
-    fn lay(&self, owner: &Persona, secret: &str) {
-        for part in ["hidden", "hidden/dir", "hidden/w", "shown", "shown/dir"] {
-            let dir = self.0.join(part);
-            fs::create_dir_all(&dir).expect("root writes");
-            fs::set_permissions(&dir, PermissionsExt::from_mode(0o777)).expect("root may");
-        }
-        let own = |path: &Path| std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid()));
-        for (name, text) in [
-            ("hidden/secret", secret),
-            ("hidden/writable", "precious"),
-            ("hidden/w/.git", "gitdir: /somewhere"),
-            ("shown/file", "precious"),
-            ("shown/program", "#!/bin/sh\n"),
-        ] {
-            let path = self.0.join(name);
-            fs::write(&path, text).expect("root writes");
-            fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).expect("root may");
-            own(&path).expect("root may");
-        }
-        own(&self.0.join("shown")).expect("root may");
-    }
-}
-
-impl Drop for Ground {
-    fn drop(&mut self) {
-        drop(fs::remove_dir_all(&self.0));
-    }
+    _alone: MutexGuard<'static, ()>,
 }
 
 /// Who starts an attacker has a descriptor open, and a secret in the environment.
 const INHERITED: &str = "exec 7<\"$1\"; shift; exec \"$@\"";
 
-/// Places where an attack may leave a file, none of which are there.
-pub(crate) const PLACES: [&str; 9] = ["/", "/usr", "/usr/bin", "/etc", "/opt", "/var/lib", "/dev", "/root", "/srv"];
-/// What it is called there.
-pub(crate) const LEFT: &str = "wsm-attack-left";
-
 impl World {
     /// Makes it. `ablated` names the layer that is switched off in the attacker's sandbox.
     pub(crate) fn new(ablated: Option<&str>) -> World {
-        clear();
+        let alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        scene::clear();
         let wsm = Instance::start();
         let ann = Persona::new("ann");
         let secret = format!("S3CRET{}x", std::process::id());
-        let ground = Ground(PathBuf::from(format!("/srv/wsm-attack-{}", std::process::id())));
+        let ground = Ground(PathBuf::from(format!(
+            "/srv/wsm-attack-{}",
+            std::process::id()
+        )));
         ground.lay(&ann, &secret);
         let listeners = Listeners::start(&ground);
         // Without a network of its own there is no way out to be made for it.
-        for socket in ["hidden/socket", "hidden/datagrams", "shown/socket", "shown/datagrams"] {
+        for socket in [
+            "hidden/socket",
+            "hidden/datagrams",
+            "shown/socket",
+            "shown/datagrams",
+        ] {
             let path = ground.0.join(socket);
             std::os::unix::fs::chown(path, Some(ann.uid()), Some(ann.gid())).expect("root may");
         }
-        configure(&wsm, &ground, &listeners, ablated != Some("network-namespace"));
+        configure(
+            &wsm,
+            &ground,
+            &listeners,
+            ablated != Some("network-namespace"),
+        );
         let repo = Repo::small(&ann, "project");
         let repository = repo.path().to_owned();
         repo.git(&["config", "wsm.secret", &secret]).ok();
@@ -150,18 +121,20 @@ impl World {
             victims: RefCell::default(),
             secret,
             ground,
-            pointer: fs::read_to_string(Path::new(&agent.workspace).join(".git")).expect("a worktree"),
+            pointer: fs::read_to_string(Path::new(&agent.workspace).join(".git"))
+                .expect("a worktree"),
             agent,
             init,
             neighbour,
             repository,
             wsm,
             ann,
+            _alone: alone,
         };
         world.start_attackers();
         crate::planted::plant(&mut world);
         crate::ipc::lay(&world);
-        world.neighbour_listens();
+        scene::neighbour_listens(&world.wsm, &world.ann, &world.neighbour.workspace);
         world.measure();
         world.save_repository();
         *world.victims.borrow_mut() = world.look_at_victims();
@@ -174,34 +147,65 @@ impl World {
         for (place, agent) in [("inside", &self.agent), ("neighbour", &self.neighbour)] {
             let put = self.wsm.command(
                 &self.ann,
-                &["exec", agent.name.as_str(), "--", "sh", "-c", "cat >~/a && chmod +x ~/a"],
+                &[
+                    "exec",
+                    agent.name.as_str(),
+                    "--",
+                    "sh",
+                    "-c",
+                    "cat >~/a && chmod +x ~/a",
+                ],
             );
             cli::run(put, &bytes).ok();
             let mut exec = self.ann.command("sh");
-            exec.args(["-c", INHERITED, "sh"]).arg(self.ground.hidden("secret"));
-            exec.arg(wsm_tests::instance::program("wsm")).arg("--dir").arg(self.wsm.dir());
+            exec.args(["-c", INHERITED, "sh"])
+                .arg(self.ground.hidden("secret"));
+            exec.arg(wsm_tests::instance::program("wsm"))
+                .arg("--dir")
+                .arg(self.wsm.dir());
             exec.args(["exec", agent.name.as_str(), "--", "/home/agent/a"]);
             exec.env("ATTACK_SECRET", &self.secret);
             let find = |own: i32| {
                 let all = host::processes_of(&agent.id);
                 let named = all.iter().filter(|p| p.command == "/home/agent/a");
-                named.map(|p| p.pid).find(|pid| innermost_pid(*pid) == Some(own))
+                named
+                    .map(|p| p.pid)
+                    .find(|pid| innermost_pid(*pid) == Some(own))
             };
             self.add(place, Attacker::start(exec, find));
         }
         let mut outside = self.wsm.root().command("sh");
-        outside.args(["-c", INHERITED, "sh"]).arg(self.ground.hidden("secret"));
-        outside.arg(&program).arg("alone").env("ATTACK_SECRET", &self.secret);
+        outside
+            .args(["-c", INHERITED, "sh"])
+            .arg(self.ground.hidden("secret"));
+        outside
+            .arg(&program)
+            .arg("alone")
+            .env("ATTACK_SECRET", &self.secret);
         self.add("host", Attacker::start(outside, Some));
         let mut apart = self.wsm.root().command("unshare");
-        apart.args(["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--fork", "--mount-proc"]);
-        apart.args(["--kill-child", "--propagation", "private", "--"]).arg(&program).arg("alone");
+        apart.args([
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--net",
+            "--pid",
+            "--cgroup",
+            "--fork",
+            "--mount-proc",
+        ]);
+        apart
+            .args(["--kill-child", "--propagation", "private", "--"])
+            .arg(&program)
+            .arg("alone");
         let find = |own: i32| {
             let all = host::processes();
             let command = format!("{} alone", program.display());
             let named = all.iter().filter(|p| p.command == command);
             let apart = named.filter(|p| innermost_pid(p.pid) != Some(p.pid));
-            apart.map(|p| p.pid).find(|pid| innermost_pid(*pid) == Some(own))
+            apart
+                .map(|p| p.pid)
+                .find(|pid| innermost_pid(*pid) == Some(own))
         };
         self.add("apart", Attacker::start(apart, find));
     }
@@ -216,7 +220,9 @@ impl World {
         for (place, attacker) in self.attackers.borrow_mut().iter_mut() {
             let outcome = attacker.run("none", "39").expect("it just started");
             let pid = outcome.pid.expect("its child stands");
-            self.baselines.borrow_mut().insert(place, own(place, facts::process(pid)));
+            self.baselines
+                .borrow_mut()
+                .insert(place, own(place, facts::process(pid)));
             attacker.end();
         }
     }
@@ -230,20 +236,6 @@ impl World {
         }
     }
 
-    /// The neighbour listens on a port and on an abstract name of its own.
-    fn neighbour_listens(&self) {
-        let program = "import socket, threading\n\
-            def serve(s):\n while True:\n  c, _ = s.accept()\n  open('heard', 'ab').write(c.recv(99) + b' ')\n\
-            a = socket.create_server(('127.0.0.1', 8123))\n\
-            b = socket.socket(1); b.bind('\\0neighbours'); b.listen()\n\
-            open('heard', 'w').close()\n\
-            threading.Thread(target=serve, args=(b,)).start(); serve(a)\n";
-        let line = format!("cat >~/serve.py <<'END'\n{program}END\nnohup python3 ~/serve.py >/dev/null 2>&1 &");
-        cli::run(self.wsm.command(&self.ann, &["exec", NEIGHBOUR, "--", "sh", "-c", &line]), b"").ok();
-        let heard = Path::new(&self.neighbour.workspace).join("heard");
-        wait::until_true("the neighbour to listen", || heard.exists());
-    }
-
     /// Runs `calls` and judges; `Ok` is what came of it and the breach, if there is one.
     pub(crate) fn run(
         &self,
@@ -255,9 +247,14 @@ impl World {
         let mut attackers = self.attackers.borrow_mut();
         let attacker = attackers.get_mut(place).expect("one of each");
         let Some(outcome) = attacker.run(name, calls) else {
-            return ("the attacker is gone".into(), Some("the attacker was ended".into()));
+            return (
+                "the attacker is gone".into(),
+                Some("the attacker was ended".into()),
+            );
         };
-        let breach = self.common(place, name, &outcome).or_else(|| judge(self, &outcome));
+        let breach = self
+            .common(place, name, &outcome)
+            .or_else(|| judge(self, &outcome));
         let detail = outcome.detail();
         attacker.end();
         if breach.is_some() {
@@ -267,70 +264,34 @@ impl World {
     }
 
     /// What every case is judged by.
-    fn common(&self, place: &str, name: &str, outcome: &crate::attacker::Outcome) -> Option<String> {
+    fn common(
+        &self,
+        place: &str,
+        name: &str,
+        outcome: &crate::attacker::Outcome,
+    ) -> Option<String> {
         if outcome.text().contains(&self.secret) {
             return Some("it knows the secret".into());
         }
         let mut found = Vec::new();
         if let Some(pid) = outcome.pid.filter(|_| !outcome.died) {
-            found.extend(facts::differences(&self.baselines.borrow()[place], &own(place, facts::process(pid))));
+            found.extend(facts::differences(
+                &self.baselines.borrow()[place],
+                &own(place, facts::process(pid)),
+            ));
         }
-        found.extend(facts::differences(&self.machine, &facts::machine(&self.clock)));
-        found.extend(facts::differences(&self.victims.borrow(), &self.look_at_victims()));
+        found.extend(facts::differences(
+            &self.machine,
+            &facts::machine(&self.clock),
+        ));
+        found.extend(facts::differences(
+            &self.victims.borrow(),
+            &self.look_at_victims(),
+        ));
         if let Some(who) = self.listeners.heard(name) {
             found.push(format!("{who} heard it"));
         }
         (!found.is_empty()).then(|| found.join("; "))
-    }
-
-    fn look_at_victims(&self) -> Facts {
-        let mut seen = Facts::new();
-        let git = self.repository.join(".git");
-        let own = [
-            "hidden", "hidden/w", "hidden/w/.git", "hidden/secret", "hidden/writable", "hidden/dir", "shown", "shown/file",
-            "shown/program", "shown/dir",
-        ];
-        let mut paths: Vec<PathBuf> = own.iter().map(|name| self.ground.0.join(name)).collect();
-        paths.extend(PLACES.iter().map(|place| Path::new(place).join(LEFT)));
-        let parts = [
-            "config", "HEAD", "hooks", "info", "refs/heads/main", "packed-refs", "logs/HEAD", "config.worktree", "commondir", "shallow",
-            "objects/info/alternates", "refs/replace/x", "refs/tags/evil", "refs/heads/evil", "refs/heads/wsm/neighbour", "info/attributes", "info/exclude", "info/grafts",
-        ];
-        seen.insert("an object".into(), self.first_object());
-        let (pointer, etc) = (Path::new(&self.agent.workspace).join(".git"), self.wsm.dir().join("etc"));
-        paths.extend([pointer, etc.join("config.toml"), etc.join("templates/attacked.toml")]);
-        paths.extend(parts.iter().map(|part| git.join(part)));
-        paths.push(Path::new(&self.neighbour.workspace).join("README.md"));
-        paths.extend(["/etc/passwd", "/etc/hosts", "/usr/bin/env"].map(PathBuf::from));
-        for path in paths {
-            seen.insert(path.display().to_string(), facts::file(&path));
-        }
-        let prey = self.prey.borrow().id();
-        let alive = host::process(i32::try_from(prey).unwrap_or(0)).is_some();
-        seen.insert("a process of the host lives".into(), alive.to_string());
-        for (name, pid) in [("pid 1", Some(self.init)), ("a planted process", self.planted)] {
-            let Some(pid) = pid else { continue };
-            let now = facts::process(pid);
-            let said = ["Uid", "TracerPid", "Seccomp", "root", "nice"].map(|fact| now.get(fact).cloned());
-            let alive = host::process(pid).is_some();
-            seen.insert(name.into(), format!("{alive} {said:?}"));
-        }
-        seen
-    }
-
-    /// What the first loose object of the repository says.
-    fn first_object(&self) -> String {
-        let mut sum = Command::new("cksum");
-        sum.arg(self.object(&self.repository.join(".git")));
-        cli::run(sum, b"").text().split(' ').next().unwrap_or_default().to_owned()
-    }
-
-    /// The path of the first loose object of a git directory.
-    fn object(&self, git: &Path) -> PathBuf {
-        let mut find = Command::new("sh");
-        find.args(["-c", "find objects -type f -path '*/??/*' | sort | head -1"]);
-        find.current_dir(git);
-        git.join(cli::run(find, b"").text())
     }
 
     fn saved(&self) -> PathBuf {
@@ -339,30 +300,46 @@ impl World {
 
     fn save_repository(&self) {
         let mut copy = Command::new("cp");
-        copy.arg("-a").arg(self.repository.join(".git")).arg(self.saved());
+        copy.arg("-a")
+            .arg(self.repository.join(".git"))
+            .arg(self.saved());
         cli::run(copy, b"").ok();
     }
 
     /// Puts everything back that a breach changed.
     fn reset(&self, name: &str) {
-        clear();
+        scene::clear();
         let pointer = Path::new(&self.agent.workspace).join(".git");
         if fs::read_to_string(&pointer).ok().as_deref() != Some(&*self.pointer) {
             // In its place where it is a file: a mount may stand on it.
             drop(fs::remove_dir_all(&pointer));
             fs::write(&pointer, &self.pointer).expect("root writes");
-            std::os::unix::fs::chown(&pointer, Some(self.ann.uid()), Some(self.ann.gid())).expect("root may");
+            std::os::unix::fs::chown(&pointer, Some(self.ann.uid()), Some(self.ann.gid()))
+                .expect("root may");
         }
         if name.starts_with("F05") {
             let end = Instant::now() + std::time::Duration::from_secs(1);
-            while self.prey.borrow_mut().try_wait().expect("our child").is_none() && Instant::now() < end {
+            while self
+                .prey
+                .borrow_mut()
+                .try_wait()
+                .expect("our child")
+                .is_none()
+                && Instant::now() < end
+            {
                 std::thread::yield_now();
             }
         }
         for part in ["hidden", "shown"] {
-            for entry in fs::read_dir(self.ground.0.join(part)).into_iter().flatten().flatten() {
+            for entry in fs::read_dir(self.ground.0.join(part))
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
                 let path = entry.path();
-                let socket = entry.file_type().is_ok_and(|kind| std::os::unix::fs::FileTypeExt::is_socket(&kind));
+                let socket = entry
+                    .file_type()
+                    .is_ok_and(|kind| std::os::unix::fs::FileTypeExt::is_socket(&kind));
                 if !socket {
                     drop(fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path)));
                 }
@@ -370,13 +347,32 @@ impl World {
         }
         self.ground.lay(&self.ann, &self.secret);
         let git = self.repository.join(".git");
-        for name in ["config.worktree", "commondir", "shallow", "objects/info/alternates", "refs/replace/x", "refs/tags/evil", "refs/heads/evil", "packed-refs"] {
+        for name in [
+            "config.worktree",
+            "commondir",
+            "shallow",
+            "objects/info/alternates",
+            "refs/replace/x",
+            "refs/tags/evil",
+            "refs/heads/evil",
+            "packed-refs",
+        ] {
             if !self.saved().join(name).exists() {
                 drop(fs::remove_file(git.join(name)));
             }
         }
-        for part in ["config", "HEAD", "hooks", "info", "refs/heads/main", "logs/HEAD"] {
-            let (from, to) = (self.saved().join(part), self.repository.join(".git").join(part));
+        for part in [
+            "config",
+            "HEAD",
+            "hooks",
+            "info",
+            "refs/heads/main",
+            "logs/HEAD",
+        ] {
+            let (from, to) = (
+                self.saved().join(part),
+                self.repository.join(".git").join(part),
+            );
             drop(fs::remove_dir_all(&to).or_else(|_| fs::remove_file(&to)));
             let mut copy = Command::new("cp");
             copy.arg("-a").arg(from).arg(to);
@@ -418,7 +414,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        clear();
+        scene::clear();
         crate::ipc::clear(self);
         let mut prey = self.prey.borrow_mut();
         drop(prey.kill());
@@ -437,54 +433,4 @@ fn own(place: &str, mut facts: Facts) -> Facts {
         facts.remove("namespace uts");
     }
     facts
-}
-
-/// Removes what attacks left.
-fn clear() {
-    for place in PLACES {
-        let left = Path::new(place).join(LEFT);
-        drop(fs::remove_dir(&left).or_else(|_| fs::remove_file(&left)));
-    }
-}
-
-fn prey() -> Child {
-    let mut sleep = Command::new("sleep");
-    sleep.arg("100000").stdin(Stdio::null());
-    sleep.spawn().expect("sleep starts")
-}
-
-/// PID 1 of an agent's sandbox.
-fn init_of(agent: &Agent) -> i32 {
-    let look = || {
-        let all = host::processes_of(&agent.id);
-        let named = |pid: &i32| {
-            let comm = fs::read_to_string(format!("/proc/{pid}/comm"));
-            comm.is_ok_and(|comm| comm.trim() == "wsm-init")
-        };
-        all.iter().map(|p| p.pid).find(named)
-    };
-    let all = || format!("{:?}", host::processes_of(&agent.id));
-    wait::until("the sandbox's PID 1", wait::PATIENCE, look, all)
-}
-
-fn configure(wsm: &Instance, ground: &Ground, listeners: &Listeners, egress: bool) {
-    let config = "[egress]\n\
-        permit = [{ names = [\"allowed.example\"], cidr = \"127.0.0.0/8\" }]\n\
-        [egress.hosts]\n\
-        \"allowed.example\" = [\"127.0.0.1\"]\n\"evil.example\" = [\"127.0.0.1\"]\n\
-        \"inner.example\" = [\"127.0.0.1\"]\n";
-    fs::write(wsm.dir().join("etc/config.toml"), config).expect("root writes");
-    let port = listeners.allowed;
-    let network = if egress {
-        format!("[network]\negress = \"allow\"\nallow = [\"allowed.example:{port}\", \"inner.example:{port}\"]\n")
-    } else {
-        String::new()
-    };
-    let text = format!(
-        "schema = 1\nname = \"attacked\"\ndescription = \"x\"\nextends = [\"shell\"]\n\
-         [filesystem]\nread = [\"{}\"]\n\
-         {network}[limits]\nmemory = \"256M\"\npids = 100\n",
-        ground.0.join("shown").display()
-    );
-    wsm.host_template("attacked", &text);
 }
