@@ -6,7 +6,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 BUILD_NEEDS := gcc git libc6-dev:/usr/include/stdio.h
 # What the built-in templates and the stories of the tests start.
-STORY_NEEDS := git curl tmux python3 nodejs:node npm util-linux:setpriv passwd:useradd \
+STORY_NEEDS := git curl tmux python3 nodejs:node npm util-linux:setpriv passwd:useradd openssl \
+	openssh-client:ssh openssh-server:/usr/sbin/sshd python3-pip:/usr/lib/python3/dist-packages/pip \
 	postgresql:/usr/lib/postgresql/*/bin/postgres
 # The built-in templates of agents and of Jupyter, with the real programs.
 CLI_NEEDS := @anthropic-ai/claude-code:claude @openai/codex:codex opencode-ai:opencode
@@ -43,7 +44,8 @@ test-vm: need-rust Cargo.lock ## on a stock Debian 12 under qemu: systemd, unifi
 	tests/vm/run
 
 bench: build ## measure against bwrap, runc and tmux; ONLY=spawn,echo runs some
-	@tools/need $(STORY_NEEDS) bubblewrap:bwrap runc
+	@tools/need $(STORY_NEEDS) bubblewrap:bwrap runc openssl \
+		nginx-light:/usr/sbin/nginx libnginx-mod-stream:/usr/lib/nginx/modules/ngx_stream_module.so
 	python3 bench/bench.py --bin $(TARGET)/release --out $(TARGET)/bench.json --only "$(ONLY)"
 
 lint: need-rust Cargo.lock ## formatting, clippy, licences and advisories

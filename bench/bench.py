@@ -5,6 +5,7 @@ import argparse
 import json
 import sys
 
+import egress
 from lab import Lab
 import memory
 import neighbour
@@ -24,6 +25,8 @@ ENTRIES = {
     "mem_terminal": memory.mem_terminal,
     "mem_daemon_50": memory.mem_daemon_50,
     "neighbour": neighbour.neighbour,
+    "egress_throughput": egress.egress_throughput,
+    "egress_latency": egress.egress_latency,
 }
 
 

@@ -322,7 +322,7 @@ impl Client {
         self.post(target, None).await
     }
 
-    /// Part of a log: a service's, `setup`'s, or without `service` the main terminal's history.
+    /// Part of a log: a service's, `setup`'s, `egress`'s, or without `service` the main terminal's history.
     ///
     /// # Errors
     /// See [`ClientError`].

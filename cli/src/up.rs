@@ -271,6 +271,7 @@ fn daemon_command(
         program: text(&programs.wsm)?,
         argv: argv.into_iter().chain(more).chain(socket).collect(),
         env: environment(),
+        lock_memory: false,
     };
     let path = config_file(place, "daemon.json", &config)?;
     let mut command = Command::new(&programs.sandbox);
@@ -288,6 +289,8 @@ fn egress_command(
     let argv = [
         "wsm",
         "egress",
+        "--state",
+        &format!("{VIEW}/state"),
         "--run",
         &format!("{VIEW}/run"),
         "--etc",
@@ -307,6 +310,7 @@ fn egress_command(
         program: text(&programs.wsm)?,
         argv: argv.map(str::to_owned).into(),
         env: environment(),
+        lock_memory: true,
     };
     let path = config_file(place, "egress.json", &config)?;
     let mut command = Command::new(&programs.sandbox);

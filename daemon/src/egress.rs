@@ -3,6 +3,8 @@
 //! One task has the connection. Egress outlives the daemon, and may be started again itself: then
 //! it is told everything anew, and until then nothing leaves.
 
+mod host;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -19,8 +21,10 @@ use wsm_api::problem::{Code, Problem};
 use wsm_egress::config::HostConfig;
 use wsm_egress::policy::{self, Mode, Policy, PolicySpec};
 use wsm_egress::protocol::{Answer, Event, LINE_BYTES_MAX, Order, SOCKET_NAME, Traffic, Word};
-use wsm_sandbox::spec::{AgentId, Network};
+use wsm_sandbox::spec::{AgentId, LayerReport, LayerStatus, Network};
 use wsm_template::resolved::Egress as Wanted;
+
+pub use host::follow_config;
 
 use crate::agent::assemble;
 use crate::engine::{WSM, row};
@@ -33,6 +37,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// Orders that wait.
 const ORDERS_MAX: usize = 64;
+
+/// What `wsm logs` calls the log of an agent's connections, unless a service is called so.
+pub const EGRESS_LOG: &str = "egress";
 
 type Policies = Arc<Mutex<BTreeMap<String, PolicySpec>>>;
 type Asked = (Order, oneshot::Sender<Answer>);
@@ -81,6 +88,39 @@ pub fn policy(etc: &Path, record: &Record) -> Result<PolicySpec, Problem> {
     }
 }
 
+/// The policy that holds now: a group that the host has no longer allows nothing more.
+///
+/// # Errors
+/// The allow list, or the configuration, can't be used.
+pub fn in_force(etc: &Path, record: &Record) -> Result<PolicySpec, Problem> {
+    let config = HostConfig::load(etc)
+        .map_err(|bad| Problem::new(Code::Failed, bad.to_string(), "correct the file"))?;
+    let mut record = record.clone();
+    let there = |entry: &String| match entry.strip_prefix('@') {
+        Some(group) => config.groups.contains_key(group),
+        None => true,
+    };
+    record.resolved.network.allow.retain(there);
+    policy(etc, &record)
+}
+
+/// Says with the layer what the policy is: that everything is caught does not tell what gets through.
+pub fn annotate(record: &Record, layers: &mut [LayerReport]) {
+    let Some(layer) = layers.iter_mut().find(|layer| layer.layer == EGRESS_LOG) else {
+        return;
+    };
+    let network = &record.resolved.network;
+    let policy = match network.egress {
+        Wanted::None => "none".to_owned(),
+        Wanted::Allow => format!("allow, {} entries", network.allow.len()),
+        Wanted::Open => "open to every public address".to_owned(),
+    };
+    layer.detail = format!("{policy}; {}", layer.detail);
+    if network.egress == Wanted::Open && layer.status == LayerStatus::Enforced {
+        layer.status = LayerStatus::Reduced;
+    }
+}
+
 fn locked(policies: &Policies) -> std::sync::MutexGuard<'_, BTreeMap<String, PolicySpec>> {
     policies.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -105,7 +145,7 @@ impl Egress {
     /// # Errors
     /// Its policy can't be used, or egress does not answer.
     pub async fn serve(&self, etc: &Path, record: &Record) -> Result<(), Problem> {
-        let policy = policy(etc, record)?;
+        let policy = in_force(etc, record)?;
         if policy.mode == Mode::None && policy.exposes.is_empty() {
             return Ok(());
         }
@@ -117,7 +157,7 @@ impl Egress {
                 format!("open the way out of {}: {why}", record.name),
                 "",
             )),
-            Answer::Done | Answer::Traffic(_) => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -145,9 +185,47 @@ impl Egress {
         }
         match self.order(Order::Traffic { agent }).await? {
             Answer::Traffic(traffic) => Ok(traffic),
-            Answer::Done => Ok(BTreeMap::new()),
             Answer::Failed(why) => Err(Problem::new(Code::Failed, why, "")),
+            _ => Ok(BTreeMap::new()),
         }
+    }
+
+    /// Part of the log of what went through and what was refused, and where the next part begins.
+    ///
+    /// # Errors
+    /// Egress does not answer, or can't read it.
+    pub async fn log(
+        &self,
+        agent: &AgentId,
+        from: Option<u64>,
+        lines: u32,
+    ) -> Result<(String, u64), Problem> {
+        let agent = agent.to_string();
+        match self.order(Order::Log { agent, from, lines }).await? {
+            Answer::Log { text, next } => Ok((text, next)),
+            Answer::Failed(why) => Err(Problem::new(Code::Failed, why, "")),
+            _ => Ok((String::new(), 0)),
+        }
+    }
+
+    /// Forgets an agent for good. What egress is not told now it hears when it is back: only
+    /// agents that exist are kept then.
+    pub async fn erase(&self, record: &Record) {
+        let agent = record.id.to_string();
+        locked(&self.policies).remove(&agent);
+        if assemble::spec(record).network != Network::Egress {
+            return;
+        }
+        match self.order(Order::Erase { agent }).await {
+            Ok(Answer::Failed(why)) => tracing::warn!(why, "the log of an agent stays"),
+            Err(problem) => tracing::warn!(%problem, "the log of an agent stays"),
+            Ok(_) => {}
+        }
+    }
+
+    /// Whether it was told of an agent.
+    fn knows(&self, agent: &AgentId) -> bool {
+        locked(&self.policies).contains_key(agent.as_str())
     }
 
     async fn order(&self, order: Order) -> Result<Answer, Problem> {

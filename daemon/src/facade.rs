@@ -23,6 +23,7 @@ use crate::agent::driver::Driver;
 use crate::agent::handle::{Handle, Message, Published};
 use crate::agent::ledger::Unrecorded;
 use crate::agent::request::Decision;
+use crate::egress;
 use crate::engine::{Config, Engine, row, store_problem};
 use crate::role::{Right, allows};
 use crate::store::{Change, rfc3339};
@@ -130,6 +131,7 @@ impl Daemon {
                 tracing::warn!(%problem, "an agent is not taken up yet");
             }
         }
+        egress::follow_config(&engine);
         Ok(Daemon { engine })
     }
 
@@ -215,7 +217,7 @@ impl Daemon {
     pub async fn show(&self, actor: &Actor, agent: &str) -> Result<Shown, Problem> {
         let published = self.find(actor, agent, Right::View)?.now();
         let record = &published.record;
-        let layers = if published.shim.is_some() {
+        let mut layers = if published.shim.is_some() {
             let request = BrokerRequest::Inspect {
                 agent: record.id.clone(),
             };
@@ -227,6 +229,7 @@ impl Daemon {
         } else {
             Vec::new()
         };
+        egress::annotate(record, &mut layers);
         Ok(view::shown(&published, layers))
     }
 

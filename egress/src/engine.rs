@@ -9,11 +9,14 @@
 mod agent;
 mod connection;
 mod control;
+mod copy;
 mod dial;
 mod dns;
+mod harden;
 mod hello;
 mod http;
 mod ledger;
+mod log;
 mod names;
 mod socks;
 mod stream;
@@ -29,6 +32,8 @@ use std::sync::Arc;
 use tokio::net::UnixListener;
 use tokio::sync::Mutex;
 
+pub use harden::harden;
+
 use agent::Agent;
 use dial::Dialer;
 
@@ -39,6 +44,8 @@ pub struct Config {
     pub run_dir: PathBuf,
     /// Where the host's configuration lies.
     pub etc_dir: PathBuf,
+    /// Its own corner of the state directory.
+    pub state_dir: PathBuf,
     /// Who may give orders.
     pub daemon_uid: u32,
 }
@@ -50,6 +57,7 @@ struct Egress {
     etc_dir: PathBuf,
     daemon_uid: u32,
     dialer: Arc<Dialer>,
+    logs: Arc<log::Logs>,
     /// Held while one is being changed: orders of two daemons don't mix.
     agents: Mutex<BTreeMap<String, Arc<Agent>>>,
 }
@@ -64,6 +72,7 @@ pub async fn run(config: Config, listener: UnixListener) -> io::Result<()> {
         etc_dir: config.etc_dir.clone(),
         daemon_uid: config.daemon_uid,
         dialer: Arc::new(Dialer::new(host_config(&config.etc_dir)?)),
+        logs: Arc::new(log::Logs::open(&config.state_dir)?),
         agents: Mutex::default(),
     });
     loop {

@@ -30,13 +30,27 @@ pub enum Order {
         /// Its id.
         agent: String,
     },
-    /// Forget every agent that is not named.
+    /// Forget every agent that is not named, for good.
     Keep {
         /// Ids.
         agents: Vec<String>,
     },
     /// What went through since the agent is served.
     Traffic {
+        /// Its id.
+        agent: String,
+    },
+    /// Part of the log of what went through and what did not, of an agent that is served or was.
+    Log {
+        /// Its id.
+        agent: String,
+        /// Continue here; without, the last `lines`.
+        from: Option<u64>,
+        /// How many.
+        lines: u32,
+    },
+    /// Forget an agent for good, its log too.
+    Erase {
         /// Its id.
         agent: String,
     },
@@ -60,6 +74,13 @@ pub enum Answer {
     Done,
     /// To [`Order::Traffic`]: by `HOST:PORT`.
     Traffic(BTreeMap<String, Traffic>),
+    /// To [`Order::Log`].
+    Log {
+        /// Whole lines.
+        text: String,
+        /// Where the next begins.
+        next: u64,
+    },
     /// Why not.
     Failed(String),
 }

@@ -28,6 +28,8 @@ pub struct EnterConfig {
     pub argv: Vec<String>,
     /// Its whole environment.
     pub env: Vec<(String, String)>,
+    /// Whether it may lock all its pages in memory, if this root may say so.
+    pub lock_memory: bool,
 }
 
 /// What the broker is told at its start (`wsm-sandbox broker --config FILE`), by root.

@@ -60,6 +60,11 @@ pub fn enter(config: &EnterConfig) -> Result<std::convert::Infallible, EnterErro
 
     // Connections to published ports take two each, and others' connections are not ours to count.
     step("raise the limit of open files", files_as_many_as_may_be())?;
+    if config.lock_memory {
+        let all = nix::sys::resource::RLIM_INFINITY;
+        // A root without CAP_SYS_RESOURCE may not: the program sees the limit that it has.
+        setrlimit(Resource::RLIMIT_MEMLOCK, all, all).unwrap_or(());
+    }
     let gid = Gid::from_raw(config.gid);
     let uid = Uid::from_raw(config.uid);
     step("drop the groups", setgroups(&[]))?;

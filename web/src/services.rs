@@ -74,7 +74,7 @@ service_verbs! {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LogQuery {
-    /// A service, or `setup`; the main terminal's history without.
+    /// A service, `setup` or `egress`; the main terminal's history without.
     service: Option<String>,
     /// Continue here (`next` of the last answer).
     from: Option<u64>,

@@ -18,6 +18,9 @@ pub(crate) struct Args {
     /// Where the configuration lies.
     #[arg(long)]
     etc: PathBuf,
+    /// Its own state directory.
+    #[arg(long)]
+    state: PathBuf,
     /// Descriptor of the listening socket.
     #[arg(long)]
     listen_fd: RawFd,
@@ -32,9 +35,12 @@ pub(crate) async fn run(args: &Args) -> Outcome {
         Failure::new(Code::Failed, format!("{what}: {error}"), "")
     };
     let listener = daemon::inherited(args.listen_fd).map_err(|e| failed("take the socket", e))?;
+    // The socket was taken by pidfd_getfd(2), which nobody can do to this process from now on.
+    engine::harden().map_err(|e| failed("protect the memory", e))?;
     let config = Config {
         run_dir: args.run.clone(),
         etc_dir: args.etc.clone(),
+        state_dir: args.state.clone(),
         daemon_uid: args.daemon_uid,
     };
     tracing::info!("egress serves");

@@ -15,7 +15,8 @@ const FOLLOW_LONGEST: Duration = Duration::from_millis(500);
 pub(crate) struct Args {
     /// Name or id.
     agent: String,
-    /// A service, or `setup`; the main terminal without.
+    /// A service, `setup`, or `egress` for what was reached and refused, by host and amount; the
+    /// main terminal without.
     service: Option<String>,
     #[command(flatten)]
     how: How,

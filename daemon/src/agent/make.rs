@@ -14,10 +14,11 @@ use wsm_terminal::protocol::{Event, Reply as ShimReply, Request as ShimRequest};
 use super::assemble;
 use super::work::{self, git_problem, odd, place};
 use crate::broker::{odd_reply, problem};
-use crate::engine::Engine;
+use crate::engine::{Engine, WSM, row};
 use crate::port::{LeaseError, Leased, RANGE_DEFAULT, Want, lease};
 use crate::record::{Phase, Record};
 use crate::shim::Shim;
+use crate::store::Change;
 use crate::workspace::protocol::{
     Branches, Create, Identity, Imported, Reply as GitReply, Request as GitRequest,
 };
@@ -195,6 +196,19 @@ pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Pro
         other => return Err(odd_reply(&other)),
     };
     engine.egress.serve(&engine.etc_dir, record).await?;
+    for (name, expose) in &record.resolved.network.expose {
+        let (at, host) = (expose.at, expose.host);
+        let message = format!("{name}: 127.0.0.1:{at} inside leads to {host} of the host");
+        let change = Change::new(row(WSM, "egress.exposed", record.id.as_str(), message));
+        let written = engine.store.commit(&change);
+        written.map_err(|e| {
+            Problem::new(
+                Code::Failed,
+                format!("write that {name} is exposed: {e}"),
+                "",
+            )
+        })?;
+    }
     let Some((shim, events)) = reconnect(engine, record).await else {
         let message = format!("reach the shim of {}", record.name);
         return Err(Problem::new(Code::Failed, message, "see `wsm explain`"));
@@ -301,6 +315,7 @@ pub(super) async fn close(
 pub(super) async fn erase(engine: &Engine, record: &Record) -> (Result<(), Problem>, Vec<Problem>) {
     // It may never have had one.
     drop(tokio::fs::remove_file(engine.screen_file(&record.id)).await);
+    engine.egress.erase(record).await;
     let mut failed = Vec::new();
     if record.phase == Phase::Made && !record.resolved.workspace.teardown.is_empty() {
         failed = tear_down(engine, record).await;

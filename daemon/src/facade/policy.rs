@@ -21,7 +21,7 @@ impl Daemon {
     pub async fn policy(&self, actor: &Actor, agent: &str) -> Result<AgentPolicy, Problem> {
         let published = self.find(actor, agent, Right::View)?.now();
         let record = &published.record;
-        let policy = egress::policy(&self.engine.etc_dir, record)?;
+        let policy = egress::in_force(&self.engine.etc_dir, record)?;
         let traffic = self.engine.egress.traffic(&record.id).await?;
         let rules = policy.rules.into_iter().map(|written| PolicyRule {
             rule: written.rule,
@@ -82,7 +82,7 @@ impl Daemon {
     ) -> Result<PolicyAnswer, Problem> {
         let published = self.find(actor, agent, Right::View)?.now();
         let record = &published.record;
-        let spec = egress::policy(&self.engine.etc_dir, record)?;
+        let spec = egress::in_force(&self.engine.etc_dir, record)?;
         let policy = Policy::compile(&spec)
             .map_err(|bad| Problem::new(Code::Invalid, bad.to_string(), ""))?;
         let (host, port) = Host::parse_with_port(target).map_err(|bad| {

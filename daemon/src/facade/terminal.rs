@@ -16,12 +16,13 @@ use crate::agent::assemble::{self, SETUP_LOG};
 use crate::agent::handle::{Message, Published};
 use crate::agent::make::socket_name;
 use crate::agent::run::MAIN;
+use crate::egress::EGRESS_LOG;
 use crate::role::Right;
 use crate::service::service_of;
 use crate::shim::{Shim, ShimError};
 
 impl Daemon {
-    /// Part of the log of a service, of `setup`, or (`None`) the history of `main`.
+    /// Part of the log of a service, of `setup`, of `egress`, or (`None`) the history of `main`.
     ///
     /// # Errors
     /// There is no such agent or service.
@@ -44,6 +45,11 @@ impl Daemon {
             });
         };
         let record = &published.record;
+        if service == EGRESS_LOG && !record.resolved.services.contains_key(service) {
+            let (text, next) = self.engine.egress.log(&record.id, from, lines).await?;
+            let live = published.shim.is_some();
+            return Ok(LogPart { text, next, live });
+        }
         if service != SETUP_LOG && !record.resolved.services.contains_key(service) {
             let message = format!("{agent} has no service {service}");
             return Err(Problem::new(Code::NotFound, message, "see `wsm svc ls`"));

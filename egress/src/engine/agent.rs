@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::dial::Dialer;
 use super::ledger::Ledger;
+use super::log::Logs;
 use super::names::Names;
 use super::udp::Socket;
 use super::{connection, dns};
@@ -24,15 +25,28 @@ pub(super) const CONNECTIONS_MAX: usize = 512;
 /// After a failure to accept (descriptors are short), the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How much time a line of the log sums up.
+const LOG_PAUSE: Duration = Duration::from_secs(5);
+
 /// What connections and name questions of one agent share.
 #[derive(Debug)]
 pub(super) struct Shared {
     id: String,
+    /// Whether the sandbox has IPv6.
+    pub(super) ipv6: bool,
     policy: watch::Sender<Arc<Policy>>,
     names: Mutex<Names>,
     ledger: Mutex<Ledger>,
     events: Mutex<mpsc::Sender<Event>>,
     pub(super) dialer: Arc<Dialer>,
+    logs: Arc<Logs>,
+}
+
+/// What all agents share.
+#[derive(Debug, Clone)]
+pub(super) struct Common {
+    pub(super) dialer: Arc<Dialer>,
+    pub(super) logs: Arc<Logs>,
 }
 
 /// An agent that is served. Everything of it ends when it is dropped.
@@ -53,7 +67,7 @@ impl Agent {
         id: &str,
         policy: Policy,
         [tcp, udp]: [OwnedFd; 2],
-        dialer: Arc<Dialer>,
+        common: Common,
         events: mpsc::Sender<Event>,
     ) -> io::Result<Arc<Agent>> {
         let tcp = TcpListener::from(tcp);
@@ -62,15 +76,18 @@ impl Agent {
         let udp = Socket::new(udp)?;
         let shared = Arc::new(Shared {
             id: id.to_owned(),
+            ipv6: udp.has_ipv6(),
             policy: watch::Sender::new(Arc::new(policy)),
             names: Mutex::default(),
             ledger: Mutex::default(),
             events: Mutex::new(events),
-            dialer,
+            dialer: common.dialer,
+            logs: common.logs,
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(Arc::clone(&shared), tcp));
         tasks.spawn(answer(Arc::clone(&shared), udp));
+        tasks.spawn(write_log(Arc::clone(&shared)));
         Ok(Arc::new(Agent {
             shared,
             _tasks: tasks,
@@ -90,6 +107,17 @@ impl Agent {
     pub(super) fn traffic(&self) -> BTreeMap<String, Traffic> {
         locked(&self.shared.ledger).traffic()
     }
+
+    /// Writes down now what is written down every few seconds.
+    pub(super) fn write_log(&self) {
+        self.shared.write_log();
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.write_log();
+    }
 }
 
 impl Shared {
@@ -97,14 +125,24 @@ impl Shared {
         Arc::clone(&self.policy.borrow())
     }
 
-    /// Ends when a connection that was allowed no longer is.
-    pub(super) async fn forbidden(&self, ask: &Ask) {
-        let mut policy = self.policy.subscribe();
+    /// Ends when a connection that was allowed no longer is, or its address may no longer be dialled.
+    pub(super) async fn forbidden(&self, ask: &Ask, address: Option<IpAddr>) {
+        let (mut policy, mut host) = (self.policy.subscribe(), self.dialer.subscribe());
         loop {
+            host.borrow_and_update();
             if !policy.borrow_and_update().decide(ask).is_allow() {
                 return;
             }
-            if policy.changed().await.is_err() {
+            if let (Ask::Reach { host, .. }, Some(ip)) = (ask, address)
+                && self.dialer.vet(host, &[ip]).is_err()
+            {
+                return;
+            }
+            let changed = tokio::select! {
+                changed = policy.changed() => changed,
+                changed = host.changed() => changed,
+            };
+            if changed.is_err() {
                 return;
             }
         }
@@ -123,7 +161,7 @@ impl Shared {
 
     /// Writes down what was refused after a decision, or without one.
     pub(super) fn denied(&self, target: &str, way: &str, denial: &Denial) {
-        let count = locked(&self.ledger).denied(target);
+        let count = locked(&self.ledger).denied(target, &denial.why);
         tracing::debug!(agent = self.id, target, way, why = denial.why, "denied");
         let Some(count) = count else { return };
         let event = Event {
@@ -146,6 +184,11 @@ impl Shared {
 
     pub(super) fn passed(&self, target: &str, sent: u64, received: u64) {
         locked(&self.ledger).passed(target, sent, received);
+    }
+
+    fn write_log(&self) {
+        let news = locked(&self.ledger).news();
+        self.logs.write(&self.id, &news);
     }
 
     pub(super) fn names(&self) -> std::sync::MutexGuard<'_, Names> {
@@ -180,6 +223,13 @@ async fn accept(shared: Arc<Shared>, listener: tokio::net::TcpListener) {
             }
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
+    }
+}
+
+async fn write_log(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(LOG_PAUSE).await;
+        shared.write_log();
     }
 }
 

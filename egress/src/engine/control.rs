@@ -13,7 +13,7 @@ use wsm_sandbox::protocol::{Reply, Request};
 use wsm_sandbox::spec::AgentId;
 
 use super::Egress;
-use super::agent::Agent;
+use super::agent::{Agent, Common};
 use crate::policy::{Policy, PolicySpec};
 use crate::protocol::{Answer, Event, LINE_BYTES_MAX, Order, Word};
 
@@ -65,6 +65,13 @@ async fn say(write: &mut (impl AsyncWriteExt + Unpin), word: &Word) -> io::Resul
     write.write_all(&line).await
 }
 
+fn done(result: io::Result<()>) -> Answer {
+    match result {
+        Ok(()) => Answer::Done,
+        Err(error) => Answer::Failed(format!("remove logs: {error}")),
+    }
+}
+
 impl Egress {
     async fn obey(&self, order: Order, events: &mpsc::Sender<Event>) -> Answer {
         match order {
@@ -79,12 +86,25 @@ impl Egress {
             Order::Keep { agents } => {
                 let mut served = self.agents.lock().await;
                 served.retain(|id, _| agents.contains(id));
-                Answer::Done
+                done(self.logs.keep(&agents))
             }
             Order::Traffic { agent } => match self.agents.lock().await.get(&agent) {
                 Some(agent) => Answer::Traffic(agent.traffic()),
                 None => Answer::Failed(format!("agent {agent} is not served")),
             },
+            Order::Log { agent, from, lines } => {
+                if let Some(agent) = self.agents.lock().await.get(&agent) {
+                    agent.write_log();
+                }
+                match self.logs.read(&agent, from, lines) {
+                    Ok((text, next)) => Answer::Log { text, next },
+                    Err(error) => Answer::Failed(format!("read the log of {agent}: {error}")),
+                }
+            }
+            Order::Erase { agent } => {
+                self.agents.lock().await.remove(&agent);
+                done(self.logs.erase(&agent))
+            }
         }
     }
 
@@ -110,8 +130,11 @@ impl Egress {
         served.remove(&id);
         let exposed = policy.exposed_ports().collect();
         let sockets = self.sockets(&id, exposed).await?;
-        let dialer = Arc::clone(&self.dialer);
-        let agent = Agent::start(&id, policy, sockets, dialer, events.clone());
+        let common = Common {
+            dialer: Arc::clone(&self.dialer),
+            logs: Arc::clone(&self.logs),
+        };
+        let agent = Agent::start(&id, policy, sockets, common, events.clone());
         let agent = agent.map_err(|e| format!("serve {id}: {e}"))?;
         served.insert(id, agent);
         Ok(())

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::address::{self, BadAddress};
@@ -45,7 +45,7 @@ pub(super) enum DialError {
 /// Looks up and dials.
 #[derive(Debug)]
 pub(super) struct Dialer {
-    config: Mutex<Arc<HostConfig>>,
+    config: watch::Sender<Arc<HostConfig>>,
     room: Semaphore,
     remembered: Mutex<BTreeMap<Host, (Instant, Vec<IpAddr>)>>,
     own: Mutex<Option<(Instant, Vec<IpAddr>)>>,
@@ -54,7 +54,7 @@ pub(super) struct Dialer {
 impl Dialer {
     pub(super) fn new(config: HostConfig) -> Dialer {
         Dialer {
-            config: Mutex::new(Arc::new(config)),
+            config: watch::Sender::new(Arc::new(config)),
             room: Semaphore::new(RESOLVES_MAX),
             remembered: Mutex::default(),
             own: Mutex::default(),
@@ -63,18 +63,33 @@ impl Dialer {
 
     /// From now on by this configuration.
     pub(super) fn configure(&self, config: HostConfig) {
-        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        self.config.send_if_modified(|now| {
+            let changed = **now != config;
+            if changed {
+                *now = Arc::new(config);
+            }
+            changed
+        });
+    }
+
+    /// Hears of every change of the configuration.
+    pub(super) fn subscribe(&self) -> watch::Receiver<Arc<HostConfig>> {
+        self.config.subscribe()
+    }
+
+    /// Whether all of a host's addresses may be dialled.
+    pub(super) fn vet(&self, host: &Host, answer: &[IpAddr]) -> Result<(), BadAddress> {
+        address::vet(host, answer, &self.own_addresses(), &self.config().permits)
     }
 
     fn config(&self) -> Arc<HostConfig> {
-        Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.config.borrow())
     }
 
     /// Connects to a host that was allowed.
     pub(super) async fn dial(&self, host: &Host, port: u16) -> Result<TcpStream, DialError> {
         let answer = self.resolve(host).await?;
-        let permits = &self.config().permits;
-        address::vet(host, &answer, &self.own_addresses(), permits)?;
+        self.vet(host, &answer)?;
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for ip in answer.into_iter().take(ADDRESSES_MAX) {
             match connect((ip, port).into()).await {

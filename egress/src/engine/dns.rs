@@ -58,7 +58,11 @@ fn resolve(shared: &Shared, query: &Query, said: &mut Message) -> ResponseCode {
     if !host.to_string().contains('.') || shared.decide(&ask, "dns").is_err() {
         return ResponseCode::NXDomain;
     }
-    let wanted = matches!(query.query_type, RecordType::A | RecordType::AAAA);
+    let wanted = match query.query_type {
+        RecordType::A => true,
+        RecordType::AAAA => shared.ipv6,
+        _ => false,
+    };
     if wanted {
         let (v4, v6) = shared.names().addresses(host);
         let data = if query.query_type == RecordType::A {

@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use super::agent::{Shared, shown};
 use super::connection::{self, Target};
 use super::stream::Rewound;
-use super::tunnel::{Count, Counted};
+use super::tunnel::{Count, Counted, Told};
 use crate::host::BadHost;
 use crate::policy::{Ask, Denial};
 use crate::way;
@@ -254,6 +254,7 @@ impl Session {
             connection::not_dialled(&self.shared, target, &error);
             gateway(error.to_string())
         })?;
+        let address = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
         let count = Arc::new(Count::default());
         let stream = Counted::new(stream, &count);
         let (send, driver) = client::conn::http1::Builder::new()
@@ -262,28 +263,24 @@ impl Session {
             .await
             .map_err(|error| gateway(error.to_string()))?;
         let shared = Arc::clone(&self.shared);
-        let ask = target.ask();
+        let asked = target.ask();
+        let ask = asked.clone();
         let mut tasks = JoinSet::new();
-        let driven = Driven {
-            shared: Arc::clone(&shared),
-            target: shown(&ask),
-            count,
-        };
+        let target = shown(&ask);
         tasks.spawn(async move {
-            let ask = ask;
+            let mut told = Told::new(&shared, &target, &count);
             tokio::select! {
                 ended = driver => {
                     if let Err(error) = ended {
                         tracing::debug!(%error, "a server's connection ended");
                     }
                 }
-                () = shared.forbidden(&ask) => {}
-                () = driven.count.idle() => {}
+                () = shared.forbidden(&ask, address) => {}
+                () = told.until_idle() => {}
             }
-            drop(driven);
         });
         Ok(Upstream {
-            target: target.ask(),
+            target: asked,
             send,
             _driver: tasks,
         })
@@ -314,20 +311,6 @@ impl Session {
                 .map_err(|never: Infallible| match never {})
                 .boxed(),
         ))
-    }
-}
-
-/// Writes the bytes down when a server's connection ends, however it does.
-struct Driven {
-    shared: Arc<Shared>,
-    target: String,
-    count: Arc<Count>,
-}
-
-impl Drop for Driven {
-    fn drop(&mut self) {
-        let (sent, received) = self.count.both();
-        self.shared.passed(&self.target, sent, received);
     }
 }
 

@@ -27,6 +27,18 @@ struct Entry {
     traffic: Traffic,
     told: Option<Instant>,
     silent: u64,
+    /// What the log tells already.
+    written: Traffic,
+    /// Why it was refused last.
+    why: String,
+}
+
+/// What became of a target since the log was written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct News {
+    pub(super) target: String,
+    pub(super) since: Traffic,
+    pub(super) why: String,
 }
 
 impl Ledger {
@@ -47,8 +59,32 @@ impl Ledger {
     }
 
     /// Counts a refusal; says how many an event now would stand for, if it is time for one.
-    pub(super) fn denied(&mut self, target: &str) -> Option<u64> {
+    pub(super) fn denied(&mut self, target: &str, why: &str) -> Option<u64> {
+        why.clone_into(&mut self.entry(target).why);
         self.denied_at(target, Instant::now())
+    }
+
+    /// What is to be written into the log.
+    pub(super) fn news(&mut self) -> Vec<News> {
+        let changed = self
+            .targets
+            .iter_mut()
+            .filter(|(_, entry)| entry.traffic != entry.written);
+        let news = changed.map(|(target, entry)| {
+            let (now, before) = (entry.traffic, entry.written);
+            entry.written = now;
+            News {
+                target: target.clone(),
+                since: Traffic {
+                    allowed: now.allowed - before.allowed,
+                    denied: now.denied - before.denied,
+                    sent: now.sent - before.sent,
+                    received: now.received - before.received,
+                },
+                why: entry.why.clone(),
+            }
+        });
+        news.collect()
     }
 
     fn denied_at(&mut self, target: &str, now: Instant) -> Option<u64> {
@@ -92,6 +128,15 @@ mod tests {
         assert_eq!(events.count(), 29);
         assert_eq!(ledger.traffic().len(), TARGETS_MAX + 1);
         assert_eq!(ledger.denied_at("a", now + SAME_TARGET), Some(10));
+        ledger.passed("b", 1, 2);
+        assert_eq!(ledger.news().len(), TARGETS_MAX + 1);
+        ledger.passed("b", 3, 4);
+        let news = ledger.news();
+        assert_eq!(
+            (news.len(), news[0].since.sent, news[0].since.received),
+            (1, 3, 4)
+        );
+        assert!(ledger.news().is_empty());
         let denied: u64 = ledger.traffic().values().map(|t| t.denied).sum();
         assert_eq!(denied, 5011);
     }

@@ -8,46 +8,97 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::agent::{Shared, shown};
+use super::copy;
 use crate::policy::Ask;
 
-/// Bytes on the way in each direction.
-const BUFFER: usize = 64 * 1024;
 /// How long a tunnel may be silent: longer than any server waits for its client.
 const IDLE: Duration = Duration::from_secs(3600);
-/// How often that is looked at.
-const LOOK: Duration = Duration::from_secs(60);
+/// How often that is looked at, and what passed is told.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Carries a connection that was allowed; `early` was read from the client already.
 pub(super) async fn carry(
     shared: &Shared,
     ask: &Ask,
-    mut client: TcpStream,
+    client: TcpStream,
     early: Bytes,
     mut server: TcpStream,
 ) {
     let target = shown(ask);
     shared.allowed(&target);
-    let count = Arc::new(Count::default());
+    let count = Count::default();
+    let mut told = Told::new(shared, &target, &count);
+    let address = server.peer_addr().ok().map(|peer| peer.ip().to_canonical());
     let work = async {
-        let mut server = Counted::new(&mut server, &count);
         server.write_all(&early).await?;
+        add(&count.sent, early.len());
         drop(early);
-        copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER).await
+        tokio::try_join!(
+            copy::one_way(&client, &server, |length| add(&count.sent, length)),
+            copy::one_way(&server, &client, |length| add(&count.received, length)),
+        )
     };
     let result: io::Result<()> = tokio::select! {
         done = work => done.map(drop),
-        () = shared.forbidden(ask) => Err(io::ErrorKind::PermissionDenied.into()),
-        () = count.idle() => Err(io::ErrorKind::TimedOut.into()),
+        () = shared.forbidden(ask, address) => Err(io::ErrorKind::PermissionDenied.into()),
+        () = told.until_idle() => Err(io::ErrorKind::TimedOut.into()),
     };
     if let Err(error) = result {
         tracing::debug!(target, %error, "a tunnel ended");
     }
-    let (sent, received) = count.both();
-    shared.passed(&target, sent, received);
+}
+
+/// Tells the agent's numbers of what passed, while it passes and when it ends, however it does.
+pub(super) struct Told<'a> {
+    shared: &'a Shared,
+    target: &'a str,
+    count: &'a Count,
+    before: (u64, u64),
+}
+
+impl<'a> Told<'a> {
+    pub(super) fn new(shared: &'a Shared, target: &'a str, count: &'a Count) -> Told<'a> {
+        Told {
+            shared,
+            target,
+            count,
+            before: (0, 0),
+        }
+    }
+
+    /// True if something passed since it was told last.
+    fn tell(&mut self) -> bool {
+        let (now, before) = (self.count.both(), self.before);
+        self.before = now;
+        if now != before {
+            let (sent, received) = (now.0 - before.0, now.1 - before.1);
+            self.shared.passed(self.target, sent, received);
+        }
+        now != before
+    }
+
+    /// Ends when nothing passed for long.
+    pub(super) async fn until_idle(&mut self) {
+        let mut since = tokio::time::Instant::now();
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if self.tell() {
+                since = tokio::time::Instant::now();
+            } else if since.elapsed() >= IDLE {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        self.tell();
+    }
 }
 
 /// Bytes that passed.
@@ -61,20 +112,6 @@ impl Count {
     pub(super) fn both(&self) -> (u64, u64) {
         let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
         (of(&self.sent), of(&self.received))
-    }
-
-    /// Ends when nothing passed for long.
-    pub(super) async fn idle(&self) {
-        let (mut before, mut since) = (self.both(), tokio::time::Instant::now());
-        loop {
-            tokio::time::sleep(LOOK).await;
-            let now = self.both();
-            if now != before {
-                (before, since) = (now, tokio::time::Instant::now());
-            } else if since.elapsed() >= IDLE {
-                return;
-            }
-        }
     }
 }
 

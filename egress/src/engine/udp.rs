@@ -4,9 +4,9 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use nix::libc::in6_pktinfo;
+use nix::libc::{in_pktinfo, in6_pktinfo};
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, sendmsg,
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg,
 };
 use tokio::io::Interest;
 
@@ -20,8 +20,14 @@ pub(super) struct Socket(tokio::net::UdpSocket);
 /// A question as it came.
 pub(super) struct Question {
     pub(super) bytes: Vec<u8>,
-    from: SockaddrIn6,
-    asked: in6_pktinfo,
+    from: SockaddrStorage,
+    asked: Asked,
+}
+
+/// The address that was asked, as the kernel tells it.
+enum Asked {
+    V4(in_pktinfo),
+    V6(in6_pktinfo),
 }
 
 impl Socket {
@@ -32,17 +38,23 @@ impl Socket {
         tokio::net::UdpSocket::from_std(socket).map(Socket)
     }
 
+    /// Whether it hears questions by IPv6: else the sandbox has none.
+    pub(super) fn has_ipv6(&self) -> bool {
+        self.0.local_addr().is_ok_and(|address| address.is_ipv6())
+    }
+
     pub(super) async fn receive(&self) -> io::Result<Question> {
         let fd = self.0.as_raw_fd();
         let read = || {
             let mut bytes = vec![0; BYTES_MAX];
-            let mut space = nix::cmsg_space!(in6_pktinfo);
+            let mut space = nix::cmsg_space!(in6_pktinfo, in_pktinfo);
             let (length, from, asked) = {
                 let mut iov = [IoSliceMut::new(&mut bytes)];
                 let none = MsgFlags::empty();
-                let message = recvmsg::<SockaddrIn6>(fd, &mut iov, Some(&mut space), none)?;
+                let message = recvmsg::<SockaddrStorage>(fd, &mut iov, Some(&mut space), none)?;
                 let asked = message.cmsgs()?.find_map(|part| match part {
-                    ControlMessageOwned::Ipv6PacketInfo(info) => Some(info),
+                    ControlMessageOwned::Ipv4PacketInfo(info) => Some(Asked::V4(info)),
+                    ControlMessageOwned::Ipv6PacketInfo(info) => Some(Asked::V6(info)),
                     _ => None,
                 });
                 (message.bytes, message.address, asked)
@@ -60,7 +72,10 @@ impl Socket {
         let fd = self.0.as_raw_fd();
         let write = || {
             let iov = [IoSlice::new(bytes)];
-            let from = [ControlMessage::Ipv6PacketInfo(&to.asked)];
+            let from = [match &to.asked {
+                Asked::V4(info) => ControlMessage::Ipv4PacketInfo(info),
+                Asked::V6(info) => ControlMessage::Ipv6PacketInfo(info),
+            }];
             sendmsg(fd, &iov, &from, MsgFlags::empty(), Some(&to.from))?;
             Ok(())
         };

@@ -56,6 +56,9 @@ pub(super) fn inspect(
         layers.extend(stored);
         probes = made.probes;
     }
+    // At the end: what this worker reads afterwards it would read there.
+    super::requests::enter_network_of(host, agent)?;
+    layers.push(crate::network::look().what(what)?.report());
     Ok((Reply::Inspected { layers, probes }, Vec::new()))
 }
 

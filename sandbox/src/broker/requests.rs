@@ -318,7 +318,7 @@ fn sockets(
 }
 
 /// Enters an agent's network namespace: a worker's last walk.
-fn enter_network_of(host: &super::setup::Host, agent: &AgentId) -> Result<(), Failure> {
+pub(super) fn enter_network_of(host: &super::setup::Host, agent: &AgentId) -> Result<(), Failure> {
     let what = || format!("enter the network of {agent}");
     let shim = inspect::shim(host, agent)?;
     let path = format!("/proc/{shim}/ns/net");

@@ -14,8 +14,10 @@ const EXCL: u16 = 0x200;
 const CREATE: u16 = 0x400;
 const REPLACE: u16 = 0x100;
 const APPEND: u16 = 0x800;
+const DUMP: u16 = 0x300;
 const NESTED: u16 = 0x8000;
 const MSG_ERROR: u16 = 2;
+const MSG_DONE: u16 = 3;
 /// Length of `nlmsghdr`.
 const HEADER: usize = 16;
 
@@ -58,6 +60,49 @@ impl Batch {
         }
         Ok(())
     }
+
+    /// Sends a question, and counts the messages of a kind among the answers that are meant.
+    fn dump(
+        &self,
+        protocol: SockProtocol,
+        kind: u16,
+        meant: impl Fn(&[u8]) -> bool,
+    ) -> io::Result<usize> {
+        let socket = socket(
+            AddressFamily::Netlink,
+            SockType::Raw,
+            SockFlag::SOCK_CLOEXEC,
+            protocol,
+        )?;
+        let kernel = NetlinkAddr::new(0, 0);
+        sendto(socket.as_raw_fd(), &self.bytes, &kernel, MsgFlags::empty())?;
+        let mut bytes = vec![0; 64 * 1024];
+        let mut count = 0;
+        loop {
+            let length = recv(socket.as_raw_fd(), &mut bytes, MsgFlags::empty())?;
+            let mut rest = &bytes[..length];
+            while let Some((message, after)) = split(rest) {
+                match u16::from_ne_bytes([message[4], message[5]]) {
+                    MSG_DONE => return Ok(count),
+                    MSG_ERROR => return Ok(count), // a family, or a subsystem, that is not there
+                    other if other == kind => count += usize::from(meant(&message[HEADER..])),
+                    _ => {}
+                }
+                rest = after;
+            }
+        }
+    }
+}
+
+/// The first message, and what comes after it.
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let length = u32::from_ne_bytes(bytes.get(..4)?.try_into().ok()?);
+    let length = usize::try_from(length)
+        .ok()
+        .filter(|length| *length >= HEADER)?;
+    let message = bytes.get(..length)?;
+    let after = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+    Some((message, after))
 }
 
 /// One acknowledgement. The kernel has queued it before `sendto` returned, or never will.
@@ -92,19 +137,29 @@ fn nested(to: &mut Vec<u8>, kind: u16, body: impl FnOnce(&mut Vec<u8>)) {
     attribute(to, kind | NESTED, &inner);
 }
 
-/// `ip route replace local default dev lo`, for both families.
-pub(super) fn make_everything_local() -> io::Result<()> {
-    // linux/rtnetlink.h
-    const NEW_ROUTE: u16 = 24;
+// linux/rtnetlink.h
+const NEW_ROUTE: u16 = 24;
+const GET_ROUTE: u16 = 26;
+const TABLE_LOCAL: u8 = 255;
+const TYPE_LOCAL: u8 = 2;
+
+/// The number of a family, as routes have it.
+fn number(family: AddressFamily) -> u8 {
+    match family {
+        AddressFamily::Inet6 => 10,
+        _ => 2,
+    }
+}
+
+/// `ip route replace local default dev lo`, for these families.
+pub(super) fn make_everything_local(families: &[AddressFamily]) -> io::Result<()> {
     const OUT_INTERFACE: u16 = 4;
-    const TABLE_LOCAL: u8 = 255;
     const BY_BOOT: u8 = 3;
     const SCOPE_HOST: u8 = 254;
-    const TYPE_LOCAL: u8 = 2;
     let mut batch = Batch::default();
-    for family in [libc::AF_INET, libc::AF_INET6] {
+    for family in families {
         batch.add(NEW_ROUTE, ACK | CREATE | REPLACE, |body| {
-            let family = u8::try_from(family).expect("families are small");
+            let family = number(*family);
             body.extend([
                 family,
                 0,
@@ -122,14 +177,47 @@ pub(super) fn make_everything_local() -> io::Result<()> {
     batch.send(SockProtocol::NetlinkRoute)
 }
 
+/// In how many families every address is local.
+pub(super) fn local_defaults() -> io::Result<usize> {
+    let mut local = 0;
+    for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+        let mut batch = Batch::default();
+        let wanted = number(family);
+        batch.add(GET_ROUTE, DUMP, |body| {
+            body.extend([wanted, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+        });
+        // `rtmsg`: family, length of the destination, …, table, …, type.
+        let default = |route: &[u8]| {
+            route.get(..8).is_some_and(|head| {
+                head[0] == wanted && head[1] == 0 && head[4] == TABLE_LOCAL && head[7] == TYPE_LOCAL
+            })
+        };
+        let found = batch.dump(SockProtocol::NetlinkRoute, NEW_ROUTE, default)?;
+        local += usize::from(found > 0);
+    }
+    Ok(local)
+}
+
+/// How many rules lead connections to a listening socket.
+pub(super) fn rules() -> io::Result<usize> {
+    let mut batch = Batch::default();
+    batch.add((SUBSYSTEM << 8) | GET_RULE, DUMP, |body| {
+        generic(body, FAMILY_INET, 0)
+    });
+    let kind = (SUBSYSTEM << 8) | NEW_RULE;
+    let leads = |rule: &[u8]| rule.windows(TPROXY.len()).any(|part| part == TPROXY);
+    batch.dump(SockProtocol::NetlinkNetFilter, kind, leads)
+}
+
 // linux/netfilter/nf_tables.h
 const FAMILY_INET: u8 = 1;
 const FAMILY_V4: u8 = 2;
-const FAMILY_V6: u8 = 10;
 const SUBSYSTEM: u16 = 10;
 const NEW_TABLE: u16 = 0;
 const NEW_CHAIN: u16 = 3;
 const NEW_RULE: u16 = 6;
+const GET_RULE: u16 = 7;
+const TPROXY: &[u8] = b"tproxy\0";
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
 /// Where rules for a mangled destination belong, as iptables has it.
@@ -138,14 +226,14 @@ const PRIORITY_MANGLE: i32 = -150;
 /// Leads TCP to all but loopback, and to the exposed ports of loopback, to a listening socket.
 /// A table is named by what it does: one that is there already does it. Nothing is ever deleted,
 /// which would wait for every processor (20 ms).
-pub(super) fn catch(port: u16, exposed: &[u16]) -> io::Result<()> {
-    match table(port, exposed).send(SockProtocol::NetlinkNetFilter) {
+pub(super) fn catch(families: &[AddressFamily], port: u16, exposed: &[u16]) -> io::Result<()> {
+    match table(families, port, exposed).send(SockProtocol::NetlinkNetFilter) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         result => result,
     }
 }
 
-fn table(port: u16, exposed: &[u16]) -> Batch {
+fn table(families: &[AddressFamily], port: u16, exposed: &[u16]) -> Batch {
     let mut name = String::from("wsm");
     for at in exposed {
         name.push_str(&format!("-{at}"));
@@ -177,7 +265,8 @@ fn table(port: u16, exposed: &[u16]) -> Batch {
             nested(to, 4, expressions);
         });
     };
-    for family in [FAMILY_V4, FAMILY_V6] {
+    // netfilter's numbers of the two are those of routes.
+    for family in families.iter().copied().map(number) {
         rule(&|to| {
             tcp_of(to, family);
             loopback(to, family, false);
@@ -257,7 +346,7 @@ fn lead_to(to: &mut Vec<u8>, family: u8, port: u16) {
         attribute(data, 1, &REGISTER);
         nested(data, 2, |inner| attribute(inner, 1, &port.to_be_bytes()));
     });
-    expression(to, b"tproxy\0", |data| {
+    expression(to, TPROXY, |data| {
         attribute(data, 1, &u32::from(family).to_be_bytes());
         attribute(data, 3, &REGISTER);
     });

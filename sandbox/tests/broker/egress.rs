@@ -3,11 +3,11 @@
 use std::net::{SocketAddr, SocketAddrV6, TcpStream};
 use std::os::fd::RawFd;
 
-use nix::sys::socket::{self, MsgFlags, SockaddrIn6};
+use nix::sys::socket::{self, MsgFlags, SockaddrIn, SockaddrIn6};
 use nix::unistd::close;
 use serde_json::json;
 use wsm_sandbox::protocol::{FailureKind, Reply, Request};
-use wsm_sandbox::spec::Network;
+use wsm_sandbox::spec::{LayerReport, LayerStatus, Network};
 
 use crate::harness::{ACCOUNT, Agent, EGRESS_UID, Shim, World, command, until};
 
@@ -184,4 +184,83 @@ fn sockets_are_for_egress_alone_and_come_again() {
     assert_eq!(refused.kind, FailureKind::Refused);
     // The host's own network knows nothing of all this.
     assert!(TcpStream::connect("127.0.0.1:1023").is_err());
+}
+
+/// The layer as the broker reads it back.
+fn layer(world: &World, agent: &Agent) -> LayerReport {
+    let agent = agent.id.clone();
+    let Ok(Reply::Inspected { layers, .. }) = world.client().ask(Request::Inspect { agent }) else {
+        panic!("not inspected")
+    };
+    let mut layers = layers.into_iter();
+    layers.find(|layer| layer.layer == "egress").unwrap()
+}
+
+/// A host may have IPv6 switched off: then the way out is of IPv4, and its user sees that.
+#[test]
+fn without_ipv6_there_is_a_way_out_by_ipv4() {
+    let world = World::new();
+    let (agent, shim) = with_egress(&world, "agent0034");
+    let before = layer(&world, &agent);
+    assert_eq!(before.status, LayerStatus::Enforced, "{before:?}");
+    assert!(before.detail.contains("nothing leads out"), "{before:?}");
+    let Ok(Reply::Listed { sandboxes }) = world.client().ask(Request::List) else {
+        panic!("no list")
+    };
+    let shim_pid = sandboxes[0].shim_pid.unwrap();
+    let off = std::process::Command::new("nsenter")
+        .arg(format!("--net=/proc/{shim_pid}/ns/net"))
+        .args([
+            "sh",
+            "-c",
+            "echo 1 > /proc/sys/net/ipv6/conf/lo/disable_ipv6",
+        ])
+        .status()
+        .unwrap();
+    assert!(off.success());
+    let (tcp, udp) = open(&world, &agent, &[7777]);
+    let out = python(
+        &shim,
+        &format!(
+            "{CALL}
+for host, port in [('1.2.3.4', 443), ('127.0.0.1', 7777)]:
+    assert not isinstance(call(host, port), str), (host, port)
+print(call('2606:4700::1111', 443), call('127.0.0.1', 7778))
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.sendto(b'hello', ('8.8.8.8', 53))
+"
+        ),
+    );
+    assert!(
+        out.ends_with(" ECONNREFUSED") && !out.starts_with("<socket"),
+        "{out}"
+    );
+    let meant = |socket: RawFd| {
+        let name = socket::getsockname::<SockaddrIn>(socket).unwrap();
+        SocketAddr::from(std::net::SocketAddrV4::from(name))
+    };
+    let (mut taken, mut told) = (Vec::new(), [0; 5]);
+    until("both connections come", || {
+        taken.extend(socket::accept(tcp));
+        taken.len() == 2
+    });
+    let meant: Vec<_> = taken.into_iter().map(meant).collect();
+    assert_eq!(
+        meant,
+        ["1.2.3.4:443", "127.0.0.1:7777"].map(|text| text.parse().unwrap())
+    );
+    until("the question comes", || {
+        socket::recv(udp, &mut told, MsgFlags::empty()).is_ok()
+    });
+    let open = layer(&world, &agent);
+    assert_eq!(open.status, LayerStatus::Enforced, "{open:?}");
+    assert!(
+        open.detail
+            .contains("IPv4 only, 1 exposed; egress takes it"),
+        "{open:?}"
+    );
+    close(tcp).unwrap();
+    close(udp).unwrap();
+    let away = layer(&world, &agent);
+    assert!(away.detail.contains("nobody takes it"), "{away:?}");
 }

@@ -1,5 +1,14 @@
 //! What leaves a sandbox, by every way in, and what does not.
 
+#[path = "egress/flood.rs"]
+mod flood;
+#[path = "egress/log.rs"]
+mod log;
+#[path = "egress/quiet.rs"]
+mod quiet;
+#[path = "egress/tools.rs"]
+mod tools;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
