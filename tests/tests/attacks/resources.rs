@@ -2,8 +2,11 @@
 
 #![expect(clippy::too_many_lines, reason = "tables of cases")]
 
+use wsm_tests::host;
+
 use crate::case::{Case, Control, Sign, case, sh, sys, then};
 use crate::files::told;
+use crate::report::{Ending, Verdict};
 use crate::world::World;
 
 /// Tasks that the template allows.
@@ -133,4 +136,38 @@ pub(crate) fn cases(_world: &World) -> Vec<Case> {
             }),
         ),
     ]
+}
+
+/// What is left when the agent is stopped: of a process that forked twice, left its session, took in
+/// orphans and ignores every signal that can be ignored. Ends the world's attacker.
+pub(crate) fn outlives_its_agent(world: &World) -> Verdict {
+    let outside = world.daemonise("host");
+    let survived = outside.is_some_and(|pid| host::process(pid).is_some());
+    if let Some(pid) = outside {
+        host::signal(pid, "KILL");
+    }
+    let inside = world.daemonise("inside");
+    let before = host::processes_of(&world.agent.id).len();
+    let stopped = world.wsm.wsm_as(&world.ann, &["stop", &world.agent.id]);
+    let left: Vec<_> = host::processes_of(&world.agent.id)
+        .iter()
+        .map(|p| p.command.clone())
+        .collect();
+    let held = match (
+        inside.is_some() && stopped.code == 0,
+        left.is_empty(),
+        survived,
+    ) {
+        (true, true, true) => Ending::Held,
+        (_, false, _) => Ending::Escaped,
+        _ => Ending::Inconclusive,
+    };
+    Verdict {
+        id: "K09".into(),
+        group: "K".into(),
+        held,
+        control: survived,
+        detail: format!("outlive the agent: {before} processes before stop, after it {left:?}"),
+        reason: String::new(),
+    }
 }

@@ -130,7 +130,7 @@ fn privileges() -> Vec<Case> {
             sh("uname -n"),
             Sign::Look(|_, outcome| {
                 let own = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-                (outcome.text().trim() == own.trim()).then(|| own)
+                (outcome.text().trim() == own.trim()).then_some(own)
             }),
         ),
     ]

@@ -227,6 +227,15 @@ impl World {
         }
     }
 
+    /// Leaves a process behind; its number as its place counts.
+    pub(crate) fn daemonise(&self, place: &'static str) -> Option<i32> {
+        let mut attackers = self.attackers.borrow_mut();
+        let attacker = attackers.get_mut(place).expect("one of each");
+        let outcome = attacker.run("K09", "daemon")?;
+        attacker.end();
+        i32::try_from(outcome.last()).ok().filter(|pid| *pid > 0)
+    }
+
     /// Does something on the host, for the suite and not as a case.
     pub(crate) fn outside(&self, calls: &[String]) {
         let mut attackers = self.attackers.borrow_mut();
@@ -306,6 +315,43 @@ impl World {
         cli::run(copy, b"").ok();
     }
 
+    fn restore_repository(&self) {
+        let git = self.repository.join(".git");
+        for name in [
+            "config.worktree",
+            "commondir",
+            "shallow",
+            "objects/info/alternates",
+            "refs/replace/x",
+            "refs/tags/evil",
+            "refs/heads/evil",
+            "packed-refs",
+        ] {
+            if !self.saved().join(name).exists() {
+                drop(fs::remove_file(git.join(name)));
+            }
+        }
+        for part in [
+            "config",
+            "HEAD",
+            "hooks",
+            "info",
+            "refs/heads/main",
+            "logs/HEAD",
+        ] {
+            let (from, to) = (
+                self.saved().join(part),
+                self.repository.join(".git").join(part),
+            );
+            drop(fs::remove_dir_all(&to).or_else(|_| fs::remove_file(&to)));
+            let mut copy = Command::new("cp");
+            copy.arg("-a").arg(from).arg(to);
+            cli::run(copy, b"").ok();
+        }
+        let object = fs::read(self.object(&self.saved())).expect("it was saved");
+        fs::write(self.object(&git), object).expect("root writes");
+    }
+
     /// Puts everything back that a breach changed.
     fn reset(&self, name: &str) {
         scene::clear();
@@ -346,40 +392,7 @@ impl World {
             }
         }
         self.ground.lay(&self.ann, &self.secret);
-        let git = self.repository.join(".git");
-        for name in [
-            "config.worktree",
-            "commondir",
-            "shallow",
-            "objects/info/alternates",
-            "refs/replace/x",
-            "refs/tags/evil",
-            "refs/heads/evil",
-            "packed-refs",
-        ] {
-            if !self.saved().join(name).exists() {
-                drop(fs::remove_file(git.join(name)));
-            }
-        }
-        for part in [
-            "config",
-            "HEAD",
-            "hooks",
-            "info",
-            "refs/heads/main",
-            "logs/HEAD",
-        ] {
-            let (from, to) = (
-                self.saved().join(part),
-                self.repository.join(".git").join(part),
-            );
-            drop(fs::remove_dir_all(&to).or_else(|_| fs::remove_file(&to)));
-            let mut copy = Command::new("cp");
-            copy.arg("-a").arg(from).arg(to);
-            cli::run(copy, b"").ok();
-        }
-        let object = fs::read(self.object(&self.saved())).expect("it was saved");
-        fs::write(self.object(&git), object).expect("root writes");
+        self.restore_repository();
         let mut child = self.prey.borrow_mut();
         if child.try_wait().expect("our child").is_some() {
             *child = prey();
