@@ -4,9 +4,9 @@
 /// alone: with it switched off they fail. All others are `x2`: they hold with any one layer switched
 /// off. `make test-ablation` checks both.
 pub(crate) const ONE_WALL: &[(&str, &[&str])] = &[
-    ("user-namespace", &[]),
-    ("root", &[]),
-    ("read-only", &[]),
+    ("user-namespace", &["D20"]),
+    ("root", &["A01b", "F01", "F01b", "F02", "F06", "H13"]),
+    ("read-only", &["A07", "A07c", "A07d", "A07f", "I07b"]),
     ("nodev", &[]),
     ("pid-namespace", &[]),
     ("ipc-namespace", &[]),
@@ -16,12 +16,35 @@ pub(crate) const ONE_WALL: &[(&str, &[&str])] = &[
     ("proc-masks", &[]),
     ("hidepid", &[]),
     ("git-pin", &[]),
-    ("landlock", &[]),
-    ("landlock-files", &[]),
+    (
+        "landlock",
+        &[
+            "A30", "A30b", "A30c", "A30d", "F05d", "F05e", "F05f", "F05g", "F05h", "F03p",
+        ],
+    ),
+    ("landlock-files", &["A30", "A30b", "A30c", "A30d"]),
     ("landlock-scopes", &[]),
-    ("seccomp", &[]),
-    ("capabilities", &[]),
-    ("no-new-privs", &[]),
+    (
+        "seccomp",
+        &[
+            "A17", "A17b", "A17c", "A17d", "A17e", "A17f", "A17g", "A17h", "A17i", "D01c", "D01d",
+            "D03b.0", "D03b.1", "D03b.2", "D03b.3", "D03b.4", "D03b.5", "D03b.6", "D03b.7",
+            "D03c.4", "D03d.4", "D03u.4", "D05.7", "D05h", "D06n", "D07b", "D07g", "D07i", "D07j",
+            "D07k", "D10b", "D10c", "D11", "D11b", "D13b", "E01", "E01b", "E01c", "E02", "E02b",
+            "E02c", "E02d", "E02e", "E03", "E03b", "E03d", "E03e", "E03g", "E03k", "E03l", "E04h",
+            "E04i", "E04j", "E04k", "E05", "E05.0q", "E05.0s", "E07.0", "E07.1", "E07.2", "E07.3",
+            "E07.4", "E07.5", "E07.6", "E08", "E08b", "E08c", "E08d", "E09b", "E09c", "E09d",
+            "E11", "E11b", "E12", "E12b", "E12c", "F17", "F17b",
+        ],
+    ),
+    (
+        "capabilities",
+        &[
+            "C06", "D01", "D02", "D02b", "D02c", "D02e", "D09", "D09b", "D09c", "D09d", "D09e",
+            "D09f", "D09g", "D09h", "D09i", "D09j", "D10f", "D10h", "J07.4",
+        ],
+    ),
+    ("no-new-privs", &["A31", "D01b"]),
     ("limits", &[]),
     ("rlimits", &[]),
 ];

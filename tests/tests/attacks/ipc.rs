@@ -10,9 +10,14 @@ use crate::planted;
 use crate::world::World;
 
 /// Key of the host's queue, memory and semaphores.
-const KEY: i64 = 0x77_736d;
+fn key() -> i64 {
+    0x7700_0000 + i64::from(std::process::id())
+}
+
 /// Name of the host's POSIX queue.
-const QUEUE: &str = "wsm-attack";
+fn queue() -> String {
+    format!("wsm-attack-{}", std::process::id())
+}
 
 /// All of F and H.
 pub(crate) fn cases(world: &World) -> Vec<Case> {
@@ -25,6 +30,7 @@ pub(crate) fn cases(world: &World) -> Vec<Case> {
 
 /// What the host has for everybody who finds it.
 pub(crate) fn lay(world: &World) {
+    let (key, queue) = (key(), queue());
     let message = [&1_u64.to_le_bytes()[..], world.secret.as_bytes()].concat();
     let attributes: Vec<u8> = [0_i64, 4, 64, 0, 0, 0, 0, 0]
         .iter()
@@ -33,18 +39,18 @@ pub(crate) fn lay(world: &World) {
     world.outside(&[
         sys(
             libc::SYS_msgget,
-            &format!("{KEY} 0o1666").replace("0o", "0"),
+            &format!("{key} 0o1666").replace("0o", "0"),
         ),
         sys(
             libc::SYS_msgsnd,
             &format!("%0 {} {} 0", bytes(&message), world.secret.len()),
         ),
-        sys(libc::SYS_shmget, &format!("{KEY} 4096 01666")),
-        sys(libc::SYS_semget, &format!("{KEY} 1 01666")),
+        sys(libc::SYS_shmget, &format!("{key} 4096 01666")),
+        sys(libc::SYS_semget, &format!("{key} 1 01666")),
         sys(libc::SYS_umask, "0"),
         sys(
             libc::SYS_mq_open,
-            &format!("\"{QUEUE} 0102 0666 {}", bytes(&attributes)),
+            &format!("\"{queue} 0102 0666 {}", bytes(&attributes)),
         ),
         sys(
             libc::SYS_mq_timedsend,
@@ -59,14 +65,15 @@ pub(crate) fn lay(world: &World) {
 
 /// Takes it away again.
 pub(crate) fn clear(world: &World) {
+    let (key, queue) = (key(), queue());
     world.outside(&[
-        sys(libc::SYS_msgget, &format!("{KEY} 0")),
+        sys(libc::SYS_msgget, &format!("{key} 0")),
         sys(libc::SYS_msgctl, "%0 0 0"),
-        sys(libc::SYS_shmget, &format!("{KEY} 0 0")),
+        sys(libc::SYS_shmget, &format!("{key} 0 0")),
         sys(libc::SYS_shmctl, "%2 0 0"),
-        sys(libc::SYS_semget, &format!("{KEY} 0 0")),
+        sys(libc::SYS_semget, &format!("{key} 0 0")),
         sys(libc::SYS_semctl, "%4 0 0 0"),
-        sys(libc::SYS_mq_unlink, &format!("\"{QUEUE}")),
+        sys(libc::SYS_mq_unlink, &format!("\"{queue}")),
     ]);
     for place in ["/dev/shm", "/tmp", "/var/tmp", "/run"] {
         drop(std::fs::remove_file(
@@ -220,12 +227,13 @@ fn sockets(world: &World) -> Vec<Case> {
 }
 
 fn queues() -> Vec<Case> {
+    let (key, queue) = (key(), queue());
     vec![
         case(
             "F08",
             "a message of the host",
             then(&[
-                sys(libc::SYS_msgget, &format!("{KEY} 0")),
+                sys(libc::SYS_msgget, &format!("{key} 0")),
                 sys(libc::SYS_msgrcv, "%0 !256 200 0 04000"),
             ]),
             Sign::Facts,
@@ -233,20 +241,20 @@ fn queues() -> Vec<Case> {
         case(
             "F08b",
             "shared memory of the host",
-            sys(libc::SYS_shmget, &format!("{KEY} 0 0")),
+            sys(libc::SYS_shmget, &format!("{key} 0 0")),
             Sign::Success,
         ),
         case(
             "F08c",
             "semaphores of the host",
-            sys(libc::SYS_semget, &format!("{KEY} 0 0")),
+            sys(libc::SYS_semget, &format!("{key} 0 0")),
             Sign::Success,
         ),
         case(
             "F08d",
             "lists of them",
             sh(&format!(
-                "cat /proc/sysvipc/msg /proc/sysvipc/shm /proc/sysvipc/sem | grep -w {KEY}"
+                "cat /proc/sysvipc/msg /proc/sysvipc/shm /proc/sysvipc/sem | grep -w {key}"
             )),
             Sign::Look(told),
         ),
@@ -254,7 +262,7 @@ fn queues() -> Vec<Case> {
             "F12",
             "a POSIX queue of the host",
             then(&[
-                sys(libc::SYS_mq_open, &format!("\"{QUEUE} 04000 0 0")),
+                sys(libc::SYS_mq_open, &format!("\"{queue} 04000 0 0")),
                 sys(libc::SYS_mq_timedreceive, "%0 ?8192 8192 0 0"),
             ]),
             Sign::Facts,
@@ -262,7 +270,7 @@ fn queues() -> Vec<Case> {
         case(
             "F12b",
             "remove it",
-            sys(libc::SYS_mq_unlink, &format!("\"{QUEUE}")),
+            sys(libc::SYS_mq_unlink, &format!("\"{queue}")),
             Sign::Success,
         ),
     ]

@@ -4,11 +4,15 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use crate::scene::Ground;
+
+/// Listeners stay until the process ends, so each world has names of its own.
+static WORLDS: AtomicU32 = AtomicU32::new(0);
 
 type Heard = Arc<Mutex<Vec<(String, String)>>>;
 
@@ -66,7 +70,8 @@ impl Listeners {
                 std::fs::set_permissions(path.join(name), anyone).expect("our own file");
             }
         }
-        let name = format!("wsm-attack-{}", std::process::id());
+        let world = WORLDS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("wsm-attack-{}-{world}", std::process::id());
         let address = |name: &str| SocketAddr::from_abstract_name(name).expect("a short name");
         let stream = UnixListener::bind_addr(&address(&name)).expect("a free name");
         accept(&heard, "an abstract socket", move || {

@@ -211,15 +211,15 @@ fn others(world: &World) -> Vec<Case> {
         (
             "F05d",
             "kill a process of its uid outside the domain",
-            sys(libc::SYS_kill, &format!("{planted} 9")),
-            Sign::Facts,
+            sys(libc::SYS_kill, &format!("{planted} 0")),
+            Sign::Success,
             only,
         ),
         (
             "F05e",
             "by tgkill",
-            sys(libc::SYS_tgkill, &format!("{planted} {planted} 9")),
-            Sign::Facts,
+            sys(libc::SYS_tgkill, &format!("{planted} {planted} 0")),
+            Sign::Success,
             only,
         ),
         (
@@ -227,9 +227,9 @@ fn others(world: &World) -> Vec<Case> {
             "by a pidfd",
             then(&[
                 sys(libc::SYS_pidfd_open, &format!("{planted} 0")),
-                sys(libc::SYS_pidfd_send_signal, "%0 9 0 0"),
+                sys(libc::SYS_pidfd_send_signal, "%0 0 0 0"),
             ]),
-            Sign::Facts,
+            Sign::Success,
             only,
         ),
         (
@@ -237,9 +237,9 @@ fn others(world: &World) -> Vec<Case> {
             "by a queued signal",
             sys(
                 libc::SYS_rt_sigqueueinfo,
-                &format!("{planted} 9 #0900000000000000ffffffff{}", "00".repeat(116)),
+                &format!("{planted} 0 #0000000000000000ffffffff{}", "00".repeat(116)),
             ),
-            Sign::Facts,
+            Sign::Success,
             only,
         ),
         (

@@ -103,7 +103,14 @@ fn control(world: &World, case: &Case) -> (bool, String) {
 /// Runs a case with its control.
 pub(crate) fn judge(world: &World, case: &Case) -> Verdict {
     let (detail, breach) = inside(world, case);
-    let (worked, seen) = control(world, case);
+    // What listens may be late on a busy machine; what works nowhere does not work three times.
+    let mut tries = (0..3).map(|_| control(world, case));
+    let mut last = (false, String::new());
+    let found = tries.find(|(worked, seen)| {
+        last.1.clone_from(seen);
+        *worked || matches!(case.control, Control::None(_) | Control::Ablation)
+    });
+    let (worked, seen) = found.unwrap_or(last);
     let reason = match case.control {
         Control::Ablation => "its control is make test-ablation".to_owned(),
         Control::None(reason) => reason.to_owned(),

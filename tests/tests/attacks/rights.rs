@@ -177,7 +177,8 @@ fn identities() -> Vec<Case> {
         Sign::Look(|_, outcome| {
             outcome
                 .text()
-                .contains("12")
+                .lines()
+                .any(|line| line == "12")
                 .then(|| "it belongs to another".into())
         }),
     ));
