@@ -6,7 +6,6 @@ use std::process::{Command, Stdio};
 
 use wsm_tests::{cli, host, wait};
 
-use crate::attacker::innermost_pid;
 use crate::world::World;
 
 /// A mount that no rule names, with a readable secret and a writable file.
@@ -91,9 +90,7 @@ fn plant_process(world: &mut World) {
     let ready = || fs::read_to_string(&heard).is_ok_and(|text| text.contains("ready"));
     wait::until_true("the planted process to listen", ready);
     let all = host::processes();
-    let found = all
-        .iter()
-        .find(|p| p.parent == parent && innermost_pid(p.pid) != Some(p.pid));
+    let found = all.iter().find(|p| p.parent == parent);
     let pid = found.expect("nsenter forked it").pid;
     world.planted_by(child, pid);
 }
