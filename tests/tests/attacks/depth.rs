@@ -7,7 +7,7 @@ pub(crate) const ONE_WALL: &[(&str, &[&str])] = &[
     ("user-namespace", &["D20"]),
     ("root", &["A01b", "F01", "F01b", "F02", "F06", "H13"]),
     ("read-only", &["A07", "A07c", "A07d", "A07f", "I07b"]),
-    ("nodev", &[]),
+    ("nodev", &["A19"]),
     ("pid-namespace", &[]),
     ("ipc-namespace", &["F08", "F08b", "F08c", "F08d"]),
     ("uts-namespace", &["D22"]),
@@ -58,8 +58,8 @@ pub(crate) const ONE_WALL: &[(&str, &[&str])] = &[
         ],
     ),
     ("no-new-privs", &["A31", "D01b"]),
-    ("limits", &[]),
-    ("rlimits", &[]),
+    ("limits", &["K01", "K01b", "K01c", "K02"]),
+    ("rlimits", &["D18"]),
 ];
 
 /// Whether a case holds with any one layer switched off.
