@@ -11,7 +11,7 @@ pub(crate) const ONE_WALL: &[(&str, &[&str])] = &[
     ("pid-namespace", &[]),
     ("ipc-namespace", &["F08", "F08b", "F08c", "F08d"]),
     ("uts-namespace", &["D22"]),
-    ("cgroup-namespace", &["A01", "C19"]),
+    ("cgroup-namespace", &["C19"]),
     ("network-namespace", &[]),
     ("proc-masks", &["C06", "C06.7", "C07.7", "C07.8"]),
     (
@@ -20,12 +20,7 @@ pub(crate) const ONE_WALL: &[(&str, &[&str])] = &[
             "A01", "C01.1", "C01.3", "C01.4", "C01.6", "C02h", "C05", "C05b", "D16d", "H01c",
         ],
     ),
-    (
-        "git-pin",
-        &[
-            "A01", "E09c", "E14d", "F03b", "F08", "F15.1", "F15.2", "I07", "I07b", "I07c", "I07d",
-        ],
-    ),
+    ("git-pin", &["I07", "I07b", "I07c", "I07d"]),
     (
         "landlock",
         &[
