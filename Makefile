@@ -12,7 +12,7 @@ STORY_NEEDS := git curl tmux python3 nodejs:node npm util-linux:setpriv passwd:u
 # The built-in templates of agents and of Jupyter, with the real programs.
 CLI_NEEDS := @anthropic-ai/claude-code:claude @openai/codex:codex opencode-ai:opencode
 
-.PHONY: help build run test chaos test-vm bench lint fmt clean lock need-rust need-nextest
+.PHONY: help build run test test-ablation chaos test-vm bench lint fmt clean lock need-rust need-nextest
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -29,6 +29,10 @@ test: need-rust need-nextest Cargo.lock ## everything that must pass (root, real
 	@tools/need $(BUILD_NEEDS) $(STORY_NEEDS) jupyter-notebook
 	@tools/need-npm $(CLI_NEEDS)
 	tools/test
+
+test-ablation: need-rust Cargo.lock ## the attack suite against sandboxes that lack one layer each (root)
+	@tools/need $(BUILD_NEEDS) $(STORY_NEEDS)
+	tools/ablation
 
 KILLS ?= 200
 chaos: need-rust Cargo.lock ## KILLS=200 kill -9 of daemon, broker and shims at named points and by chance (root)

@@ -17,6 +17,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, makedev, mkdirat, mknodat};
 use nix::unistd::symlinkat;
 
+use crate::ablation::{self, Layer};
 use crate::fail::{Context, failure};
 use crate::files::{self, AccountRights};
 use crate::plan::{Access, HostLayout, Op, Owners, Plan};
@@ -160,8 +161,8 @@ impl Applier<'_> {
             (c"uid", root.clone()),
             (c"gid", root),
         ];
-        let nodev = if *devices { 0 } else { attr::NODEV };
-        new_mount(c"tmpfs", &options, attr::NOSUID | nodev)
+        let kept = if *devices { attr::NODEV } else { 0 };
+        new_mount(c"tmpfs", &options, bare() & !kept)
     }
 
     /// Everything but binds.
@@ -297,12 +298,12 @@ impl Applier<'_> {
     ) -> Result<OwnedFd, Failure> {
         let what = || op.to_string();
         let recursive = access == Access::Read;
-        let read_only = if access == Access::Write {
+        let read_only = if access == Access::Write || ablation::off(Layer::ReadOnly) {
             0
         } else {
             attr::RDONLY
         };
-        let flags = read_only | attr::NOSUID | attr::NODEV;
+        let flags = read_only | bare();
         let mount = sys::open_tree(source, c"", recursive).what(what)?;
         let map = self.file_map.filter(|_| owners == Owners::Account);
         let Some(map) = map else {
@@ -387,6 +388,15 @@ fn host_text(path: &Path) -> io::Result<Vec<u8>> {
         )?),
     }
     Ok(text)
+}
+
+/// What every mount is without: set-id programs and devices.
+fn bare() -> u64 {
+    if ablation::off(Layer::NoDev) {
+        0
+    } else {
+        attr::NOSUID | attr::NODEV
+    }
 }
 
 fn no_root(op: &Op) -> Failure {

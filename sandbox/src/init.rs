@@ -13,6 +13,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
+use crate::ablation::{self, Layer};
 use crate::fail::{Context, failure};
 use crate::landlock;
 use crate::launcher;
@@ -101,8 +102,10 @@ fn prepare() -> Result<SignalFd, Failure> {
     let what = || "prepare init".to_owned();
     prctl::set_dumpable(false).what(what)?;
     prctl::set_name(c"wsm-init").what(what)?;
-    sys::lock_securebits().what(what)?;
-    sys::clear_bounding_set().what(what)?;
+    if !ablation::off(Layer::Capabilities) {
+        sys::lock_securebits().what(what)?;
+        sys::clear_bounding_set().what(what)?;
+    }
     sys::ignore_sigpipe();
     let mut mask = SigSet::empty();
     mask.add(Signal::SIGCHLD);

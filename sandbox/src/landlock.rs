@@ -17,6 +17,7 @@ use ::landlock::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::ablation::{self, Layer};
 use crate::files;
 use crate::sys;
 
@@ -206,10 +207,12 @@ fn ruleset(required: bool) -> Result<RulesetCreated, LandlockError> {
             .set_compatibility(CompatLevel::HardRequirement)
             .handle_access(AccessFs::from_all(ABI::V1))?;
     }
-    let ruleset = ruleset
+    let mut ruleset = ruleset
         .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(AccessFs::from_all(ABI_NEWEST))?
-        .scope(Scope::from_all(ABI_NEWEST))?;
+        .handle_access(AccessFs::from_all(ABI_NEWEST))?;
+    if !ablation::off(Layer::LandlockScopes) {
+        ruleset = ruleset.scope(Scope::from_all(ABI_NEWEST))?;
+    }
     Ok(ruleset.create()?)
 }
 
@@ -272,6 +275,7 @@ fn is_directory(fd: BorrowedFd<'_>) -> Result<bool, LandlockError> {
 }
 
 fn restrict(ruleset: RulesetCreated, abi: u32) -> Result<LandlockStatus, LandlockError> {
+    let ruleset = ruleset.no_new_privs(!ablation::off(Layer::NoNewPrivs));
     let status = ruleset.restrict_self()?;
     let entered = status.ruleset != RulesetStatus::NotEnforced;
     if entered != (abi > 0) {

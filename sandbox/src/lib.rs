@@ -4,6 +4,8 @@
 //! shall be), [`protocol`] (what may be asked of the broker), [`launch`] (shim to launcher).
 
 #[cfg(feature = "engine")]
+mod ablation;
+#[cfg(feature = "engine")]
 mod apply;
 #[cfg(feature = "engine")]
 pub mod broker;

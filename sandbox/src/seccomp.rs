@@ -51,6 +51,7 @@ enum Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
     Ioctl,
+    Fcntl,
     Socket,
     Clone,
     Unshare,
@@ -188,6 +189,11 @@ fn emit_look(asm: &mut Assembler, look: Look, ends: &Ends, options: &Options) {
         Look::Ioctl => {
             asm.load_argument(1);
             asm.chain(&[0x5412, 0x541c, 0x5423], ends.eperm); // TIOCSTI, TIOCLINUX, TIOCSETD
+            asm.jump(ends.allow);
+        }
+        Look::Fcntl => {
+            asm.load_argument(1);
+            asm.chain(&[libc::F_SETLEASE.cast_unsigned()], ends.eperm);
             asm.jump(ends.allow);
         }
         Look::Socket => emit_socket(asm, ends),

@@ -27,6 +27,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getppid};
 use serde::{Deserialize, Serialize};
 
+use crate::ablation::{self, Layer};
 use crate::cgroup::{AgentCgroup, Tree};
 use crate::fail::{self, Context, failure};
 use crate::init::Init;
@@ -36,7 +37,7 @@ use crate::lease::{self, Lease};
 use crate::packet;
 use crate::plan::{self, Facts, Plan};
 use crate::protocol::{Failure, FailureKind, PACKET_BYTES_MAX};
-use crate::spec::{LayerReport, ProbeReport, Requirement, SandboxSpec};
+use crate::spec::{LayerReport, Network, ProbeReport, Requirement, SandboxSpec};
 use crate::sys::{self, Fork};
 use crate::userns::Range;
 use crate::zygote::ShimMain;
@@ -141,6 +142,15 @@ fn spawn(
     }
     let grouper = Grouper::start(&place.tree, status)?;
     let job = &ordered(place, status.as_fd())?;
+    if ablation::off(Layer::Network) && job.spec.network != Network::Loopback {
+        let why = "its rules would be made in the host's own network";
+        return Err(failure(
+            FailureKind::Refused,
+            "start without a network",
+            why,
+            "",
+        ));
+    }
     fail::point("spawn.start")?;
     grouper.order(&job.spec)?;
     let listen = outside::listen(job)?;
@@ -160,7 +170,15 @@ fn spawn(
     };
     let map = [stage.file_map.as_fd()];
     packet::send(status.as_fd(), &built, &map).what(|| "report to the broker".into())?;
-    let flags = libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+    let namespaces = [
+        (Layer::Pid, libc::CLONE_NEWPID),
+        (Layer::Ipc, libc::CLONE_NEWIPC),
+        (Layer::Uts, libc::CLONE_NEWUTS),
+    ];
+    let made = namespaces
+        .iter()
+        .filter(|(layer, _)| !ablation::off(*layer));
+    let flags = made.fold(0, |flags, (_, flag)| flags | flag);
     let child = sys::clone3(flags, group.v2_dir_fd()).what(|| "clone init".into())?;
     let pid = match child {
         Fork::Child => inside::enter(job, init, &payload, &stage),
@@ -191,7 +209,15 @@ fn ordered<'a>(place: &'a Place, status: BorrowedFd<'_>) -> Result<Job<'a>, Fail
     let order: Order = serde_json::from_slice(&packet.bytes)
         .map_err(std::io::Error::from)
         .what(what)?;
-    let plan = plan::plan(&order.spec, &order.facts)?;
+    #[cfg(feature = "ablation")]
+    ablation::read(&place.sockets);
+    #[cfg_attr(
+        not(feature = "ablation"),
+        expect(unused_mut, reason = "see ablation.rs")
+    )]
+    let mut plan = plan::plan(&order.spec, &order.facts)?;
+    #[cfg(feature = "ablation")]
+    ablation::weaken(&mut plan);
     let mut fds = packet.fds.into_iter();
     let (lease, file_map) = match (order.lease, order.lease.and_then(|_| fds.next())) {
         (Some(range), Some(lock)) => (Lease { range, lock }, fds.next()),

@@ -214,11 +214,6 @@ fn not_brought(record: &Record, bringing: &Bringing, why: &Problem) -> Row {
 }
 
 fn merged(reply: MergeReply, record: &Record, state: &WorkState) -> Result<Merged, Problem> {
-    let name = &record.name;
-    let refused = |message: String, hint: String, paths: Vec<String>| Problem {
-        details: paths,
-        ..Problem::new(Code::Conflict, message, hint)
-    };
     match reply {
         MergeReply::Done {
             into,
@@ -254,41 +249,56 @@ fn merged(reply: MergeReply, record: &Record, state: &WorkState) -> Result<Merge
             files: 0,
             how: "nothing".to_owned(),
         }),
-        MergeReply::Conflicts { paths } => Err(refused(
+        hindrance => Err(hindered(hindrance, record, state)),
+    }
+}
+
+/// Why nothing was brought.
+fn hindered(reply: MergeReply, record: &Record, state: &WorkState) -> Problem {
+    let (name, branch) = (&record.name, &record.branch);
+    let (message, hint, paths) = match reply {
+        MergeReply::Conflicts { paths } => (
             format!("{name} conflicts with the main checkout; nothing was changed"),
             format!(
                 "have the agent rebase its branch, or run `git merge {}`",
-                record.branch
+                branch
             ),
             paths,
-        )),
-        MergeReply::Dirty { paths } => Err(refused(
+        ),
+        MergeReply::Dirty { paths } => (
             "the main checkout has changes in the same files; nothing was changed".to_owned(),
             format!(
                 "commit or stash them, then try again; for files that a sparse checkout leaves \
                  out: `git merge {}` there",
-                record.branch
+                branch
             ),
             paths,
-        )),
-        MergeReply::Guarded { paths } => Err(refused(
+        ),
+        MergeReply::Guarded { paths } => (
             format!("{name} changed what its template protects or hides; nothing was changed"),
             format!(
                 "look at it with `wsm diff {name}`; if you want it, run `git merge {}`",
-                record.branch
+                branch
             ),
             paths,
-        )),
-        MergeReply::Uncommitted { paths } => Err(refused(
+        ),
+        MergeReply::Uncommitted { paths } => (
             format!("{name} has work that is not committed; nothing was changed"),
             format!(
                 "commit it on {} inside, or `wsm apply {name}` to stage all of it, or merge the \
                  commits alone with --leave-uncommitted{}",
-                record.branch,
+                branch,
                 also(state)
             ),
             paths,
-        )),
+        ),
+        MergeReply::Done { .. } | MergeReply::UpToDate { .. } => {
+            return odd(&Reply::Merge(reply));
+        }
+    };
+    Problem {
+        details: paths,
+        ..Problem::new(Code::Conflict, message, hint)
     }
 }
 

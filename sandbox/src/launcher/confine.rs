@@ -9,6 +9,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::wait::WaitStatus;
 use nix::unistd::{Gid, Uid, chdir, getcwd, getresgid, getresuid, setgroups, setresgid, setresuid};
 
+use crate::ablation::{self, Layer};
 use crate::fail::{Context, failure};
 use crate::init::Init;
 use crate::landlock::{self, LandlockStatus};
@@ -32,11 +33,23 @@ const SIGNALS_MAX: u64 = 8192;
 pub(super) fn enter(init: &Init) -> Result<Option<LandlockStatus>, Failure> {
     let what = || "close the sandbox".to_owned();
     prctl::set_name(c"wsm-launcher").what(what)?;
-    limit_resources()?;
+    if !ablation::off(Layer::RLimits) {
+        limit_resources()?;
+    }
+    let mut landlock = None;
+    if ablation::off(Layer::NoNewPrivs) {
+        // Without it only capabilities let a process enter domain and filter.
+        landlock = wall(init)?;
+    }
+    let keep = ablation::off(Layer::Capabilities);
     // Init did away with the bounding set and locked the secure bits.
-    become_agent()?;
-    sys::clear_capabilities().what(|| "clear the capabilities".into())?;
-    check_rights()?;
+    let id = become_agent(keep)?;
+    if keep {
+        keep_capabilities()?;
+    } else {
+        sys::clear_capabilities().what(|| "clear the capabilities".into())?;
+    }
+    check_rights(id, keep)?;
     prctl::set_dumpable(false).what(what)?;
     chdir("/").what(what)?;
     let cwd = getcwd().what(what)?;
@@ -44,14 +57,53 @@ pub(super) fn enter(init: &Init) -> Result<Option<LandlockStatus>, Failure> {
         let why = format!("the working directory is {}", cwd.display());
         return Err(failure(FailureKind::Failed, what(), why, ""));
     }
-    prctl::set_no_new_privs().what(what)?;
-    let landlock = match landlock::enforce(&init.rules, init.landlock_required) {
-        Ok(status) => (status.abi > 0).then_some(status),
-        Err(error) => return Err(landlock_failure(&error)),
-    };
-    let program = seccomp::program(&seccomp::Options { debug: init.debug });
-    sys::load_seccomp(&program).what(|| "load the seccomp filter".into())?;
+    if !ablation::off(Layer::NoNewPrivs) {
+        prctl::set_no_new_privs().what(what)?;
+        landlock = wall(init)?;
+    }
     Ok(landlock)
+}
+
+/// Enters the Landlock domain and the filter.
+fn wall(init: &Init) -> Result<Option<LandlockStatus>, Failure> {
+    let everything = landlock::Rules {
+        write: vec!["/".into()],
+        devices: vec!["/".into()],
+        ..landlock::Rules::default()
+    };
+    let rules = if ablation::off(Layer::LandlockFiles) {
+        &everything
+    } else {
+        &init.rules
+    };
+    let mut entered = None;
+    if !ablation::off(Layer::Landlock) {
+        let status = landlock::enforce(rules, init.landlock_required);
+        let status = status.map_err(|error| landlock_failure(&error))?;
+        entered = (status.abi > 0).then_some(status);
+    }
+    if !ablation::off(Layer::Seccomp) {
+        let program = seccomp::program(&seccomp::Options { debug: init.debug });
+        sys::load_seccomp(&program).what(|| "load the seccomp filter".into())?;
+    }
+    Ok(entered)
+}
+
+/// Every capability that there is, also after an exec.
+fn keep_capabilities() -> Result<(), Failure> {
+    let all = caps::read(None, caps::CapSet::Permitted);
+    let all = all
+        .map_err(std::io::Error::other)
+        .what(|| "read the capabilities".into())?;
+    for set in [
+        caps::CapSet::Effective,
+        caps::CapSet::Inheritable,
+        caps::CapSet::Ambient,
+    ] {
+        let kept = caps::set(None, set, &all).map_err(std::io::Error::other);
+        kept.what(|| "keep the capabilities".into())?;
+    }
+    Ok(())
 }
 
 fn landlock_failure(error: &landlock::LandlockError) -> Failure {
@@ -86,25 +138,35 @@ fn limit_resources() -> Result<(), Failure> {
     setrlimit(Resource::RLIMIT_NPROC, hard, hard).what(|| "set RLIMIT_NPROC".into())
 }
 
-fn become_agent() -> Result<(), Failure> {
+/// Gives its id, which is [`INSIDE_ID`].
+fn become_agent(keep_capabilities: bool) -> Result<u32, Failure> {
     let what = || "become the agent's user".to_owned();
-    let (uid, gid) = (Uid::from_raw(INSIDE_ID), Gid::from_raw(INSIDE_ID));
+    let id = if ablation::off(Layer::User) {
+        getresuid().what(what)?.real.as_raw() + INSIDE_ID
+    } else {
+        INSIDE_ID
+    };
+    if keep_capabilities {
+        prctl::set_keepcaps(true).what(what)?;
+    }
+    let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));
     setgroups(&[]).what(what)?;
     setresgid(gid, gid, gid).what(what)?;
-    setresuid(uid, uid, uid).what(what)
+    setresuid(uid, uid, uid).what(what)?;
+    Ok(id)
 }
 
 /// Reads back what was given up: a step that silently did nothing must not pass.
-fn check_rights() -> Result<(), Failure> {
+fn check_rights(id: u32, capable: bool) -> Result<(), Failure> {
     let what = || "check the dropped rights".to_owned();
     let uids = getresuid().what(what)?;
     let gids = getresgid().what(what)?;
     let own_uid = [uids.real, uids.effective, uids.saved]
         .iter()
-        .all(|id| id.as_raw() == INSIDE_ID);
+        .all(|is| is.as_raw() == id);
     let own_gid = [gids.real, gids.effective, gids.saved]
         .iter()
-        .all(|id| id.as_raw() == INSIDE_ID);
+        .all(|is| is.as_raw() == id);
     let sets = [
         caps::CapSet::Effective,
         caps::CapSet::Permitted,
@@ -119,7 +181,7 @@ fn check_rights() -> Result<(), Failure> {
             .what(what)?;
         none_left &= held.is_empty();
     }
-    if own_uid && own_gid && none_left {
+    if own_uid && own_gid && (none_left || capable) {
         return Ok(());
     }
     let why = format!("uid {own_uid}, gid {own_gid}, no capabilities {none_left}");

@@ -205,6 +205,10 @@ fn upper_halves_hide_nothing() {
         call(DEFAULT, libc::SYS_ioctl, [0, 0x5413, 0, 0, 0, 0]),
         ALLOW
     );
+    for (command, verdict) in [(1024, EPERM), (upper | 1024, EPERM), (1025, ALLOW)] {
+        let arguments = [3, command, 1, 0, 0, 0];
+        assert_eq!(call(DEFAULT, libc::SYS_fcntl, arguments), verdict);
+    }
     assert_eq!(
         call(DEFAULT, libc::SYS_socket, [upper | 40, 1, 0, 0, 0, 0]),
         NO_FAMILY
@@ -404,6 +408,7 @@ fn eperm_oracle() -> Vec<Plain> {
     rules.push((libc::SYS_prctl, vec![when(0, SeccompCmpOp::Eq, 35)]));
     let requests = [0x5412, 0x541c, 0x5423].map(|r| when(1, SeccompCmpOp::Eq, r));
     rules.push((libc::SYS_ioctl, requests.to_vec()));
+    rules.push((libc::SYS_fcntl, vec![when(1, SeccompCmpOp::Eq, 1024)]));
     let devices = |argument| {
         let mut rules = any_of(argument, 0o6000);
         rules.extend(
@@ -445,6 +450,7 @@ fn agrees_with_seccompiler() {
         0o644,
         0o2755,
         0o4755,
+        1024,
         0o20_000,
         0o60_777,
         0o100_644,

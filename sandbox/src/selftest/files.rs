@@ -25,6 +25,7 @@ const READ_ONLY_FILES: &[&str] = &[
     "/proc/sys/kernel/core_pattern",
     "/proc/sys/kernel/modprobe",
     "/proc/sys/vm/drop_caches",
+    "/proc/pressure/memory",
 ];
 /// Opened for reading: the memory of the machine and the keys of everybody.
 const UNREADABLE_FILES: &[&str] = &["/proc/kcore", "/proc/kmsg", "/etc/shadow"];

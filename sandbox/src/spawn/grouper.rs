@@ -12,11 +12,12 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, close, getpid, getppid};
 use serde::{Deserialize, Serialize};
 
+use crate::ablation::{self, Layer};
 use crate::cgroup::{AgentLimits, Tree};
 use crate::fail::{Context, failure};
 use crate::packet::{self, Received};
 use crate::protocol::{Failure, FailureKind, PACKET_BYTES_MAX};
-use crate::spec::{AgentId, LayerReport, SandboxSpec};
+use crate::spec::{AgentId, LayerReport, Limits, SandboxSpec};
 use crate::sys::{self, Fork};
 
 /// The child, for one order.
@@ -57,7 +58,11 @@ impl Grouper {
         let order = Order {
             agent: spec.agent.clone(),
             limits: AgentLimits {
-                payload: spec.limits.clone(),
+                payload: if ablation::off(Layer::Limits) {
+                    Limits::default()
+                } else {
+                    spec.limits.clone()
+                },
                 services: spec.services.clone(),
             },
         };

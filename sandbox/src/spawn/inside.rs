@@ -12,6 +12,7 @@ use nix::unistd::{Gid, Uid, setgroups, sethostname, setresgid, setresuid, setsid
 
 use super::outside::Stage;
 use super::{Job, Status, join};
+use crate::ablation::{self, Layer};
 use crate::apply::new_mount;
 use crate::fail::{self, Context};
 use crate::files;
@@ -36,7 +37,7 @@ const HIDDEN_FILES: [&str; 10] = [
 ];
 
 /// Directories of /proc that steer the whole host: visible, read-only.
-const READ_ONLY: [&str; 4] = ["sys", "bus", "fs", "irq"];
+const READ_ONLY: [&str; 5] = ["sys", "bus", "fs", "irq", "pressure"];
 
 /// Directories of /proc hidden behind an empty one.
 const HIDDEN_DIRS: [&str; 3] = ["acpi", "scsi", "driver"];
@@ -63,21 +64,39 @@ fn become_init(
 ) -> Result<(), Failure> {
     prctl::set_pdeathsig(Signal::SIGKILL).what(|| "tie init to the spawner".into())?;
     join(payload).what(|| "join the agent's control group".into())?;
-    unshare(CloneFlags::CLONE_NEWCGROUP).what(|| "unshare the cgroup namespace".into())?;
+    if !ablation::off(Layer::Cgroup) {
+        unshare(CloneFlags::CLONE_NEWCGROUP).what(|| "unshare the cgroup namespace".into())?;
+    }
     setsid().what(|| "start a session".into())?;
     umask(Mode::from_bits_truncate(0o022));
-    sethostname(&job.plan.hostname).what(|| "set the host name".into())?;
+    if !ablation::off(Layer::Uts) {
+        sethostname(&job.plan.hostname).what(|| "set the host name".into())?;
+    }
     sys::join_session_keyring().what(|| "join a fresh session keyring".into())?;
     mount_proc(stage)?;
     std::fs::write("/proc/self/oom_score_adj", OOM_SCORE).what(|| "set the OOM score".into())?;
     fail::point("inside.proc")?;
     let what = || "prepare init".to_owned();
     let null = open_null(stage.root.as_fd()).what(what)?;
-    setns(&stage.userns, CloneFlags::CLONE_NEWUSER).what(|| "enter the user namespace".into())?;
-    let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
+    let root = if ablation::off(Layer::User) {
+        job.lease.range.root()
+    } else {
+        setns(&stage.userns, CloneFlags::CLONE_NEWUSER)
+            .what(|| "enter the user namespace".into())?;
+        0
+    };
+    let (uid, gid) = (Uid::from_raw(root), Gid::from_raw(root));
+    if ablation::off(Layer::User) {
+        prctl::set_keepcaps(true).what(what)?;
+    }
     setgroups(&[]).what(what)?;
     setresgid(gid, gid, gid).what(what)?;
     setresuid(uid, uid, uid).what(what)?;
+    if ablation::off(Layer::User) {
+        let kept = caps::read(None, caps::CapSet::Permitted);
+        let raised = kept.and_then(|kept| caps::set(None, caps::CapSet::Effective, &kept));
+        raised.map_err(std::io::Error::other).what(what)?;
+    }
     fail::point("inside.user")?;
     for to in 0..3 {
         sys::dup_to(null.as_fd(), to).what(what)?;
@@ -98,9 +117,13 @@ fn mount_proc(stage: &Stage) -> Result<(), Failure> {
     let what = |name: &str| format!("mount /proc/{name}");
     let flags = attr::NOSUID | attr::NODEV | attr::NOEXEC;
     let options = [(c"hidepid", "invisible".to_owned())];
-    let proc = new_mount(c"proc", &options, flags).what(|| what(""))?;
+    let hidden = usize::from(!ablation::off(Layer::HidePid));
+    let proc = new_mount(c"proc", &options[..hidden], flags).what(|| what(""))?;
     let place = files::open_below(root, Path::new("proc"), OFlag::O_PATH).what(|| what(""))?;
     sys::move_mount(proc.as_fd(), place.as_fd()).what(|| what(""))?;
+    if ablation::off(Layer::ProcMasks) {
+        return Ok(());
+    }
     for name in READ_ONLY {
         if let Some(dir) = part(proc.as_fd(), name).what(|| what(name))? {
             let copy = sys::open_tree(dir.as_fd(), c"", false).what(|| what(name))?;

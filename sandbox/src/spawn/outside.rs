@@ -19,6 +19,7 @@ use nix::unistd::{
 };
 
 use super::{Job, Status};
+use crate::ablation::{self, Layer};
 use crate::apply::{Applier, new_mount};
 use crate::cgroup::{SHIM_MEMORY_BYTES, SHIM_TASKS};
 use crate::fail::{self, Context};
@@ -84,7 +85,9 @@ impl Stage {
         let root = applier.apply(&job.plan, sources, bare.as_fd())?;
         fail::point("spawn.mounted")?;
         cover_root(&root)?;
-        enter_network(job.netns.as_ref())?;
+        if !ablation::off(Layer::Network) {
+            enter_network(job.netns.as_ref())?;
+        }
         Ok(Stage {
             root,
             bare,
@@ -119,6 +122,9 @@ fn cover_root(root: &OwnedFd) -> Result<(), Failure> {
     let what = || "enter the new root".to_owned();
     fchdir(root).what(what)?;
     chroot(".").what(what)?;
+    if ablation::off(Layer::ReadOnly) {
+        return Ok(());
+    }
     sys::mount_setattr(root.as_fd(), false, attr::RDONLY, None)
         .what(|| "make the root read-only".into())
 }

@@ -103,7 +103,12 @@ fn an_agent_works_around_what_is_guarded_and_the_human_never_sees_it() {
 
     wsm.wsm(&["start", "g"]).ok();
     wsm.wait_state("g", "working,idle");
-    // By git's own means the agent can write any name into a commit: it is not merged by wsm.
+    forged_names_are_not_merged(&wsm, &repo, &workspace);
+    assert_eq!(wsm.end(), Vec::<String>::new());
+}
+
+/// By git's own means the agent can write any name into a commit: it is not merged by wsm.
+fn forged_names_are_not_merged(wsm: &Instance, repo: &Repo<'_>, workspace: &std::path::Path) {
     let forge = format!(
         "cd {} && for n in .Envrc .vscode/new; do h=$(echo evil | git hash-object -w --stdin) && \
          git update-index --add --cacheinfo 100644,$h,$n || exit 1; done; \
@@ -111,11 +116,13 @@ fn an_agent_works_around_what_is_guarded_and_the_human_never_sees_it() {
         workspace.display()
     );
     wsm.inside("g", &forge).ok();
-    wait::until_true("it comes over", || branch().contains(".vscode/new"));
+    wait::until_true("it comes over", || {
+        let names = repo.git(&["ls-tree", "-r", "--name-only", "wsm/g"]).stdout;
+        names.contains(".vscode/new")
+    });
     let refused = wsm.wsm(&["merge", "g"]).fails(1);
     assert!(refused.stderr.contains(".Envrc"), "{refused}");
     assert!(!repo.path().join(".vscode/new").exists());
-    assert_eq!(wsm.end(), Vec::<String>::new());
 }
 
 #[test]

@@ -1,0 +1,86 @@
+//! The attack suite: what a hostile agent tries, and the host's word on what came of it.
+//!
+//! Every case of `research/sandbox.md` 2.3 that applies, with its neighbours: the same program must
+//! succeed where there is no sandbox, and must change nothing that the host can see where there is.
+
+#[path = "attacks/ablation.rs"]
+mod ablation;
+#[path = "attacks/attacker.rs"]
+mod attacker;
+#[path = "attacks/calls.rs"]
+mod calls;
+#[path = "attacks/case.rs"]
+mod case;
+#[path = "attacks/depth.rs"]
+mod depth;
+#[path = "attacks/facts.rs"]
+mod facts;
+#[path = "attacks/files.rs"]
+mod files;
+#[path = "attacks/ipc.rs"]
+mod ipc;
+#[path = "attacks/listeners.rs"]
+mod listeners;
+#[path = "attacks/namespaces.rs"]
+mod namespaces;
+#[path = "attacks/network.rs"]
+mod network;
+#[path = "attacks/planted.rs"]
+mod planted;
+#[path = "attacks/proc.rs"]
+mod proc;
+#[path = "attacks/report.rs"]
+mod report;
+#[path = "attacks/resources.rs"]
+mod resources;
+#[path = "attacks/rights.rs"]
+mod rights;
+#[path = "attacks/scene.rs"]
+mod scene;
+#[path = "attacks/shown.rs"]
+mod shown;
+#[path = "attacks/trust.rs"]
+mod trust;
+#[path = "attacks/victims.rs"]
+mod victims;
+#[path = "attacks/world.rs"]
+mod world;
+
+use case::Case;
+use report::Ending;
+use world::World;
+
+fn cases(world: &World) -> Vec<Case> {
+    let mut cases = files::cases(world);
+    cases.extend(proc::cases(world));
+    cases.extend(rights::cases());
+    cases.extend(namespaces::cases(world));
+    cases.extend(calls::cases(world));
+    cases.extend(ipc::cases(world));
+    cases.extend(network::cases(world));
+    cases.extend(trust::cases(world));
+    cases.extend(resources::cases(world));
+    let only = std::env::var("WSM_ATTACKS").unwrap_or_default();
+    cases.retain(|case| case.id.starts_with(&only));
+    cases
+}
+
+#[test]
+fn the_suite() {
+    let world = World::new(None);
+    let all = cases(&world);
+    let mut ids: Vec<_> = all.iter().map(|case| case.id.clone()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), all.len(), "an id is there twice");
+    let mut verdicts: Vec<_> = all.iter().map(|case| report::judge(&world, case)).collect();
+    verdicts.push(resources::outlives_its_agent(&world));
+    report::report(&verdicts);
+    let bad = |held: Ending| verdicts.iter().filter(move |verdict| verdict.held == held);
+    assert_eq!(bad(Ending::Escaped).count(), 0, "an attack worked");
+    let silent = bad(Ending::Inconclusive)
+        .filter(|verdict| verdict.reason.is_empty())
+        .count();
+    assert_eq!(silent, 0, "an attack that works nowhere proves nothing");
+    assert!(verdicts.len() >= 180 || std::env::var_os("WSM_ATTACKS").is_some());
+}

@@ -1,0 +1,93 @@
+//! How deep each case is held: which rest on one layer alone, which need a newer kernel.
+
+/// Layers that the test-only build can switch off, one at a time, and the cases that rest on each
+/// alone: with it switched off they fail. All others are `x2`: they hold with any one layer switched
+/// off. `make test-ablation` checks both.
+pub(crate) const ONE_WALL: &[(&str, &[&str])] = &[
+    ("user-namespace", &["D20"]),
+    ("root", &["A01b", "F01", "F01b", "F02", "F06", "H13"]),
+    ("read-only", &["A07", "A07c", "A07d", "A07f", "I07b"]),
+    ("nodev", &["A19"]),
+    ("pid-namespace", &[]),
+    ("ipc-namespace", &["F08", "F08b", "F08c", "F08d"]),
+    ("uts-namespace", &["D22"]),
+    ("cgroup-namespace", &["C19"]),
+    ("network-namespace", &[]),
+    ("proc-masks", &["C06", "C06.7", "C07.7", "C07.8"]),
+    (
+        "hidepid",
+        &[
+            "A01", "C01.1", "C01.3", "C01.4", "C01.6", "C02h", "C05", "C05b", "D16d", "H01c",
+        ],
+    ),
+    ("git-pin", &["I07", "I07b", "I07c", "I07d"]),
+    (
+        "landlock",
+        &[
+            "A30", "A30b", "A30c", "A30d", "F05d", "F05e", "F05f", "F05g", "F05h", "F03p",
+        ],
+    ),
+    ("landlock-files", &["A30", "A30b", "A30c", "A30d"]),
+    (
+        "landlock-scopes",
+        &["F05d", "F05e", "F05f", "F05g", "F05h", "F03p"],
+    ),
+    (
+        "seccomp",
+        &[
+            "A17", "A17b", "A17c", "A17d", "A17e", "A17f", "A17g", "A17h", "A17i", "D01c", "D01d",
+            "D03b.0", "D03b.1", "D03b.2", "D03b.3", "D03b.4", "D03b.5", "D03b.6", "D03b.7",
+            "D03c.4", "D03d.4", "D03u.4", "D05.7", "D05h", "D06n", "D07b", "D07g", "D07i", "D07j",
+            "D07k", "D10b", "D10c", "D11", "D11b", "D13b", "E01", "E01b", "E01c", "E02", "E02b",
+            "E02c", "E02d", "E02e", "E03", "E03b", "E03d", "E03e", "E03g", "E03k", "E03l", "E04h",
+            "E04i", "E04j", "E04k", "E05", "E05.0q", "E05.0s", "E07.0", "E07.1", "E07.2", "E07.3",
+            "E07.4", "E07.5", "E07.6", "E08", "E08b", "E08c", "E08d", "E09b", "E09c", "E09d",
+            "E11", "E11b", "E12", "E12b", "E12c", "F17", "F17b",
+        ],
+    ),
+    (
+        "capabilities",
+        &[
+            "C06", "D01", "D02", "D02b", "D02c", "D02e", "D09", "D09b", "D09c", "D09d", "D09e",
+            "D09f", "D09g", "D09h", "D09i", "D09j", "D10f", "D10h", "J07.4",
+        ],
+    ),
+    ("no-new-privs", &["A31", "D01b"]),
+    ("limits", &["K01", "K01b", "K01c", "K02"]),
+    ("rlimits", &["D18"]),
+];
+
+/// Whether a case holds with any one layer switched off.
+pub(crate) fn twice(id: &str) -> bool {
+    !ONE_WALL.iter().any(|(_, cases)| cases.contains(&id)) && newer(id).is_none()
+}
+
+/// Cases that an older kernel than named can't hold, as docs/SECURITY.md says.
+const NEWER: &[(&str, &str)] = &[
+    (
+        "F01s",
+        "Landlock ABI 9 (Linux 7.1) refuses socket files; don't show directories with sockets",
+    ),
+    (
+        "F01t",
+        "Landlock ABI 9 (Linux 7.1) refuses socket files; don't show directories with sockets",
+    ),
+    (
+        "F02s",
+        "Landlock ABI 9 (Linux 7.1) refuses socket files; don't show directories with sockets",
+    ),
+];
+
+/// What a newer kernel brings for a case that this one lets through.
+pub(crate) fn newer(id: &str) -> Option<&'static str> {
+    let found = NEWER.iter().find(|(case, _)| *case == id);
+    found.map(|(_, what)| *what)
+}
+
+/// Why an attack does not work outside either: the kernel has no such call, no such family.
+pub(crate) fn lacks(_id: &str, seen: &str) -> Option<&'static str> {
+    ["ENOSYS", "EAFNOSUPPORT"]
+        .iter()
+        .any(|errno| seen.contains(errno))
+        .then_some("this kernel was built without it")
+}

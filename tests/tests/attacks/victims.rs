@@ -1,0 +1,102 @@
+//! What is attacked on the host, and how it stands.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use wsm_tests::{cli, host};
+
+use crate::facts::{self, Facts};
+use crate::scene::{LEFT, PLACES};
+use crate::world::World;
+
+impl World {
+    pub(crate) fn look_at_victims(&self) -> Facts {
+        let mut seen = Facts::new();
+        let git = self.repository.join(".git");
+        let own = [
+            "hidden",
+            "hidden/w",
+            "hidden/w/.git",
+            "hidden/secret",
+            "hidden/writable",
+            "hidden/dir",
+            "shown",
+            "shown/file",
+            "shown/program",
+            "shown/dir",
+        ];
+        let mut paths: Vec<PathBuf> = own.iter().map(|name| self.ground.0.join(name)).collect();
+        paths.extend(PLACES.iter().map(|place| Path::new(place).join(LEFT)));
+        let parts = [
+            "config",
+            "HEAD",
+            "hooks",
+            "info",
+            "refs/heads/main",
+            "packed-refs",
+            "logs/HEAD",
+            "config.worktree",
+            "commondir",
+            "shallow",
+            "objects/info/alternates",
+            "refs/replace/x",
+            "refs/tags/evil",
+            "refs/heads/evil",
+            "refs/heads/wsm/neighbour",
+            "info/attributes",
+            "info/exclude",
+            "info/grafts",
+        ];
+        seen.insert("an object".into(), self.first_object());
+        let (pointer, etc) = (
+            Path::new(&self.agent.workspace).join(".git"),
+            self.wsm.dir().join("etc"),
+        );
+        paths.extend([
+            pointer,
+            etc.join("config.toml"),
+            etc.join("templates/attacked.toml"),
+        ]);
+        paths.extend(parts.iter().map(|part| git.join(part)));
+        paths.push(Path::new(&self.neighbour.workspace).join("README.md"));
+        paths.extend(["/etc/hosts", "/usr/bin/env"].map(PathBuf::from));
+        for path in paths {
+            seen.insert(path.display().to_string(), facts::file(&path));
+        }
+        let prey = self.prey.borrow().id();
+        let alive = host::process(i32::try_from(prey).unwrap_or(0)).is_some();
+        seen.insert("a process of the host lives".into(), alive.to_string());
+        for (name, pid) in [
+            ("pid 1", Some(self.init)),
+            ("a planted process", self.planted),
+        ] {
+            let Some(pid) = pid else { continue };
+            let now = facts::process(pid);
+            let said =
+                ["Uid", "TracerPid", "Seccomp", "root", "nice"].map(|fact| now.get(fact).cloned());
+            let alive = host::process(pid).is_some();
+            seen.insert(name.into(), format!("{alive} {said:?}"));
+        }
+        seen
+    }
+
+    /// What the first loose object of the repository says.
+    pub(crate) fn first_object(&self) -> String {
+        let mut sum = Command::new("cksum");
+        sum.arg(self.object(&self.repository.join(".git")));
+        cli::run(sum, b"")
+            .text()
+            .split(' ')
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// The path of the first loose object of a git directory.
+    pub(crate) fn object(&self, git: &Path) -> PathBuf {
+        let mut find = Command::new("sh");
+        find.args(["-c", "find objects -type f -path '*/??/*' | sort | head -1"]);
+        find.current_dir(git);
+        git.join(cli::run(find, b"").text())
+    }
+}

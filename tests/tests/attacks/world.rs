@@ -1,0 +1,449 @@
+//! The world of the suite: an instance, the agent that attacks, its neighbours, and the victims.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use wsm_api::agent::Agent;
+use wsm_tests::instance::Instance;
+use wsm_tests::persona::Persona;
+use wsm_tests::repo::Repo;
+use wsm_tests::{cli, host};
+
+use crate::attacker::{self, Attacker, innermost_pid};
+use crate::case::Control;
+use crate::facts::{self, Clock, Facts};
+use crate::listeners::Listeners;
+use crate::scene::{self, Ground, configure, init_of, prey};
+
+/// Name of the agent that attacks.
+pub(crate) const ATTACKER: &str = "attacker";
+/// Another agent of the same person.
+pub(crate) const NEIGHBOUR: &str = "neighbour";
+
+/// What a world plants on the host has fixed names.
+static ONE: Mutex<()> = Mutex::new(());
+
+/// Everything that a case may meet.
+pub(crate) struct World {
+    /// The attackers, by where they run.
+    attackers: RefCell<BTreeMap<&'static str, Attacker>>,
+    /// Facts of an attacker that did nothing.
+    baselines: RefCell<BTreeMap<&'static str, Facts>>,
+    /// Who listens on the host.
+    pub(crate) listeners: Listeners,
+    /// A process of the host that anybody could signal by its number.
+    pub(crate) prey: RefCell<Child>,
+    /// A process in the attacker's pid namespace, of its uid, that is not its own.
+    pub(crate) planted: Option<i32>,
+    planter: Option<Child>,
+    clock: Clock,
+    machine: Facts,
+    victims: RefCell<Facts>,
+    /// What nobody but the host knows.
+    pub(crate) secret: String,
+    /// What the host has for the attacker: [`Ground`].
+    pub(crate) ground: Ground,
+    /// The attacking agent.
+    pub(crate) agent: Agent,
+    /// PID 1 of the attacker's sandbox, on the host.
+    pub(crate) init: i32,
+    /// What the workspace's `.git` says.
+    pointer: String,
+    /// The neighbour.
+    pub(crate) neighbour: Agent,
+    /// The attacker's repository.
+    pub(crate) repository: PathBuf,
+    /// The instance.
+    pub(crate) wsm: Instance,
+    /// The person that both agents belong to.
+    pub(crate) ann: Persona,
+    _alone: MutexGuard<'static, ()>,
+}
+
+/// Who starts an attacker has a descriptor open, and a secret in the environment.
+const INHERITED: &str = "exec 7<\"$1\"; shift; exec \"$@\"";
+
+impl World {
+    /// Makes it. `ablated` names the layer that is switched off in the attacker's sandbox.
+    pub(crate) fn new(ablated: Option<&str>) -> World {
+        let alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        scene::clear();
+        let wsm = Instance::start();
+        let ann = Persona::new("ann");
+        let secret = format!("S3CRET{}x", std::process::id());
+        let ground = Ground(PathBuf::from(format!(
+            "/srv/wsm-attack-{}",
+            std::process::id()
+        )));
+        ground.lay(&ann, &secret);
+        let listeners = Listeners::start(&ground);
+        // Without a network of its own there is no way out to be made for it.
+        for socket in [
+            "hidden/socket",
+            "hidden/datagrams",
+            "shown/socket",
+            "shown/datagrams",
+        ] {
+            let path = ground.0.join(socket);
+            std::os::unix::fs::chown(path, Some(ann.uid()), Some(ann.gid())).expect("root may");
+        }
+        configure(
+            &wsm,
+            &ground,
+            &listeners,
+            ablated != Some("network-namespace"),
+        );
+        let repo = Repo::small(&ann, "project");
+        let repository = repo.path().to_owned();
+        repo.git(&["config", "wsm.secret", &secret]).ok();
+        let neighbour = wsm.new_agent_as(&ann, &repo, "attacked", NEIGHBOUR);
+        if let Some(layer) = ablated {
+            fs::write(wsm.dir().join("run/ablate"), layer).expect("root writes");
+        }
+        let agent = wsm.new_agent_as(&ann, &repo, "attacked", ATTACKER);
+        drop(fs::remove_file(wsm.dir().join("run/ablate")));
+        let init = init_of(&agent);
+        let clock = Clock::now();
+        let mut world = World {
+            attackers: RefCell::default(),
+            baselines: RefCell::default(),
+            listeners,
+            prey: RefCell::new(prey()),
+            planted: None,
+            planter: None,
+            machine: facts::machine(&clock),
+            clock,
+            victims: RefCell::default(),
+            secret,
+            ground,
+            pointer: fs::read_to_string(Path::new(&agent.workspace).join(".git"))
+                .expect("a worktree"),
+            agent,
+            init,
+            neighbour,
+            repository,
+            wsm,
+            ann,
+            _alone: alone,
+        };
+        world.start_attackers();
+        crate::planted::plant(&mut world);
+        crate::ipc::lay(&world);
+        scene::neighbour_listens(&world.wsm, &world.ann, &world.neighbour.workspace);
+        world.measure();
+        world.save_repository();
+        *world.victims.borrow_mut() = world.look_at_victims();
+        world
+    }
+
+    fn start_attackers(&self) {
+        let program = attacker::compile(self.wsm.root().home());
+        let bytes = fs::read(&program).expect("just compiled");
+        for (place, agent) in [("inside", &self.agent), ("neighbour", &self.neighbour)] {
+            let put = self.wsm.command(
+                &self.ann,
+                &[
+                    "exec",
+                    agent.name.as_str(),
+                    "--",
+                    "sh",
+                    "-c",
+                    "cat >~/a && chmod +x ~/a",
+                ],
+            );
+            cli::run(put, &bytes).ok();
+            let mut exec = self.ann.command("sh");
+            exec.args(["-c", INHERITED, "sh"])
+                .arg(self.ground.hidden("secret"));
+            exec.arg(wsm_tests::instance::program("wsm"))
+                .arg("--dir")
+                .arg(self.wsm.dir());
+            exec.args(["exec", agent.name.as_str(), "--", "/home/agent/a"]);
+            exec.env("ATTACK_SECRET", &self.secret);
+            let find = |own: i32| {
+                let all = host::processes_of(&agent.id);
+                let named = all.iter().filter(|p| p.command == "/home/agent/a");
+                named
+                    .map(|p| p.pid)
+                    .find(|pid| innermost_pid(*pid) == Some(own))
+            };
+            self.add(place, Attacker::start(exec, find));
+        }
+        let mut outside = self.wsm.root().command("sh");
+        outside
+            .args(["-c", INHERITED, "sh"])
+            .arg(self.ground.hidden("secret"));
+        outside
+            .arg(&program)
+            .arg("alone")
+            .env("ATTACK_SECRET", &self.secret);
+        self.add("host", Attacker::start(outside, Some));
+        let mut apart = self.wsm.root().command("unshare");
+        apart.args([
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--net",
+            "--pid",
+            "--cgroup",
+            "--fork",
+            "--mount-proc",
+        ]);
+        apart
+            .args(["--kill-child", "--propagation", "private", "--"])
+            .arg(&program)
+            .arg("alone");
+        let find = |own: i32| {
+            let all = host::processes();
+            let command = format!("{} alone", program.display());
+            let named = all.iter().filter(|p| p.command == command);
+            let apart = named.filter(|p| innermost_pid(p.pid) != Some(p.pid));
+            apart
+                .map(|p| p.pid)
+                .find(|pid| innermost_pid(*pid) == Some(own))
+        };
+        self.add("apart", Attacker::start(apart, find));
+    }
+
+    fn add(&self, place: &'static str, mut attacker: Attacker) {
+        attacker.end();
+        self.attackers.borrow_mut().insert(place, attacker);
+    }
+
+    /// What attackers are that did nothing.
+    fn measure(&self) {
+        for (place, attacker) in self.attackers.borrow_mut().iter_mut() {
+            let outcome = attacker.run("none", "39").expect("it just started");
+            let pid = outcome.pid.expect("its child stands");
+            self.baselines
+                .borrow_mut()
+                .insert(place, own(place, facts::process(pid)));
+            attacker.end();
+        }
+    }
+
+    /// Leaves a process behind; its number as its place counts.
+    pub(crate) fn daemonise(&self, place: &'static str) -> Option<i32> {
+        let mut attackers = self.attackers.borrow_mut();
+        let attacker = attackers.get_mut(place).expect("one of each");
+        let outcome = attacker.run("K09", "daemon")?;
+        attacker.end();
+        i32::try_from(outcome.last()).ok().filter(|pid| *pid > 0)
+    }
+
+    /// Does something on the host, for the suite and not as a case.
+    pub(crate) fn outside(&self, calls: &[String]) {
+        let mut attackers = self.attackers.borrow_mut();
+        if let Some(attacker) = attackers.get_mut("host") {
+            attacker.run("set-up", &crate::case::then(calls));
+            attacker.end();
+        }
+    }
+
+    /// Runs `calls` and judges; `Ok` is what came of it and the breach, if there is one.
+    pub(crate) fn run(
+        &self,
+        place: &'static str,
+        name: &str,
+        calls: &str,
+        judge: impl FnOnce(&World, &crate::attacker::Outcome) -> Option<String>,
+    ) -> (String, Option<String>) {
+        let mut attackers = self.attackers.borrow_mut();
+        let attacker = attackers.get_mut(place).expect("one of each");
+        let Some(outcome) = attacker.run(name, calls) else {
+            return (
+                "the attacker is gone".into(),
+                Some("the attacker was ended".into()),
+            );
+        };
+        let breach = self
+            .common(place, name, &outcome)
+            .or_else(|| judge(self, &outcome));
+        let detail = outcome.detail();
+        attacker.end();
+        if breach.is_some() {
+            self.reset(name);
+        }
+        (detail, breach)
+    }
+
+    /// What every case is judged by.
+    fn common(
+        &self,
+        place: &str,
+        name: &str,
+        outcome: &crate::attacker::Outcome,
+    ) -> Option<String> {
+        if outcome.text().contains(&self.secret) {
+            return Some("it knows the secret".into());
+        }
+        let mut found = Vec::new();
+        if let Some(pid) = outcome.pid.filter(|_| !outcome.died) {
+            found.extend(facts::differences(
+                &self.baselines.borrow()[place],
+                &own(place, facts::process(pid)),
+            ));
+        }
+        found.extend(facts::differences(
+            &self.machine,
+            &facts::machine(&self.clock),
+        ));
+        found.extend(facts::differences(
+            &self.victims.borrow(),
+            &self.look_at_victims(),
+        ));
+        if let Some(who) = self.listeners.heard(name) {
+            found.push(format!("{who} heard it"));
+        }
+        (!found.is_empty()).then(|| found.join("; "))
+    }
+
+    fn saved(&self) -> PathBuf {
+        self.wsm.root().home().join("git-as-it-was")
+    }
+
+    fn save_repository(&self) {
+        let mut copy = Command::new("cp");
+        copy.arg("-a")
+            .arg(self.repository.join(".git"))
+            .arg(self.saved());
+        cli::run(copy, b"").ok();
+    }
+
+    fn restore_repository(&self) {
+        let git = self.repository.join(".git");
+        for name in [
+            "config.worktree",
+            "commondir",
+            "shallow",
+            "objects/info/alternates",
+            "refs/replace/x",
+            "refs/tags/evil",
+            "refs/heads/evil",
+            "packed-refs",
+        ] {
+            if !self.saved().join(name).exists() {
+                drop(fs::remove_file(git.join(name)));
+            }
+        }
+        for part in [
+            "config",
+            "HEAD",
+            "hooks",
+            "info",
+            "refs/heads/main",
+            "logs/HEAD",
+        ] {
+            let (from, to) = (
+                self.saved().join(part),
+                self.repository.join(".git").join(part),
+            );
+            drop(fs::remove_dir_all(&to).or_else(|_| fs::remove_file(&to)));
+            let mut copy = Command::new("cp");
+            copy.arg("-a").arg(from).arg(to);
+            cli::run(copy, b"").ok();
+        }
+        let object = fs::read(self.object(&self.saved())).expect("it was saved");
+        fs::write(self.object(&git), object).expect("root writes");
+    }
+
+    /// Puts everything back that a breach changed.
+    fn reset(&self, name: &str) {
+        scene::clear();
+        let pointer = Path::new(&self.agent.workspace).join(".git");
+        if fs::read_to_string(&pointer).ok().as_deref() != Some(&*self.pointer) {
+            // In its place where it is a file: a mount may stand on it.
+            drop(fs::remove_dir_all(&pointer));
+            fs::write(&pointer, &self.pointer).expect("root writes");
+            std::os::unix::fs::chown(&pointer, Some(self.ann.uid()), Some(self.ann.gid()))
+                .expect("root may");
+        }
+        if name.starts_with("F05") {
+            let end = Instant::now() + std::time::Duration::from_secs(1);
+            while self
+                .prey
+                .borrow_mut()
+                .try_wait()
+                .expect("our child")
+                .is_none()
+                && Instant::now() < end
+            {
+                std::thread::yield_now();
+            }
+        }
+        for part in ["hidden", "shown"] {
+            for entry in fs::read_dir(self.ground.0.join(part))
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
+                let path = entry.path();
+                let socket = entry
+                    .file_type()
+                    .is_ok_and(|kind| std::os::unix::fs::FileTypeExt::is_socket(&kind));
+                if !socket {
+                    drop(fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path)));
+                }
+            }
+        }
+        self.ground.lay(&self.ann, &self.secret);
+        self.restore_repository();
+        let mut child = self.prey.borrow_mut();
+        if child.try_wait().expect("our child").is_some() {
+            *child = prey();
+        }
+        drop(child);
+        self.listeners.forget();
+        *self.victims.borrow_mut() = self.look_at_victims();
+    }
+
+    /// The pid of the prey, on the host.
+    pub(crate) fn prey(&self) -> i32 {
+        i32::try_from(self.prey.borrow().id()).expect("a pid")
+    }
+
+    /// Keeps what plants the process.
+    pub(crate) fn planted_by(&mut self, planter: Child, pid: i32) {
+        self.planter = Some(planter);
+        self.planted = Some(pid);
+    }
+
+    /// Where a control is run.
+    pub(crate) fn place_of(control: Control) -> Option<&'static str> {
+        match control {
+            Control::Host => Some("host"),
+            Control::Apart => Some("apart"),
+            Control::Neighbour => Some("neighbour"),
+            Control::Permitted => Some("inside"),
+            Control::Ablation | Control::None(_) => None,
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        scene::clear();
+        crate::ipc::clear(self);
+        let mut prey = self.prey.borrow_mut();
+        drop(prey.kill());
+        drop(prey.wait());
+        if let Some(planter) = &mut self.planter {
+            drop(planter.kill());
+            drop(planter.wait());
+        }
+    }
+}
+
+/// Outside every case has mounts and a host name of its own anyway.
+fn own(place: &str, mut facts: Facts) -> Facts {
+    if matches!(place, "host" | "apart") {
+        facts.remove("namespace mnt");
+        facts.remove("namespace uts");
+    }
+    facts
+}
