@@ -331,12 +331,10 @@ pub(crate) fn lock_securebits() -> io::Result<()> {
 pub(crate) fn clear_bounding_set() -> io::Result<()> {
     for capability in 0..64_u64 {
         // SAFETY: prctl with numbers only.
-        let present = unsafe { libc::prctl(libc::PR_CAPBSET_READ, capability, 0, 0, 0) };
-        if present < 0 {
-            break; // past the kernel's last capability
-        }
-        if present == 0 {
-            continue;
+        match unsafe { libc::prctl(libc::PR_CAPBSET_READ, capability, 0, 0, 0) } {
+            0 => continue,
+            1 => {}
+            _ => break, // past the kernel's last capability
         }
         // SAFETY: prctl with numbers only.
         checked(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }.into())?;

@@ -5,7 +5,9 @@ use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::files::open_writable;
 use super::*;
+use crate::launch::Leaf;
 use crate::spec::LayerStatus;
 
 fn id(text: &str) -> AgentId {

@@ -40,7 +40,9 @@ fn limit(wsm: &Instance, agent: &str, layer: &str) -> String {
 /// How often the kernel made the agent wait at its CPU limit.
 fn throttled(agent: &str) -> u64 {
     let groups = host::cgroups_of(agent).into_iter();
-    let stats = groups.filter_map(|group| fs::read_to_string(group.join("payload/cpu.stat")).ok());
+    // In a tree that only limits the agent's group is the payload.
+    let files = groups.flat_map(|group| [group.join("payload/cpu.stat"), group.join("cpu.stat")]);
+    let stats = files.filter_map(|file| fs::read_to_string(file).ok());
     let counts = stats.filter_map(|stat| {
         let line = stat
             .lines()
