@@ -114,15 +114,22 @@ fn npm(root: &Path, home: &Path) -> BTreeSet<String> {
     {
         return set;
     }
-    let definitions = "npm/node_modules/@npmcli/config/lib/definitions/definitions.js";
+    // npm since 10, and before (Debian 12).
+    let definitions = [
+        "npm/node_modules/@npmcli/config/lib/definitions/definitions.js",
+        "npm/lib/utils/config/definitions.js",
+    ];
     let places = [
         "usr/lib/node_modules",
         "usr/local/lib/node_modules",
         "usr/share/nodejs",
     ];
-    let default = places.iter().find_map(|place| {
-        let text = read(&root.join(place).join(definitions));
-        let after = text.split_once("Definition('registry'")?.1;
+    let mut found = places
+        .iter()
+        .flat_map(|place| definitions.map(|file| root.join(place).join(file)));
+    let default = found.find_map(|file| {
+        let text = read(&file);
+        let after = text.split_once("('registry',")?.1;
         let default = after.split_once("default:")?.1.lines().next()?.to_owned();
         Some(default)
     });

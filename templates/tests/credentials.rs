@@ -66,3 +66,56 @@ header = "authorization: Bearer"
       hint: write "x-api-key", or "authorization: Bearer {secret}"
     "#);
 }
+
+fn layer(file: &str, text: &str) -> Source {
+    Source {
+        file: file.to_owned(),
+        text: format!("schema = 1\n{text}"),
+    }
+}
+
+fn request() -> Request {
+    Request {
+        template: "t".to_owned(),
+        ..Request::default()
+    }
+}
+
+fn resolved(sources: &Sources) -> wsm_template::resolved::Resolved {
+    let found = resolve(sources, &request()).unwrap_or_else(|problems| panic!("{problems}"));
+    found.resolved
+}
+
+#[test]
+fn hosts_of_credentials_are_allowed_unless_the_repository_says_less() {
+    let above = layer(
+        "t.toml",
+        "[network]\negress = \"allow\"\nallow = [\"b.example.com\"]\n\
+         [credentials.model]\nsecret = \"key\"\nhosts = [\"a.example.com\"]\nheader = \"X-Api-Key\"\n",
+    );
+    let with = |below: &str| Sources {
+        user: vec![above.clone()],
+        repository: vec![layer(".wsm/t.toml", below)],
+        ..Sources::default()
+    };
+    let found = resolved(&with("description = \"x\"\n"));
+    assert_eq!(found.network.allow, ["b.example.com", "a.example.com"]);
+    let header = found.credentials["model"].header.as_ref().expect("one");
+    assert_eq!((&*header.name, &*header.value), ("x-api-key", "{secret}"));
+    let found = resolved(&with("network.allow = [\"b.example.com\"]\n"));
+    assert_eq!(found.network.allow, ["b.example.com"]);
+    for change in [
+        "credentials.model.hosts = [\"evil.example.net\"]\n",
+        "credentials.model.header = \"x-other\"\n",
+        "credentials.model.env = \"OTHER\"\n",
+        "credentials.other = { secret = \"key\", hosts = [\"a.example.com\"], basic = true }\n",
+    ] {
+        let refused = resolve(&with(change), &request()).unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .contains("may not be set by a repository"),
+            "{change}: {refused}"
+        );
+    }
+}

@@ -480,37 +480,3 @@ proptest! {
         }
     }
 }
-
-#[test]
-fn hosts_of_credentials_are_allowed_unless_the_repository_says_less() {
-    let above = source(
-        "t.toml",
-        "[network]\negress = \"allow\"\nallow = [\"b.example.com\"]\n\
-         [credentials.model]\nsecret = \"key\"\nhosts = [\"a.example.com\"]\nheader = \"X-Api-Key\"\n",
-    );
-    let with = |below: &str| Sources {
-        user: vec![above.clone()],
-        repository: vec![source(".wsm/t.toml", below)],
-        ..Sources::default()
-    };
-    let found = resolved(&with("description = \"x\"\n"), "t").resolved;
-    assert_eq!(found.network.allow, ["b.example.com", "a.example.com"]);
-    let header = found.credentials["model"].header.as_ref().expect("one");
-    assert_eq!((&*header.name, &*header.value), ("x-api-key", "{secret}"));
-    let found = resolved(&with("network.allow = [\"b.example.com\"]\n"), "t").resolved;
-    assert_eq!(found.network.allow, ["b.example.com"]);
-    for change in [
-        "credentials.model.hosts = [\"evil.example.net\"]\n",
-        "credentials.model.header = \"x-other\"\n",
-        "credentials.model.env = \"OTHER\"\n",
-        "credentials.other = { secret = \"key\", hosts = [\"a.example.com\"], basic = true }\n",
-    ] {
-        let refused = resolve(&with(change), &request("t")).unwrap_err();
-        assert!(
-            refused
-                .to_string()
-                .contains("may not be set by a repository"),
-            "{change}: {refused}"
-        );
-    }
-}

@@ -212,14 +212,10 @@ pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Pro
         let (at, host) = (expose.at, expose.host);
         let message = format!("{name}: 127.0.0.1:{at} inside leads to {host} of the host");
         let change = Change::new(row(WSM, "egress.exposed", record.id.as_str(), message));
-        let written = engine.store.commit(&change);
-        written.map_err(|e| {
-            Problem::new(
-                Code::Failed,
-                format!("write that {name} is exposed: {e}"),
-                "",
-            )
-        })?;
+        engine
+            .store
+            .commit(&change)
+            .map_err(|e| crate::engine::store_problem(&e))?;
     }
     let Some((shim, events)) = reconnect(engine, record).await else {
         let message = format!("reach the shim of {}", record.name);
@@ -471,19 +467,12 @@ fn taken_by_others(
     engine: &Engine,
     record: &Record,
 ) -> Result<std::collections::BTreeSet<u16>, Problem> {
-    let own: Vec<u16> = record
-        .ports
-        .iter()
-        .filter_map(|port| port.outside)
-        .collect();
+    let own = |port: &u16| record.ports.iter().any(|own| own.outside == Some(*port));
     let leased = engine
         .store
         .leased_ports()
         .map_err(|e| crate::engine::store_problem(&e))?;
-    Ok(leased
-        .into_iter()
-        .filter(|port| !own.contains(port))
-        .collect())
+    Ok(leased.into_iter().filter(|port| !own(port)).collect())
 }
 
 fn want(record: &Record, port: &str, preferred: Option<u16>) -> Want {

@@ -189,16 +189,27 @@ fn reading(world: &World) -> Vec<Case> {
             sh("cat /etc/ssh/*key /etc/gshadow /root/.bashrc 2>/dev/null"),
             Sign::Look(told),
         ),
-        case(
-            "C18c",
-            "learn the machine's id",
-            read("/etc/machine-id"),
-            Sign::Look(|_, outcome| {
-                let own = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
-                (!own.is_empty() && outcome.text().trim() == own.trim()).then_some(own)
-            }),
-        ),
+        machine_id(),
     ]
+}
+
+/// A machine that was never booted has none.
+fn machine_id() -> Case {
+    let own = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let learnt = case(
+        "C18c",
+        "learn the machine's id",
+        read("/etc/machine-id"),
+        Sign::Look(|_, outcome| {
+            let own = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+            (!own.is_empty() && outcome.text().trim() == own.trim()).then_some(own)
+        }),
+    );
+    if own.is_empty() {
+        learnt.control(Control::None("this host has no id to learn"))
+    } else {
+        learnt
+    }
 }
 
 fn base(path: &str) -> &str {
