@@ -168,13 +168,6 @@ fn carry_out(request: &Request, progress: &mut Progress<'_>) -> Result<Reply, Fa
             guarded,
         } => merge::apply(place, work_tree, *mark, guarded, progress).map(Reply::Merge),
         Request::Landed { place, mark } => landed::landed(place, *mark).map(Reply::Landed),
-        Request::Keep {
-            place,
-            message,
-            author,
-        } => merge::keep(place, message, author).map(|oid| Reply::Kept {
-            commit: oid.map(Into::into),
-        }),
         Request::RemoveWorkspace { place, branches } => remove::remove(place, *branches),
     }
 }

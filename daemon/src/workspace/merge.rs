@@ -6,7 +6,7 @@ use std::path::Path;
 
 use git2::build::CheckoutBuilder;
 use git2::{
-    AttrCheckFlags, Delta, ErrorCode, Index, ObjectType, Oid, Repository, RepositoryState,
+    AttrCheckFlags, Delta, Diff, ErrorCode, Index, ObjectType, Oid, Repository, RepositoryState,
     Signature, StatusOptions,
 };
 
@@ -162,27 +162,6 @@ pub(super) fn apply(
     })
 }
 
-/// Writes the uncommitted work down as a commit outside of all branches.
-pub(super) fn keep(
-    place: &Place,
-    message: &str,
-    author: &Identity,
-) -> Result<Option<Oid>, Failure> {
-    check_place(place)?;
-    let (repository, tip) = changes::open(place)?;
-    let tree = changes::whole_tree(&repository, tip)?;
-    let doing = || "keep the uncommitted work".to_owned();
-    if tree == repository.find_commit(tip).doing(doing)?.tree_id() {
-        return Ok(None);
-    }
-    let oid = commit(&repository, author, message, tree, &[tip])?;
-    let name = format!("refs/wsm/{}/uncommitted", place.agent);
-    repository
-        .reference(&name, oid, true, "wsm: keep")
-        .doing(doing)?;
-    Ok(Some(oid))
-}
-
 /// What changes in the main checkout.
 struct Landing {
     files: u64,
@@ -246,30 +225,39 @@ impl Checkout {
             })
     }
 
-    /// What would change at guarded names to anything else than stands in the workspace, where the
-    /// agent can't change it. Names that differ in case alone are the same: they are on other hosts.
-    fn guarded(&self, tree: Oid, place: &Place, names: &[String]) -> Result<Vec<String>, Failure> {
-        let doing = || "look at the guarded names".to_owned();
-        let names: Vec<_> = names.iter().map(|name| name.to_lowercase()).collect();
-        let mut found = Vec::new();
-        if names.is_empty() {
-            return Ok(found);
-        }
+    /// What `tree` changes.
+    fn changes(&self, tree: Oid) -> Result<Diff<'_>, Failure> {
+        let doing = || format!("compare {} with its new tree", self.branch);
         let repository = &self.repository;
         let old = repository
             .find_commit(self.ours)
             .and_then(|c| c.tree())
             .doing(doing)?;
         let new = repository.find_tree(tree).doing(doing)?;
-        let diff = repository
+        repository
             .diff_tree_to_tree(Some(&old), Some(&new), None)
-            .doing(doing)?;
-        for delta in diff.deltas() {
+            .doing(doing)
+    }
+
+    /// What would change at guarded names to anything else than stands in the workspace, where the
+    /// agent can't change it. Names that differ in case alone are the same: they are on other hosts.
+    fn guarded(&self, tree: Oid, place: &Place, names: &[String]) -> Result<Vec<String>, Failure> {
+        let names: Vec<_> = names.iter().map(|name| name.to_lowercase()).collect();
+        let mut found = Vec::new();
+        if names.is_empty() {
+            return Ok(found);
+        }
+        for delta in self.changes(tree)?.deltas() {
             let Some(path) = delta.new_file().path().or(delta.old_file().path()) else {
                 continue;
             };
             let lower = path.to_string_lossy().to_lowercase();
-            if !names.iter().any(|name| Path::new(&lower).starts_with(name)) {
+            // A link where a directory above a guarded name was leads that name elsewhere.
+            let goes = delta.status() == Delta::Deleted;
+            let concerns = |name: &String| {
+                Path::new(&lower).starts_with(name) || !goes && Path::new(name).starts_with(&lower)
+            };
+            if !names.iter().any(concerns) {
                 continue;
             }
             let stands = beneath::root(&place.workspace)
@@ -287,16 +275,9 @@ impl Checkout {
 
     /// What would change; `Err` names the files of the human that would be overwritten.
     fn landing(&self, tree: Oid) -> Result<Result<Landing, Vec<String>>, Failure> {
-        let doing = || format!("compare {} with its new tree", self.branch);
+        let doing = || format!("look at the checkout of {}", self.branch);
         let repository = &self.repository;
-        let old = repository
-            .find_commit(self.ours)
-            .and_then(|c| c.tree())
-            .doing(doing)?;
-        let new = repository.find_tree(tree).doing(doing)?;
-        let diff = repository
-            .diff_tree_to_tree(Some(&old), Some(&new), None)
-            .doing(doing)?;
+        let diff = self.changes(tree)?;
         let mut options = StatusOptions::new();
         options.include_untracked(false).exclude_submodules(true);
         let statuses = repository.statuses(Some(&mut options)).doing(doing)?;

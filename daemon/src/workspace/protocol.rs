@@ -214,16 +214,6 @@ pub enum Request {
         /// Which.
         mark: u64,
     },
-    /// Write the uncommitted work down as a commit at `refs/wsm/<agent>/uncommitted`.
-    /// Answer: [`Reply::Kept`].
-    Keep {
-        /// Whose.
-        place: Place,
-        /// Message of the commit.
-        message: String,
-        /// Its author.
-        author: Identity,
-    },
     /// Forget the worktree, and its branch where nothing is lost by it. The tree itself stays.
     /// Repeatable. A branch that `git gc` packed can only be deleted by a helper that may write the
     /// git directory itself. Answer: [`Reply::Removed`].
@@ -239,8 +229,6 @@ pub enum Request {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Branches {
-    /// All stay.
-    Keep,
     /// Those go whose commits another branch holds, or whose changes the main checkout's branch has.
     DeleteMerged,
     /// All go, merged or not.

@@ -22,7 +22,6 @@ pub(super) fn remove(place: &Place, branches: Branches) -> Result<Reply, Failure
         let foreign = name.starts_with("refs/heads/") && !stood && !made_by_wsm(&repository, &name);
         let goes = match branches {
             _ if foreign => false,
-            Branches::Keep => false,
             Branches::DeleteAll => true,
             Branches::DeleteMerged => held_elsewhere(&repository, place, oid)?,
         };

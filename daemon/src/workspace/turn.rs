@@ -28,9 +28,7 @@ pub(super) fn take(request: &Request, patience: Duration) -> Result<Option<Turn>
     let directory = match request {
         Request::CreateWorkspace(create) => &create.place.private_git_dir,
         Request::Import(import) => &import.place.private_git_dir,
-        Request::Keep { place, .. } | Request::RemoveWorkspace { place, .. } => {
-            &place.private_git_dir
-        }
+        Request::RemoveWorkspace { place, .. } => &place.private_git_dir,
         Request::Merge(merge) => &merge.place.git_dir,
         Request::Apply { place, .. } | Request::Landed { place, .. } => &place.git_dir,
         _ => return Ok(None),

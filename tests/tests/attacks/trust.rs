@@ -15,6 +15,28 @@ pub(crate) fn cases(world: &World) -> Vec<Case> {
     cases
 }
 
+/// What of a git directory host git trusts, or the daemon writes: there or not.
+pub(crate) const TRUSTED: [&str; 18] = [
+    "hooks/post-commit",
+    "hooks/pre-commit",
+    "config",
+    "info/attributes",
+    "info/exclude",
+    "info/grafts",
+    "HEAD",
+    "refs/heads/main",
+    "refs/heads/evil",
+    "packed-refs",
+    "logs/HEAD",
+    "config.worktree",
+    "commondir",
+    "shallow",
+    "objects/info/alternates",
+    "refs/replace/x",
+    "refs/tags/evil",
+    "refs/heads/wsm/neighbour",
+];
+
 /// Appends to a file, or makes it.
 fn append(path: &str) -> String {
     sh(&format!(
@@ -25,27 +47,7 @@ fn append(path: &str) -> String {
 /// The main repository: nothing of it can be written but by the helper.
 fn repository(world: &World) -> Vec<Case> {
     let git = world.repository.join(".git").display().to_string();
-    let names = [
-        "hooks/post-commit",
-        "hooks/pre-commit",
-        "config",
-        "info/attributes",
-        "info/exclude",
-        "info/grafts",
-        "HEAD",
-        "refs/heads/main",
-        "refs/heads/evil",
-        "packed-refs",
-        "logs/HEAD",
-        "config.worktree",
-        "commondir",
-        "shallow",
-        "objects/info/alternates",
-        "refs/replace/x",
-        "refs/tags/evil",
-        "refs/heads/wsm/neighbour",
-    ];
-    let mut cases: Vec<_> = names
+    let mut cases: Vec<_> = TRUSTED
         .iter()
         .enumerate()
         .map(|(number, name)| {

@@ -7,6 +7,7 @@ use wsm_tests::{cli, host};
 
 use crate::facts::{self, Facts};
 use crate::scene::{LEFT, PLACES};
+use crate::trust::TRUSTED;
 use crate::world::World;
 
 impl World {
@@ -27,26 +28,6 @@ impl World {
         ];
         let mut paths: Vec<PathBuf> = own.iter().map(|name| self.ground.0.join(name)).collect();
         paths.extend(PLACES.iter().map(|place| Path::new(place).join(LEFT)));
-        let parts = [
-            "config",
-            "HEAD",
-            "hooks",
-            "info",
-            "refs/heads/main",
-            "packed-refs",
-            "logs/HEAD",
-            "config.worktree",
-            "commondir",
-            "shallow",
-            "objects/info/alternates",
-            "refs/replace/x",
-            "refs/tags/evil",
-            "refs/heads/evil",
-            "refs/heads/wsm/neighbour",
-            "info/attributes",
-            "info/exclude",
-            "info/grafts",
-        ];
         seen.insert("an object".into(), self.first_object());
         let (pointer, etc) = (
             Path::new(&self.agent.workspace).join(".git"),
@@ -57,7 +38,8 @@ impl World {
             etc.join("config.toml"),
             etc.join("templates/attacked.toml"),
         ]);
-        paths.extend(parts.iter().map(|part| git.join(part)));
+        let parts = TRUSTED.iter().chain(&["hooks", "info"]);
+        paths.extend(parts.map(|part| git.join(part)));
         paths.push(Path::new(&self.neighbour.workspace).join("README.md"));
         paths.extend(["/etc/hosts", "/usr/bin/env"].map(PathBuf::from));
         for path in paths {

@@ -19,6 +19,7 @@ use crate::case::Control;
 use crate::facts::{self, Clock, Facts};
 use crate::listeners::Listeners;
 use crate::scene::{self, Ground, configure, init_of, prey};
+use crate::trust::TRUSTED;
 
 /// Name of the agent that attacks.
 pub(crate) const ATTACKER: &str = "attacker";
@@ -317,33 +318,12 @@ impl World {
 
     fn restore_repository(&self) {
         let git = self.repository.join(".git");
-        for name in [
-            "config.worktree",
-            "commondir",
-            "shallow",
-            "objects/info/alternates",
-            "refs/replace/x",
-            "refs/tags/evil",
-            "refs/heads/evil",
-            "packed-refs",
-        ] {
-            if !self.saved().join(name).exists() {
-                drop(fs::remove_file(git.join(name)));
-            }
-        }
-        for part in [
-            "config",
-            "HEAD",
-            "hooks",
-            "info",
-            "refs/heads/main",
-            "logs/HEAD",
-        ] {
-            let (from, to) = (
-                self.saved().join(part),
-                self.repository.join(".git").join(part),
-            );
+        for part in TRUSTED.iter().chain(&["hooks"]) {
+            let (from, to) = (self.saved().join(part), git.join(part));
             drop(fs::remove_dir_all(&to).or_else(|_| fs::remove_file(&to)));
+            if !from.exists() {
+                continue;
+            }
             let mut copy = Command::new("cp");
             copy.arg("-a").arg(from).arg(to);
             cli::run(copy, b"").ok();

@@ -35,11 +35,6 @@ pub enum Reply {
     Merge(MergeReply),
     /// What landed; `None`: the checkout's log tells of nothing.
     Landed(Option<Landed>),
-    /// Uncommitted work was written down; `None`: there was none.
-    Kept {
-        /// The commit.
-        commit: Option<Oid>,
-    },
     /// What was removed.
     Removed {
         /// Refs that went.

@@ -315,19 +315,6 @@ fn uncommitted_work_counts() {
     );
     assert_eq!(world.git(["rev-parse", "HEAD"]), base.as_str());
 
-    let kept = match ask(Request::Keep {
-        place: world.place(),
-        message: "kept".into(),
-        author: author(),
-    }) {
-        Reply::Kept { commit: Some(oid) } => oid,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(world.git(["show", &format!("{kept}:untracked")]), "u");
-    assert_eq!(
-        world.git(["rev-parse", "refs/wsm/fix/uncommitted"]),
-        kept.as_str()
-    );
     assert_eq!(
         world.human(["status", "--porcelain"]),
         "M readme\n?? untracked".replacen('M', " M", 1)

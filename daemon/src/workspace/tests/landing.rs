@@ -152,3 +152,31 @@ fn what_is_committed_may_change_its_kind() {
         world.git(["diff", "--cached", "--exit-code", "wsm/fix"]);
     }
 }
+
+/// What a link that the agent commits leads elsewhere is changed like what it writes.
+#[test]
+fn a_guarded_name_is_not_led_elsewhere_by_what_stands_above_it() {
+    for (guarded, refused) in [
+        ("e/settings", true),
+        ("E/settings/", true),
+        ("other/x", false),
+    ] {
+        let (world, base) = World::with_workspace();
+        world.agent_writes("evil/settings", "x\n");
+        symlink("evil", world.place().workspace.join("e")).unwrap();
+        world.agent(["add", "-A"]);
+        world.agent(["commit", "-qm", "work"]);
+        world.import(&base);
+        let reply = ask(Request::Apply {
+            guarded: vec![guarded.to_owned()],
+            place: world.place(),
+            work_tree: world.main(),
+            mark: 1,
+        });
+        match reply {
+            Reply::Merge(MergeReply::Guarded { paths }) if refused => assert_eq!(paths, ["e"]),
+            Reply::Merge(MergeReply::Done { .. }) if !refused => {}
+            other => panic!("{guarded}: {other:?}"),
+        }
+    }
+}
