@@ -86,7 +86,12 @@ const CODEX: Facts = Facts {
     file: ".codex/auth.json",
     how: "CODEX_HOME=DIR codex login",
     hosts: &["chatgpt.com"],
-    paths: &["/backend-api/codex", "/backend-api/wham"],
+    paths: &[
+        "/backend-api/codex",
+        "/backend-api/wham/accounts/check",
+        "/backend-api/wham/settings/user",
+        "/backend-api/wham/usage",
+    ],
     token_host: "auth.openai.com",
     token_path: "/oauth/token",
     client: "app_EMoamEEZ73f0CkXaXp7hrann",

@@ -17,7 +17,7 @@ use super::{Actor, Created, Daemon, sources};
 use crate::agent::driver::Driver;
 use crate::agent::{assemble, credentials, make, work};
 use crate::engine::{Engine, row, store_problem};
-use crate::record::{Phase, PortRecord, Record, SyncRecord, Wanted};
+use crate::record::{Inside, Phase, PortRecord, Record, SyncRecord, Wanted};
 use crate::store::{Change, StoreError, now_ms};
 use crate::workspace::Helper;
 use crate::workspace::protocol::{Facts, Reply as GitReply, Request as GitRequest};
@@ -412,6 +412,7 @@ fn record(
         probes: Vec::new(),
         sync: SyncRecord::default(),
         credentials,
+        inside: Inside::default(),
         authority: None,
         initialized: BTreeSet::new(),
         services: BTreeMap::new(),
@@ -484,7 +485,7 @@ async fn dry_run(engine: &Engine, record: &Record) -> Result<DryRun, Problem> {
         })
         .await;
     let plan = match asked.map_err(|e| crate::broker::problem(&e))? {
-        BrokerReply::Planned { steps } => steps,
+        BrokerReply::Planned { steps } => credentials::planned(record, steps),
         other => return Err(crate::broker::odd_reply(&other)),
     };
     let resolved = serde_json::to_string_pretty(&record.resolved).map_err(json)?;
