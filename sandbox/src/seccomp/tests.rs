@@ -112,7 +112,6 @@ fn newer_and_x32_numbers_do_not_exist() {
 fn tools_are_left_alone() {
     let numbers = [
         libc::SYS_read,
-        libc::SYS_mmap,
         libc::SYS_execve,
         libc::SYS_execveat,
         libc::SYS_fork,
@@ -124,7 +123,6 @@ fn tools_are_left_alone() {
         libc::SYS_recvmsg,
         libc::SYS_accept4,
         libc::SYS_socketpair,
-        libc::SYS_memfd_create,
         libc::SYS_pidfd_open,
         libc::SYS_close_range,
         libc::SYS_landlock_restrict_self,
@@ -235,11 +233,23 @@ fn only_four_families_and_no_raw_sockets() {
             let seen = call(DEFAULT, libc::SYS_socket, [family, raw, 255, 0, 0, 0]);
             assert_eq!(seen, EPERM, "family {family} type {raw:#o}");
         }
-        for plain in [1, 2, 5, 1 | 0o2_004_000] {
-            assert_eq!(
-                call(DEFAULT, libc::SYS_socket, [family, plain, 0, 0, 0, 0]),
-                ALLOW
-            );
+        for plain in [1, 2, 1 | 0o2_004_000] {
+            for protocol in 0..512 {
+                let expected = match protocol {
+                    0 | 1 | 6 | 17 | 58 | 262 => ALLOW,
+                    _ => NO_FAMILY,
+                };
+                let seen = call(
+                    DEFAULT,
+                    libc::SYS_socket,
+                    [family, plain, protocol, 0, 0, 0],
+                );
+                assert_eq!(seen, expected, "family {family} protocol {protocol}");
+            }
+        }
+        for other in [0, 4, 5, 6, 7, 15] {
+            let seen = call(DEFAULT, libc::SYS_socket, [family, other, 0, 0, 0, 0]);
+            assert_eq!(seen, EPERM, "family {family} type {other}");
         }
     }
     for protocol in 1..24 {
@@ -311,6 +321,27 @@ fn set_id_modes_are_refused_where_there_is_a_mode() {
         ALLOW
     );
     assert_eq!(call(DEFAULT, libc::SYS_openat2, [0; 6]), ENOSYS);
+}
+
+#[test]
+fn the_hosts_huge_pages_are_its_own() {
+    let upper = 0xffff_ffff_0000_0000_u64;
+    for (flags, expected) in [
+        (0x22, ALLOW),
+        (0x4_0022, EPERM),
+        (upper | 0x5404_0022, EPERM),
+    ] {
+        let map = [0, 1 << 21, 3, flags, u64::MAX, 0];
+        assert_eq!(call(DEFAULT, libc::SYS_mmap, map), expected);
+    }
+    for (flags, expected) in [(0o1666, ALLOW), (0o5666, EPERM)] {
+        let share = [7, 1 << 21, flags, 0, 0, 0];
+        assert_eq!(call(DEFAULT, libc::SYS_shmget, share), expected);
+    }
+    for (flags, expected) in [(3, ALLOW), (4, EPERM), (7 | 21 << 26, EPERM), (8, ALLOW)] {
+        let make = [0, flags, 0, 0, 0, 0];
+        assert_eq!(call(DEFAULT, libc::SYS_memfd_create, make), expected);
+    }
 }
 
 #[test]
@@ -405,6 +436,9 @@ fn eperm_oracle() -> Vec<Plain> {
     rules.push((libc::SYS_fchmodat, any_of(2, 0o6000)));
     rules.push((libc::SYS_fchmodat2, any_of(2, 0o6000)));
     rules.push((libc::SYS_seccomp, any_of(1, 8)));
+    rules.push((libc::SYS_mmap, any_of(3, 0x4_0000)));
+    rules.push((libc::SYS_shmget, any_of(2, 0o4000)));
+    rules.push((libc::SYS_memfd_create, any_of(1, 4)));
     rules.push((libc::SYS_prctl, vec![when(0, SeccompCmpOp::Eq, 35)]));
     let requests = [0x5412, 0x541c, 0x5423].map(|r| when(1, SeccompCmpOp::Eq, r));
     rules.push((libc::SYS_ioctl, requests.to_vec()));
@@ -455,6 +489,9 @@ fn agrees_with_seccompiler() {
         0o60_777,
         0o100_644,
         0o140_000,
+        4,
+        0o4000,
+        0x4_0022,
         0x5412,
         0x5423,
         0x1000_0011,
