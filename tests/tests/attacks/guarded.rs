@@ -112,7 +112,7 @@ fn ways(world: &World) -> Vec<Case> {
     let table = [
         ("J05", "move one into place", format!("{evil} mv -f made .mcp.json")),
         ("J05b", "link one into place", format!("{evil} ln -f made .mcp.json")),
-        ("J05c", "lead a link to one", format!("{evil} rm -f .mcp.json; ln -sf made .mcp.json")),
+        ("J05c", "lead a link to one", "echo evil >kept; rm -f .mcp.json; ln -sf kept .mcp.json".to_owned()),
         (
             "J05d",
             "rename the directory away and make another",
@@ -121,7 +121,7 @@ fn ways(world: &World) -> Vec<Case> {
         (
             "J05e",
             "put a link in the directory's place",
-            "mkdir -p made.d; echo evil >made.d/settings.json; rm -rf .claude; ln -s made.d .claude".to_owned(),
+            "mkdir -p kept.d; echo evil >kept.d/settings.json; rm -rf .claude; ln -s kept.d .claude".to_owned(),
         ),
         (
             "J05f",
@@ -166,9 +166,18 @@ fn trusted(world: &World, _: &Outcome) -> Option<String> {
     let found = places.iter().find_map(|place| {
         let mut paths = FILES.iter().map(|name| Path::new(place).join(name));
         paths.find(|path| fs::read_to_string(path).is_ok_and(|text| text.contains("evil")))
-    })?;
-    if found.starts_with(&world.agent.workspace) {
-        drop(fs::remove_file(&found));
+    });
+    // What holds the place of a protected name is neither a file nor a link.
+    for name in PROTECTED
+        .iter()
+        .map(|name| name.trim_end_matches('/'))
+        .chain(FILES)
+    {
+        let path = Path::new(&world.agent.workspace).join(name);
+        let made = |at: &fs::Metadata| at.is_file() || at.is_symlink();
+        if path.symlink_metadata().is_ok_and(|at| made(&at)) {
+            drop(fs::remove_file(path));
+        }
     }
-    Some(format!("{} is the agent's", found.display()))
+    found.map(|found| format!("{} is the agent's", found.display()))
 }

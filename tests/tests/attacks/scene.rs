@@ -29,6 +29,19 @@ impl Ground {
         self.0.join("shown").join(name).display().to_string()
     }
 
+    /// Gives its sockets to their owner.
+    pub(crate) fn give_sockets(&self, owner: &Persona) {
+        for socket in [
+            "hidden/socket",
+            "hidden/datagrams",
+            "shown/socket",
+            "shown/datagrams",
+        ] {
+            let path = self.0.join(socket);
+            std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid())).expect("root may");
+        }
+    }
+
     /// Makes it as it was at first.
     pub(crate) fn lay(&self, owner: &Persona, secret: &str) {
         for part in ["hidden", "hidden/dir", "hidden/w", "shown", "shown/dir"] {
@@ -81,8 +94,20 @@ pub(crate) fn init_of(agent: &Agent) -> i32 {
     wait::until("the sandbox's PID 1", wait::PATIENCE, look, all)
 }
 
-/// What [`configure`] writes.
-pub(crate) const CONFIGURED: [&str; 2] = ["config.toml", "templates/attacked.toml"];
+/// What [`configure`] wrote.
+pub(crate) fn configured(wsm: &Instance) -> Vec<(PathBuf, String)> {
+    let paths =
+        ["config.toml", "templates/attacked.toml"].map(|name| wsm.dir().join("etc").join(name));
+    let texts = paths.into_iter();
+    texts
+        .map(|path| {
+            (
+                path.clone(),
+                fs::read_to_string(path).expect("root wrote it"),
+            )
+        })
+        .collect()
+}
 
 /// Configuration and template of the instance.
 pub(crate) fn configure(wsm: &Instance, ground: &Ground, listeners: &Listeners, egress: bool) {

@@ -88,16 +88,8 @@ impl World {
         )));
         ground.lay(&ann, &secret);
         let listeners = Listeners::start(&ground);
+        ground.give_sockets(&ann);
         // Without a network of its own there is no way out to be made for it.
-        for socket in [
-            "hidden/socket",
-            "hidden/datagrams",
-            "shown/socket",
-            "shown/datagrams",
-        ] {
-            let path = ground.0.join(socket);
-            std::os::unix::fs::chown(path, Some(ann.uid()), Some(ann.gid())).expect("root may");
-        }
         configure(
             &wsm,
             &ground,
@@ -130,16 +122,7 @@ impl World {
             ground,
             pointer: fs::read_to_string(Path::new(&agent.workspace).join(".git"))
                 .expect("a worktree"),
-            configured: scene::CONFIGURED
-                .map(|name| wsm.dir().join("etc").join(name))
-                .into_iter()
-                .map(|path| {
-                    (
-                        path.clone(),
-                        fs::read_to_string(path).expect("root wrote it"),
-                    )
-                })
-                .collect(),
+            configured: scene::configured(&wsm),
             agent,
             init,
             neighbour,
