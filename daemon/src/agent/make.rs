@@ -12,7 +12,6 @@ use wsm_sandbox::spec::{AgentId, GrantId, INSIDE_ID, LayerStatus, ProbeReport};
 use wsm_terminal::protocol::{Event, Reply as ShimReply, Request as ShimRequest};
 
 use super::assemble;
-use super::credentials;
 use super::setup;
 use super::work::{self, git_problem, odd, place};
 use crate::broker::{odd_reply, problem};
@@ -216,14 +215,7 @@ pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Pro
             .commit(&change)
             .map_err(|e| crate::engine::store_problem(&e))?;
     }
-    for (name, credential) in credentials::visible(record) {
-        if record.inside.values.contains_key(name) {
-            let seen = credentials::seen(name, credential);
-            let change = Change::new(row(WSM, "credential.visible", record.id.as_str(), seen));
-            let written = engine.store.commit(&change);
-            written.map_err(|e| crate::engine::store_problem(&e))?;
-        }
-    }
+    setup::tell_visible(engine, record)?;
     let Some((shim, events)) = reconnect(engine, record).await else {
         let message = format!("reach the shim of {}", record.name);
         let hint = format!("see `wsm explain {}`", record.name);
