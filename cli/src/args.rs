@@ -6,7 +6,8 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueE
 
 use crate::commands::{
     act, attach, capture, completion, daemon, diff, egress, exec, explain, logs, ls, man, merge,
-    new, open, policy, ports, prune, rm, secret, send, shell, show, svc, template, up, wait,
+    new, open, policy, ports, prune, rm, secret, send, shell, show, svc, template, token, up, user,
+    wait,
 };
 
 /// Isolated workspaces for AI coding agents.
@@ -134,6 +135,14 @@ pub(crate) enum Verb {
     /// Secrets that are put into agents' requests, outside the sandbox.
     #[command(subcommand)]
     Secret(secret::Verb),
+    /// Who you are to wsm, and how far that reaches.
+    Whoami,
+    /// Users of this host.
+    #[command(subcommand)]
+    User(user::Verb),
+    /// Tokens: ways in for programs and other machines.
+    #[command(subcommand)]
+    Token(token::Verb),
     /// Templates.
     #[command(subcommand)]
     Template(template::Verb),
@@ -153,10 +162,10 @@ pub(crate) enum Verb {
 }
 
 /// Verbs of the design that later versions bring.
-pub(crate) const LATER: [&str; 27] = [
+pub(crate) const LATER: [&str; 24] = [
     "accept", "approve", "audit", "cp", "decline", "deny", "device", "fork", "handoff", "host",
     "invite", "join", "lease", "memory", "pair", "play", "rec", "rollback", "share", "snapshot",
-    "token", "unshare", "user", "who", "whoami", "drain", "export",
+    "unshare", "who", "drain", "export",
 ];
 
 /// What was asked for.
@@ -294,7 +303,7 @@ mod tests {
 
     #[test]
     fn verbs_of_later_versions_are_known() {
-        for line in ["handoff fix --to ann", "--json fork a", "user --help"] {
+        for line in ["handoff fix --to ann", "--json fork a", "who --help"] {
             assert!(matches!(parsed(line), Ok(Asked::Later(..))), "{line}");
         }
         assert!(matches!(
