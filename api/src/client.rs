@@ -17,6 +17,7 @@ use crate::service::{AgentPorts, LogPart, Service};
 use crate::template::TemplateInfo;
 use crate::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send, Ticket};
 
+mod people;
 mod way;
 mod wire;
 

@@ -7,7 +7,8 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueE
 
 use crate::commands::{
     act, attach, capture, completion, daemon, diff, egress, exec, explain, follow, logs, ls, man,
-    merge, new, open, policy, ports, prune, rm, secret, send, shell, show, svc, template, up, wait,
+    merge, new, open, policy, ports, prune, rm, secret, send, shell, show, svc, template, token,
+    up, user, wait,
 };
 
 /// Isolated workspaces for AI coding agents.
@@ -137,6 +138,14 @@ pub(crate) enum Verb {
     /// Secrets that are put into agents' requests, outside the sandbox.
     #[command(subcommand)]
     Secret(secret::Verb),
+    /// Who you are to wsm, and how far that reaches.
+    Whoami,
+    /// Users of this host.
+    #[command(subcommand)]
+    User(user::Verb),
+    /// Tokens: ways in for programs and other machines.
+    #[command(subcommand)]
+    Token(token::Verb),
     /// Templates.
     #[command(subcommand)]
     Template(template::Verb),
@@ -159,10 +168,10 @@ pub(crate) enum Verb {
 }
 
 /// Verbs of the design that later versions bring.
-pub(crate) const LATER: [&str; 27] = [
+pub(crate) const LATER: [&str; 24] = [
     "accept", "approve", "audit", "cp", "decline", "deny", "device", "fork", "handoff", "host",
     "invite", "join", "lease", "memory", "pair", "play", "rec", "rollback", "share", "snapshot",
-    "token", "unshare", "user", "who", "whoami", "drain", "export",
+    "unshare", "who", "drain", "export",
 ];
 
 /// What was asked for.
@@ -322,7 +331,7 @@ mod tests {
 
     #[test]
     fn verbs_of_later_versions_are_known() {
-        for line in ["handoff fix --to ann", "--json fork a", "user --help"] {
+        for line in ["handoff fix --to ann", "--json fork a", "who --help"] {
             assert!(matches!(parsed(line), Ok(Asked::Later(..))), "{line}");
         }
         assert!(matches!(

@@ -25,6 +25,7 @@ pub mod router;
 mod secrets;
 mod services;
 mod terminals;
+mod users;
 
 /// How long requests under way may take after a shutdown was asked for. Clients come back by
 /// themselves, so this only has to be longer than a plain answer takes.
