@@ -86,11 +86,7 @@ impl Broker {
             }
             Request::Strain { agent } => {
                 let held = self.runaways.holds(&agent);
-                work::answer(host, connection, None, || {
-                    let mut strain = host.tree.strain(&agent)?;
-                    strain.full |= held;
-                    Ok((Reply::Strained(strain), Vec::new()))
-                })
+                work::answer(host, connection, None, || strain(host, &agent, held))
             }
             Request::WatchBranch { agent, branch } => work::answer(host, connection, None, || {
                 branch::watch(host, &agent, &branch)
@@ -107,8 +103,7 @@ impl Broker {
                 rights,
             } => self.begin_helper(connection, &repository, agent, rights),
             Request::Checkpoint { person, wsm } => work::answer(host, connection, None, || {
-                checkpoint::write(host.state.as_fd(), &person, &wsm)?;
-                Ok((Reply::Done, Vec::new()))
+                checkpoint::write(host.state.as_fd(), &person, &wsm)
             }),
             Request::Host => work::answer(host, connection, None, || {
                 let checks = host::checks(host.state.as_fd());
@@ -300,6 +295,17 @@ fn list(host: &super::setup::Host, making: &[AgentId]) -> Result<(Reply, Vec<Own
         },
         Vec::new(),
     ))
+}
+
+/// What an agent has run into of its limits.
+fn strain(
+    host: &super::setup::Host,
+    agent: &AgentId,
+    held: bool,
+) -> Result<(Reply, Vec<OwnedFd>), Failure> {
+    let mut strain = host.tree.strain(agent)?;
+    strain.full |= held;
+    Ok((Reply::Strained(strain), Vec::new()))
 }
 
 /// Sockets of the agent's network namespace. The worker enters it, and ends.
