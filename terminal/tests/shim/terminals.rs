@@ -231,6 +231,7 @@ fn hostile_output_cannot_make_it_grow_or_hang() {
     };
     viewer_of("warm", "seq 1 20000");
     let before = shim.memory_kib().1;
+    let mut last = before;
     for (name, script) in [
         (
             "osc",
@@ -259,6 +260,14 @@ fn hostile_output_cannot_make_it_grow_or_hang() {
             "links",
             r"for i in $(seq 20000); do printf '\e]8;id=%d;https://%0900d\aab' $i $i; done",
         ),
+        (
+            "other strings",
+            r"for kind in X ^ _; do printf '\033'$kind; head -c 8M /dev/zero | tr '\0' x; done",
+        ),
+        (
+            "full cells",
+            r"yes $'\e[4:3;58;5;3me\xcc\x81\xcc\x82\xcc\x83\xcc\x84\xcc\x85\xcc\x86\xcc\x87\xcc\x88\xcc\x89\xcc\x8a\xcc\x8b\xcc\x8c\xcc\x8d\xcc\x8e\xcc\x8f\xcc\x90' | tr -d '\n' | head -c 400K",
+        ),
         ("noise", r"head -c 8M /dev/urandom"),
         (
             "screens",
@@ -277,9 +286,10 @@ fn hostile_output_cannot_make_it_grow_or_hang() {
         );
         let (_, peak) = shim.memory_kib();
         assert!(
-            peak < before + 16 * 1024,
-            "{name}: {before} KiB before, {peak} at most"
+            peak < before + 16 * 1024 && peak < last + 8 * 1024,
+            "{name}: {before} KiB before all, {last} before this, {peak} at most"
         );
+        last = peak;
     }
     let text = viewer_of("after", r"echo fine");
     assert!(
