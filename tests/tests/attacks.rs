@@ -46,6 +46,8 @@ mod victims;
 #[path = "attacks/world.rs"]
 mod world;
 
+use std::time::Instant;
+
 use case::Case;
 use report::Ending;
 use world::World;
@@ -60,6 +62,7 @@ fn cases(world: &World) -> Vec<Case> {
     cases.extend(network::cases(world));
     cases.extend(trust::cases(world));
     cases.extend(resources::cases(world));
+    world.settle();
     let only = std::env::var("WSM_ATTACKS").unwrap_or_default();
     cases.retain(|case| case.id.starts_with(&only));
     cases
@@ -73,7 +76,20 @@ fn the_suite() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), all.len(), "an id is there twice");
-    let mut verdicts: Vec<_> = all.iter().map(|case| report::judge(&world, case)).collect();
+    let judged = all.iter().map(|case| {
+        let begun = Instant::now();
+        let verdict = report::judge(&world, case);
+        let held = verdict.held == Ending::Held;
+        let detail = if held { "" } else { &verdict.detail };
+        println!(
+            "{} {:?} {:.1?} {detail}",
+            case.id,
+            verdict.held,
+            begun.elapsed()
+        );
+        verdict
+    });
+    let mut verdicts: Vec<_> = judged.collect();
     verdicts.push(resources::outlives_its_agent(&world));
     report::report(&verdicts);
     let bad = |held: Ending| verdicts.iter().filter(move |verdict| verdict.held == held);

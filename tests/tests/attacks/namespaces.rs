@@ -120,7 +120,7 @@ fn others(world: &World) -> Vec<Case> {
             "advise its memory",
             then(&[
                 sys(libc::SYS_pidfd_open, "1 0"),
-                sys(libc::SYS_process_madvise, "%0 @16 0 4 0"),
+                sys(libc::SYS_process_madvise, "%0 @16 0 20 0"),
             ]),
             Sign::Reached,
             apart,

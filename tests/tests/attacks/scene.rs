@@ -79,8 +79,13 @@ pub(crate) fn init_of(agent: &Agent) -> i32 {
     wait::until("the sandbox's PID 1", wait::PATIENCE, look, all)
 }
 
-/// Configuration and template of the instance.
-pub(crate) fn configure(wsm: &Instance, ground: &Ground, listeners: &Listeners, egress: bool) {
+/// Configuration and template of the instance, as they were written.
+pub(crate) fn configure(
+    wsm: &Instance,
+    ground: &Ground,
+    listeners: &Listeners,
+    egress: bool,
+) -> Vec<(PathBuf, String)> {
     let config = "[egress]\n\
         permit = [{ names = [\"allowed.example\"], cidr = \"127.0.0.0/8\" }]\n\
         [egress.hosts]\n\
@@ -102,6 +107,20 @@ pub(crate) fn configure(wsm: &Instance, ground: &Ground, listeners: &Listeners, 
         ground.0.join("shown").display()
     );
     wsm.host_template("attacked", &text);
+    let etc = wsm.dir().join("etc");
+    vec![
+        (etc.join("config.toml"), config.to_owned()),
+        (etc.join("templates/attacked.toml"), text),
+    ]
+}
+
+/// What a breach changed of these.
+pub(crate) fn put_back(written: &[(PathBuf, String)]) {
+    for (path, text) in written {
+        if fs::read_to_string(path).ok().as_ref() != Some(text) {
+            fs::write(path, text).expect("root writes");
+        }
+    }
 }
 
 /// The neighbour listens on a port and on an abstract name of its own.
