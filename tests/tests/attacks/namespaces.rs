@@ -31,6 +31,7 @@ fn others(world: &World) -> Vec<Case> {
     let prey = world.prey();
     let planted = world
         .planted
+        .get()
         .and_then(crate::attacker::innermost_pid)
         .unwrap_or(0);
     let only = Control::Ablation;

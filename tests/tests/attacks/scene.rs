@@ -65,6 +65,15 @@ pub(crate) fn prey() -> Child {
     sleep.spawn().expect("sleep starts")
 }
 
+/// Ends it, if it is there.
+pub(crate) fn end(child: Option<Child>) {
+    if let Some(mut child) = child {
+        // What ended with its sandbox is gone already.
+        drop(child.kill());
+        drop(child.wait());
+    }
+}
+
 /// PID 1 of an agent's sandbox.
 pub(crate) fn init_of(agent: &Agent) -> i32 {
     let look = || {

@@ -55,7 +55,7 @@ impl World {
         seen.insert("a process of the host lives".into(), alive.to_string());
         for (name, pid) in [
             ("pid 1", Some(self.init)),
-            ("a planted process", self.planted),
+            ("a planted process", self.planted.get()),
         ] {
             let Some(pid) = pid else { continue };
             let now = facts::process(pid);

@@ -1,6 +1,6 @@
 //! The world of the suite: an instance, the agent that attacks, its neighbours, and the victims.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ use crate::attacker::{self, Attacker, innermost_pid};
 use crate::case::Control;
 use crate::facts::{self, Clock, Facts};
 use crate::listeners::Listeners;
+use crate::planted;
 use crate::scene::{self, Ground, configure, init_of, prey};
 use crate::trust::TRUSTED;
 use crate::victims;
@@ -41,8 +42,8 @@ pub(crate) struct World {
     /// A process of the host that anybody could signal by its number.
     pub(crate) prey: RefCell<Child>,
     /// A process in the attacker's pid namespace, of its uid, that is not its own.
-    pub(crate) planted: Option<i32>,
-    planter: Option<Child>,
+    pub(crate) planted: Cell<Option<i32>>,
+    planter: RefCell<Option<Child>>,
     clock: Clock,
     machine: RefCell<Facts>,
     victims: RefCell<Facts>,
@@ -115,13 +116,13 @@ impl World {
         drop(fs::remove_file(wsm.dir().join("run/ablate")));
         let init = init_of(&agent);
         let clock = Clock::now();
-        let mut world = World {
+        let world = World {
             attackers: RefCell::default(),
             baselines: RefCell::default(),
             listeners,
             prey: RefCell::new(prey()),
-            planted: None,
-            planter: None,
+            planted: Cell::default(),
+            planter: RefCell::default(),
             machine: facts::machine(&clock).into(),
             clock,
             victims: RefCell::default(),
@@ -140,7 +141,7 @@ impl World {
             _alone: alone,
         };
         world.start_attackers();
-        crate::planted::plant(&mut world);
+        planted::plant(&world);
         crate::ipc::lay(&world);
         scene::neighbour_listens(&world.wsm, &world.ann, &world.neighbour.workspace);
         world.measure();
@@ -448,6 +449,10 @@ impl World {
             *child = prey();
         }
         drop(child);
+        let lives = |pid| host::process(pid).is_some();
+        if lives(self.init) && !self.planted.get().is_some_and(lives) {
+            planted::plant_process(self);
+        }
         self.listeners.forget();
         *self.victims.borrow_mut() = self.look_at_victims();
     }
@@ -458,9 +463,9 @@ impl World {
     }
 
     /// Keeps what plants the process.
-    pub(crate) fn planted_by(&mut self, planter: Child, pid: i32) {
-        self.planter = Some(planter);
-        self.planted = Some(pid);
+    pub(crate) fn planted_by(&self, planter: Child, pid: i32) {
+        scene::end(self.planter.replace(Some(planter)));
+        self.planted.set(Some(pid));
     }
 
     /// Where a control is run.
@@ -482,9 +487,6 @@ impl Drop for World {
         let mut prey = self.prey.borrow_mut();
         drop(prey.kill());
         drop(prey.wait());
-        if let Some(planter) = &mut self.planter {
-            drop(planter.kill());
-            drop(planter.wait());
-        }
+        scene::end(self.planter.take());
     }
 }
