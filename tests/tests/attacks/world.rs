@@ -20,6 +20,7 @@ use crate::facts::{self, Clock, Facts};
 use crate::listeners::Listeners;
 use crate::planted;
 use crate::scene::{self, Ground, configure, init_of, prey};
+use crate::sniffer::Sniffer;
 use crate::trust::TRUSTED;
 use crate::victims;
 
@@ -39,6 +40,8 @@ pub(crate) struct World {
     baselines: RefCell<BTreeMap<&'static str, Facts>>,
     /// Who listens on the host.
     pub(crate) listeners: Listeners,
+    /// What passes on the host's networks.
+    pub(crate) sniffer: Sniffer,
     /// A process of the host that anybody could signal by its number.
     pub(crate) prey: RefCell<Child>,
     /// A process in the attacker's pid namespace, of its uid, that is not its own.
@@ -55,10 +58,10 @@ pub(crate) struct World {
     pub(crate) agent: Agent,
     /// PID 1 of the attacker's sandbox, on the host.
     pub(crate) init: i32,
-    /// Configuration and template.
-    written: Vec<(PathBuf, String)>,
     /// What the workspace's `.git` says.
     pointer: String,
+    /// What root configured.
+    configured: Vec<(PathBuf, String)>,
     /// The neighbour.
     pub(crate) neighbour: Agent,
     /// The attacker's repository.
@@ -89,17 +92,9 @@ impl World {
         )));
         ground.lay(&ann, &secret);
         let listeners = Listeners::start(&ground);
+        ground.give_sockets(&ann);
         // Without a network of its own there is no way out to be made for it.
-        for socket in [
-            "hidden/socket",
-            "hidden/datagrams",
-            "shown/socket",
-            "shown/datagrams",
-        ] {
-            let path = ground.0.join(socket);
-            std::os::unix::fs::chown(path, Some(ann.uid()), Some(ann.gid())).expect("root may");
-        }
-        let written = configure(
+        configure(
             &wsm,
             &ground,
             &listeners,
@@ -120,6 +115,7 @@ impl World {
             attackers: RefCell::default(),
             baselines: RefCell::default(),
             listeners,
+            sniffer: Sniffer::start(wsm.root()),
             prey: RefCell::new(prey()),
             planted: Cell::default(),
             planter: RefCell::default(),
@@ -130,9 +126,9 @@ impl World {
             ground,
             pointer: fs::read_to_string(Path::new(&agent.workspace).join(".git"))
                 .expect("a worktree"),
+            configured: scene::configured(&wsm),
             agent,
             init,
-            written,
             neighbour,
             object: victims::object_of(&repository.join(".git")),
             repository,
@@ -175,7 +171,7 @@ impl World {
         outside
             .arg(&program)
             .arg("alone")
-            .env("ATTACK_SECRET", &self.secret);
+            .envs(scene::poisoned(&self.secret));
         self.add("host", Attacker::start(outside, Some));
         let mut apart = self.wsm.root().command("unshare");
         apart.args([
@@ -213,7 +209,7 @@ impl World {
             .arg("--dir")
             .arg(self.wsm.dir());
         exec.args(["exec", agent.name.as_str(), "--", "/home/agent/a"]);
-        exec.env("ATTACK_SECRET", &self.secret);
+        exec.envs(scene::poisoned(&self.secret));
         let find = |own: i32| {
             let all = host::processes_of(&agent.id);
             let named = all.iter().filter(|p| p.command == "/home/agent/a");
@@ -365,6 +361,11 @@ impl World {
         (!found.is_empty()).then(|| found.join("; "))
     }
 
+    /// What the host changed itself is no breach.
+    pub(crate) fn look_again(&self) {
+        *self.victims.borrow_mut() = self.look_at_victims();
+    }
+
     fn saved(&self) -> PathBuf {
         self.wsm.root().home().join("git-as-it-was")
     }
@@ -433,7 +434,7 @@ impl World {
             }
         }
         self.ground.lay(&self.ann, &self.secret);
-        scene::put_back(&self.written);
+        scene::put_back(&self.configured);
         // Copying takes programs, which are slow to start on an emulated machine.
         let git = self.repository.display().to_string();
         let of_git = |facts: &Facts| {
@@ -454,7 +455,7 @@ impl World {
             planted::plant_process(self);
         }
         self.listeners.forget();
-        *self.victims.borrow_mut() = self.look_at_victims();
+        self.look_again();
     }
 
     /// The pid of the prey, on the host.
