@@ -14,7 +14,7 @@ VM_NEEDS := qemu-system-x86:qemu-system-x86_64 mmdebstrap e2fsprogs:mke2fs binut
 # The built-in templates of agents and of Jupyter, with the real programs.
 CLI_NEEDS := @anthropic-ai/claude-code:claude @openai/codex:codex opencode-ai:opencode
 
-.PHONY: help build run test test-ablation chaos test-vm bench lint fmt clean lock need-rust need-nextest
+.PHONY: help build run test test-ablation chaos test-vm test-xterm bench lint fmt clean lock need-rust need-nextest
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -46,6 +46,10 @@ test-vm: need-rust Cargo.lock ## on a stock Debian 12 under qemu: systemd, unifi
 	tools/stage dev $(TARGET)/vm/bin
 	tests/vm/run $(TARGET)/vm/bin
 	WSM_VM_APPEND=ipv6.disable=1 tests/vm/run --short $(TARGET)/vm/bin
+
+test-xterm: need-rust Cargo.lock ## what is drawn when somebody attaches, judged by xterm.js
+	@tools/need $(BUILD_NEEDS) nodejs:node npm
+	tools/xterm/run
 
 bench: build ## measure against bwrap, runc and tmux; ONLY=spawn,echo runs some
 	@tools/need $(STORY_NEEDS) bubblewrap:bwrap runc openssl \
