@@ -6,8 +6,9 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    act, attach, capture, completion, daemon, diff, egress, exec, explain, follow, logs, ls, man,
-    merge, new, open, policy, ports, prune, rm, secret, send, shell, show, svc, template, up, wait,
+    act, attach, audit, capture, completion, daemon, diff, egress, exec, explain, follow, logs, ls,
+    man, merge, new, open, policy, ports, prune, rm, secret, send, share, shell, show, svc,
+    template, token, up, user, wait,
 };
 
 /// Isolated workspaces for AI coding agents.
@@ -137,6 +138,21 @@ pub(crate) enum Verb {
     /// Secrets that are put into agents' requests, outside the sandbox.
     #[command(subcommand)]
     Secret(secret::Verb),
+    /// Share an agent, or tell whom it is shared with.
+    Share(share::Args),
+    /// End a share.
+    Unshare(share::Unshare),
+    /// The audit log: who did what, when, from where; and whether it is as it was written.
+    #[command(subcommand)]
+    Audit(audit::Verb),
+    /// Who you are to wsm, and how far that reaches.
+    Whoami,
+    /// Users of this host.
+    #[command(subcommand)]
+    User(user::Verb),
+    /// Tokens: ways in for programs and other machines.
+    #[command(subcommand)]
+    Token(token::Verb),
     /// Templates.
     #[command(subcommand)]
     Template(template::Verb),
@@ -159,10 +175,10 @@ pub(crate) enum Verb {
 }
 
 /// Verbs of the design that later versions bring.
-pub(crate) const LATER: [&str; 27] = [
-    "accept", "approve", "audit", "cp", "decline", "deny", "device", "fork", "handoff", "host",
-    "invite", "join", "lease", "memory", "pair", "play", "rec", "rollback", "share", "snapshot",
-    "token", "unshare", "user", "who", "whoami", "drain", "export",
+pub(crate) const LATER: [&str; 21] = [
+    "accept", "approve", "cp", "decline", "deny", "device", "fork", "handoff", "host", "invite",
+    "join", "lease", "memory", "pair", "play", "rec", "rollback", "snapshot", "who", "drain",
+    "export",
 ];
 
 /// What was asked for.
@@ -322,7 +338,7 @@ mod tests {
 
     #[test]
     fn verbs_of_later_versions_are_known() {
-        for line in ["handoff fix --to ann", "--json fork a", "user --help"] {
+        for line in ["handoff fix --to ann", "--json fork a", "who --help"] {
             assert!(matches!(parsed(line), Ok(Asked::Later(..))), "{line}");
         }
         assert!(matches!(
