@@ -5,6 +5,10 @@
 pub mod protocol;
 
 #[cfg(feature = "engine")]
+pub mod lease;
+#[cfg(feature = "engine")]
+pub mod letterbox;
+#[cfg(feature = "engine")]
 pub mod pty;
 #[cfg(feature = "engine")]
 pub mod ring;

@@ -17,6 +17,8 @@ mod log;
 mod poll;
 mod process;
 mod request;
+mod serve;
+mod share;
 mod stream;
 mod terminal;
 mod tty;
@@ -65,6 +67,8 @@ const REPORTS_PER_TURN: usize = 64;
 /// What a shim holds.
 pub(crate) struct Shim {
     incarnation: u64,
+    /// Leases count milliseconds from here.
+    began: Instant,
     daemon_uid: u32,
     listener: UnixListener,
     launcher: Launcher,
@@ -119,6 +123,7 @@ impl Shim {
         }
         Ok(Shim {
             incarnation: config.incarnation,
+            began: Instant::now(),
             daemon_uid: config.daemon_uid,
             listener,
             launcher: Launcher::new(pty::adopt(config.launcher_fd)?),
@@ -373,13 +378,7 @@ impl Shim {
         };
         match client.role {
             Role::Plain => {}
-            Role::Viewer(viewer) => {
-                if let Some(terminal) = self.terminals.get_mut(&viewer.terminal)
-                    && terminal.driver == Some(id)
-                {
-                    terminal.driver = None;
-                }
-            }
+            Role::Viewer(viewer) => self.left(id, &viewer.terminal),
             Role::Stream(process) => {
                 if let Some(process) = self.processes.get_mut(&process)
                     && let Kind::Stream(stream) = &mut process.kind
@@ -414,6 +413,7 @@ impl Shim {
 
     /// What time brings, and what the last turn left to say.
     fn tick(&mut self, now: Instant) {
+        self.tick_leases(now);
         let mut exits = Vec::new();
         for terminal in self.terminals.values_mut() {
             if let Some(exit) = terminal.tick(now, &mut self.events) {
@@ -435,9 +435,10 @@ impl Shim {
             if client.subscribed {
                 events.iter().for_each(|event| client.event(event));
             }
-            if let Role::Viewer(viewer) = &client.role
+            if let Role::Viewer(viewer) = &mut client.role
                 && let Some(terminal) = self.terminals.get_mut(&viewer.terminal)
             {
+                viewer.tick(now);
                 // One that was behind goes on as soon as it can, the others when output is due.
                 let behind = viewer.stale || terminal.behind(viewer.sent);
                 if behind || terminal.shows {

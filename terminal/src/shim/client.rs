@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use super::guest::Trust;
 use super::tty::Tty;
 use super::viewer::{OUT_HIGH, Viewer};
-use crate::protocol::{Decoder, Event, Frame, FrameError};
+use crate::protocol::{Decoder, Event, Frame, FrameError, Person};
 use crate::pty;
 
 /// A connection whose answers pile up to this is not read until they are gone.
@@ -29,6 +29,10 @@ pub(super) struct Client {
     pub(super) greeted: bool,
     pub(super) trust: Trust,
     pub(super) role: Role,
+    /// Newest additions to the protocol that it knows.
+    pub(super) speaks: u32,
+    /// Who it is, as its ticket says.
+    pub(super) person: Person,
     pub(super) subscribed: bool,
     missed: bool,
     /// Close as soon as everything is written.
@@ -57,6 +61,8 @@ impl Client {
             greeted: false,
             trust,
             role: Role::Plain,
+            speaks: 1,
+            person: Person::default(),
             subscribed: false,
             missed: false,
             closing: false,

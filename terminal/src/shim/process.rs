@@ -10,8 +10,9 @@ use nix::unistd::pipe2;
 use wsm_sandbox::launch::{Command, Exit, Order, Report, Stdio};
 
 use super::Shim;
+use super::serve::outdate;
 use super::stream::{Peer, Stream};
-use super::terminal::{Terminal, outdate};
+use super::terminal::Terminal;
 use crate::protocol::{self, Event, Frame, Io, Reply};
 use crate::pty;
 use crate::screen::clamp_size;
@@ -50,7 +51,7 @@ pub(super) enum Kind {
     Stream(Box<Stream>),
 }
 
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

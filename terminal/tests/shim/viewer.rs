@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use wsm_sandbox::launch::Exit;
-use wsm_terminal::protocol::{Attach, Frame};
+use wsm_terminal::protocol::{Attach, Frame, Lease};
 use wsm_terminal::screen::{Fed, Screen};
 
 use crate::harness::{Client, Shim};
@@ -11,6 +11,8 @@ use crate::harness::{Client, Shim};
 /// A viewer with a screen of its own.
 pub(crate) struct Viewer {
     pub(crate) client: Client,
+    /// Its screen keeps its size.
+    fit: bool,
     pub(crate) screen: Screen,
     pub(crate) seq: u64,
     pub(crate) snapshots: u32,
@@ -18,6 +20,8 @@ pub(crate) struct Viewer {
     pub(crate) acks: bool,
     pub(crate) exit: Option<Exit>,
     pub(crate) refused: Vec<String>,
+    pub(crate) lease: Lease,
+    pub(crate) pictures: u32,
 }
 
 impl Viewer {
@@ -26,16 +30,21 @@ impl Viewer {
     }
 
     pub(crate) fn attach_by(mut client: Client, attach: Attach) -> Viewer {
+        let (fit, own) = (attach.fit, (attach.cols, attach.rows));
+        let (cols, rows) = if fit { own } else { (80, 24) };
         client.send(&Frame::Attach(attach));
         Viewer {
             client,
-            screen: Screen::new(80, 24),
+            fit,
+            screen: Screen::new(cols, rows),
             seq: 0,
             snapshots: 0,
             bytes: 0,
             acks: true,
             exit: None,
             refused: Vec::new(),
+            lease: Lease::default(),
+            pictures: 0,
         }
     }
 
@@ -63,11 +72,18 @@ impl Viewer {
                 self.bytes += bytes.len() as u64;
                 self.screen.feed(&bytes, &mut fed);
             }
+            Frame::Resized { .. } if self.fit => {}
             Frame::Resized { cols, rows, .. } => {
                 self.screen.resize(cols, rows);
             }
             Frame::Exited(exit) => self.exit = Some(exit),
             Frame::Refused { reason } => self.refused.push(reason),
+            Frame::Lease(lease) => self.lease = lease,
+            Frame::Picture { seq, bytes } => {
+                self.screen.feed(&bytes, &mut fed);
+                self.seq = seq;
+                self.pictures += 1;
+            }
             other => panic!("not for a viewer: {other:?}"),
         }
         assert!(fed.answers.is_empty(), "a query was forwarded");
@@ -114,5 +130,6 @@ pub(crate) fn attach() -> Attach {
         read_only: false,
         history_lines: 0,
         tty: false,
+        fit: false,
     }
 }
