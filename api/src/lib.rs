@@ -10,6 +10,7 @@ pub mod event;
 pub mod host;
 pub mod name;
 pub mod policy;
+pub mod presence;
 pub mod problem;
 pub mod review;
 pub mod secret;

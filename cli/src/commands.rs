@@ -10,6 +10,7 @@ pub(crate) mod doctor;
 pub(crate) mod egress;
 pub(crate) mod exec;
 pub(crate) mod explain;
+pub(crate) mod lease;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod man;
@@ -29,6 +30,7 @@ pub(crate) mod svc;
 pub(crate) mod template;
 pub(crate) mod up;
 pub(crate) mod wait;
+pub(crate) mod who;
 
 use wsm_api::client::Client;
 

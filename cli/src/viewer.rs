@@ -105,7 +105,9 @@ async fn connect(client: &Client, wish: &Wish) -> Result<Link, ClientError> {
     match direct::Link::connect(client.run_dir(), &ticket) {
         Ok(link) => Ok(Link::Direct(link)),
         // Out of reach or full: the daemon has a way in.
-        Err(_) => Ok(Link::Relayed(Box::new(client.attach(&wish.agent).await?))),
+        Err(_) => Ok(Link::Relayed(Box::new(
+            client.attach(&wish.agent, &new).await?,
+        ))),
     }
 }
 

@@ -3,6 +3,7 @@
 mod create;
 mod kept;
 mod policy;
+mod presence;
 mod remove;
 mod review;
 mod secret;

@@ -33,6 +33,14 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// An epoch that input may name: none, the next, this one, or an earlier one.
+fn named(epoch: u64, back: u64) -> u64 {
+    match back {
+        0 => 0,
+        back => (epoch + 2).saturating_sub(back),
+    }
+}
+
 /// Does it; returns whether something typed went through.
 fn apply(lease: &mut Lease, op: &Op, now: &mut u64) -> bool {
     match *op {
@@ -41,11 +49,7 @@ fn apply(lease: &mut Lease, op: &Op, now: &mut u64) -> bool {
         Op::Join(id, user, types) => drop(lease.join(id, USERS[user], types, *now)),
         Op::Leave(id) => drop(lease.leave(id, *now)),
         Op::Type(id, back) => {
-            let epoch = match back {
-                0 => 0,
-                back => (lease.epoch + 1).saturating_sub(back),
-            };
-            return lease.types(id, epoch, *now).is_ok();
+            return lease.types(id, named(lease.epoch, back), *now).is_ok();
         }
         Op::Request(user) => drop(lease.request(USERS[user], *now)),
         Op::Release(user, over) => drop(lease.release(USERS[user], over, *now)),
@@ -85,7 +89,9 @@ proptest! {
                     prop_assert_eq!(lease.holder(), Some(id));
                     prop_assert!(before.user().is_none() || before.user() == user);
                     // Who believed to hold it did.
-                    prop_assert!(back == 0 || (before.holder() == Some(id) && back == 1) );
+                    let said = named(before.epoch, back);
+                    let held = before.holder() == Some(id) && said == before.epoch;
+                    prop_assert!(said == 0 || held);
                 } else {
                     prop_assert_eq!(&lease, &before);
                 }

@@ -69,13 +69,16 @@ impl Shim {
         let alone = types && terminal.driver.is_none();
         let user = &client.person.user;
         let news = terminal.lease.join(id, user, types, clock);
+        let held = terminal.lease.user().is_some();
         // A free terminal has the size of the first who could type.
-        if alone && terminal.lease.user().is_none_or(|held| held == user) {
+        if alone && terminal.lease.user().is_none_or(|by| by == user) {
             self.drive(id);
         }
         match news {
             Some(news) => self.spread(&name, &news, now),
-            None => self.tell(id),
+            // Nothing said is a free one.
+            None if held => self.tell(id),
+            None => {}
         }
     }
 

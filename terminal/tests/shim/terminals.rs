@@ -330,7 +330,7 @@ fn input_that_nobody_reads_is_refused_and_leases_order_it() {
     daemon.start_terminal("main#2", "stty -echo; echo again; cat");
     let mut viewer = Viewer::attach(&shim, attach());
     viewer.until_text("again");
-    let mut typed = |epoch, number, text: &str| {
+    let typed = |viewer: &mut Viewer, epoch, number, text: &str| {
         viewer.client.send(&Frame::Input {
             epoch,
             number,
@@ -339,10 +339,12 @@ fn input_that_nobody_reads_is_refused_and_leases_order_it() {
     };
     // The first key makes it the holder; a number that was seen, or an epoch that is over, is not
     // typed again.
-    typed(0, 1, "one\r");
-    typed(1, 1, "one\r");
-    typed(7, 9, "late\r");
-    typed(1, 10, "two\r");
+    typed(&mut viewer, 0, 1, "one\r");
+    viewer.until("its lease", |viewer| viewer.lease.yours);
+    let epoch = viewer.lease.epoch;
+    typed(&mut viewer, epoch, 1, "one\r");
+    typed(&mut viewer, epoch - 1, 9, "late\r");
+    typed(&mut viewer, epoch, 10, "two\r");
     viewer.until("both", |viewer| {
         viewer.text().ends_with("again\none\ntwo\n")
     });
