@@ -20,6 +20,8 @@ mod full;
 mod git;
 #[path = "e2e/guards.rs"]
 mod guards;
+#[path = "e2e/keyboard.rs"]
+mod keyboard;
 #[path = "e2e/lifecycle.rs"]
 mod lifecycle;
 #[path = "e2e/people.rs"]
@@ -28,6 +30,8 @@ mod people;
 mod recovery;
 #[path = "e2e/refusals.rs"]
 mod refusals;
+#[path = "e2e/remote.rs"]
+mod remote;
 #[path = "e2e/review.rs"]
 mod review;
 #[path = "e2e/rights.rs"]
