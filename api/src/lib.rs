@@ -12,6 +12,7 @@ pub mod name;
 pub mod policy;
 pub mod presence;
 pub mod problem;
+pub mod recording;
 pub mod review;
 pub mod secret;
 pub mod service;

@@ -7,8 +7,8 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueE
 
 use crate::commands::{
     act, attach, capture, completion, daemon, diff, egress, exec, explain, follow, lease, logs, ls,
-    man, merge, new, open, policy, ports, prune, rm, secret, send, shell, show, svc, template, up,
-    wait, who,
+    man, merge, new, open, policy, ports, prune, rec, rm, secret, send, shell, show, svc, template,
+    up, wait, who,
 };
 
 /// Isolated workspaces for AI coding agents.
@@ -99,6 +99,9 @@ pub(crate) enum Verb {
     Who(who::Args),
     /// Show who has an agent's keyboard, ask for it, hand it over.
     Lease(lease::Args),
+    /// Recordings of what terminals showed.
+    #[command(subcommand)]
+    Rec(rec::Verb),
     /// Print what a terminal shows.
     Capture(capture::Args),
     /// Print the log of a service, of the set-up, or of the main terminal.
@@ -164,10 +167,10 @@ pub(crate) enum Verb {
 }
 
 /// Verbs of the design that later versions bring.
-pub(crate) const LATER: [&str; 25] = [
+pub(crate) const LATER: [&str; 22] = [
     "accept", "approve", "audit", "cp", "decline", "deny", "device", "fork", "handoff", "host",
-    "invite", "join", "memory", "pair", "play", "rec", "rollback", "share", "snapshot", "token",
-    "unshare", "user", "whoami", "drain", "export",
+    "invite", "join", "memory", "pair", "rollback", "share", "snapshot", "token", "unshare",
+    "user", "whoami", "drain",
 ];
 
 /// What was asked for.

@@ -4,6 +4,7 @@ mod create;
 mod kept;
 mod policy;
 mod presence;
+mod recordings;
 mod remove;
 mod review;
 mod secret;

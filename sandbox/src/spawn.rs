@@ -155,6 +155,7 @@ fn spawn(
     grouper.order(&job.spec)?;
     let listen = outside::listen(job)?;
     let logs = outside::logs(job)?;
+    let recordings = outside::recordings(job)?;
     let stderr = outside::shim_log(job)?;
     let stage = outside::Stage::build(job)?;
     fail::point("spawn.root")?;
@@ -194,6 +195,7 @@ fn spawn(
         listen,
         orders: shim_orders,
         logs,
+        recordings,
         stderr,
     };
     outside::become_shim(job, descriptors, status, shim)

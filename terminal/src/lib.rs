@@ -3,6 +3,7 @@
 //! Without the feature `engine` this crate is only the frames ([`protocol`]).
 
 pub mod protocol;
+pub mod recording;
 
 #[cfg(feature = "engine")]
 pub mod lease;

@@ -17,7 +17,7 @@ use wsm_sandbox::launch::{Command, Exit};
 
 pub use self::codec::{Decoder, FrameError};
 pub use self::event::{Event, Mark, QUIET_MS};
-pub use self::people::{Lease, LeaseAct, Person, Presence};
+pub use self::people::{Lease, LeaseAct, Person, Presence, Record};
 
 /// Version both sides must speak; what was added since is told by [`Hello::speaks`].
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -318,6 +318,9 @@ pub enum Io {
         cols: u16,
         /// Rows.
         rows: u16,
+        /// What it shows is kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        record: Option<Record>,
     },
     /// Standard output and error go to the service's bounded log; standard input is empty.
     Log {

@@ -16,6 +16,7 @@ mod launcher;
 mod log;
 mod poll;
 mod process;
+mod record;
 mod request;
 mod serve;
 mod share;
@@ -48,6 +49,7 @@ use self::launcher::{Launcher, Received};
 use self::log::Log;
 use self::poll::{Rare, Source};
 use self::process::{Kind, Process, read_log};
+use self::record::Slots;
 use self::stream::{End, Peer};
 use self::terminal::Terminal;
 use crate::protocol::Event;
@@ -84,6 +86,7 @@ pub(crate) struct Shim {
     next_id: u64,
     terminals: BTreeMap<String, Terminal>,
     logs: BTreeMap<String, Log>,
+    recordings: Slots,
     /// Pipes whose processes were forgotten but whose children may write on.
     orphans: Vec<OwnedFd>,
     events: Vec<Event>,
@@ -121,6 +124,10 @@ impl Shim {
         for (service, &fd) in &config.logs {
             logs.insert(service.clone(), Log::new(File::from(pty::adopt(fd)?))?);
         }
+        let mut recordings = Vec::new();
+        for &fd in &config.recordings {
+            recordings.push(File::from(pty::adopt(fd)?));
+        }
         Ok(Shim {
             incarnation: config.incarnation,
             began: Instant::now(),
@@ -138,6 +145,7 @@ impl Shim {
             next_id: 1,
             terminals: BTreeMap::new(),
             logs,
+            recordings: Slots::new(recordings.into_iter()),
             orphans: Vec::new(),
             events: Vec::new(),
             echo: None,

@@ -1,13 +1,15 @@
-//! Who looks at an agent's terminals, and who may type.
+//! Who looks at an agent's terminals, who may type, and what was seen.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
 use wsm_api::presence::{Lease, LeaseChange, Presence};
 use wsm_api::problem::Problem;
+use wsm_api::recording::Recording;
 
 use crate::Edge;
 use crate::extract::{Body, Caller, Path};
-use crate::problem::Answer;
+use crate::problem::{Answer, Failure};
 
 #[utoipa::path(get, path = "/v1/agents/{agent}/who",
     params(("agent" = String, Path, description = "Name or id")),
@@ -34,4 +36,39 @@ pub(crate) async fn lease(
     Ok(Json(
         edge.daemon.lease(&caller.actor, &agent, change).await?,
     ))
+}
+
+#[utoipa::path(get, path = "/v1/agents/{agent}/recordings",
+    params(("agent" = String, Path, description = "Name or id")),
+    responses((status = 200, body = Vec<Recording>), (status = "default", body = Problem)))]
+/// Recordings of its terminals, oldest first.
+pub(crate) async fn recordings(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path(agent): Path<String>,
+) -> Answer<Vec<Recording>> {
+    Ok(Json(edge.daemon.recordings(&caller.actor, &agent).await?))
+}
+
+#[utoipa::path(get, path = "/v1/agents/{agent}/recordings/{recording}",
+    params(
+        ("agent" = String, Path, description = "Name or id"),
+        ("recording" = String, Path, description = "Its id"),
+    ),
+    responses(
+        (status = 200, description = "The recording as the shim wrote it", body = Vec<u8>,
+            content_type = "application/octet-stream"),
+        (status = "default", body = Problem),
+    ))]
+/// One recording.
+pub(crate) async fn recording(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path((agent, recording)): Path<(String, String)>,
+) -> Result<Bytes, Failure> {
+    let bytes = edge
+        .daemon
+        .recording(&caller.actor, &agent, &recording)
+        .await?;
+    Ok(bytes.into())
 }

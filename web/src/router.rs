@@ -79,6 +79,8 @@ routes! {
     get    "/v1/agents/{agent}/exec"                       terminals::exec;
     get    "/v1/agents/{agent}/who"                        presence::who;
     post   "/v1/agents/{agent}/lease"                      presence::lease;
+    get    "/v1/agents/{agent}/recordings"                 presence::recordings;
+    get    "/v1/agents/{agent}/recordings/{recording}"     presence::recording;
 }
 
 /// The whole API.

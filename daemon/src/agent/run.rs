@@ -17,6 +17,7 @@ use super::setup;
 use super::strain::how_it_ended;
 use crate::engine::{WSM, row};
 use crate::record::{Phase, Wanted};
+use crate::recordings;
 use crate::service::{Input, RESTARTS_MAX, RESTARTS_WINDOW};
 
 /// Terminal of the agent's command.
@@ -132,6 +133,7 @@ impl Driver {
             terminal,
             cols,
             rows,
+            record: recordings::record(&self.engine.etc_dir),
         };
         let request = Request::Start {
             process: self.main_process(),
@@ -355,6 +357,7 @@ impl Driver {
                 terminal: terminal.clone(),
                 cols,
                 rows,
+                record: recordings::record(&self.engine.etc_dir),
             };
             let request = Request::Start {
                 process,

@@ -139,7 +139,7 @@ async fn a_raw_connection_leaves_what_follows_the_hello() {
         peer.say(&Frame::Pong).await;
         peer
     };
-    let (stream, _peer) = tokio::join!(raw(&fake.directory, "a.sock"), serve);
+    let (stream, _peer) = tokio::join!(raw(&fake.directory, "a.sock", None), serve);
     let (stream, hello) = stream.expect("it listens");
     assert_eq!(hello.incarnation, 42);
     let next = FrameReader::new(stream).next().await.expect("well formed");

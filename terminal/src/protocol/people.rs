@@ -45,6 +45,15 @@ pub enum LeaseAct {
     Take,
 }
 
+/// Bounds of a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Most bytes on the disk, about.
+    pub bytes_max: u64,
+    /// What is older is given back when more is written.
+    pub age_ms: u64,
+}
+
 /// One viewer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presence {

@@ -133,6 +133,7 @@ impl Shim {
         }
         if let Kind::Terminal(terminal) = &kind {
             self.take_terminal(terminal, &name, stdio);
+            self.record(terminal, io);
         }
         let process = Process {
             id,
@@ -176,6 +177,7 @@ impl Shim {
                 terminal,
                 cols,
                 rows,
+                ..
             } => {
                 if terminal.is_empty() || terminal.len() > NAME_BYTES_MAX {
                     return Err(failed("name a terminal (1 to 80 bytes)", Errno::EINVAL));
@@ -210,6 +212,19 @@ impl Shim {
                 let (stream, theirs) = Stream::new().map_err(pipes)?;
                 Ok((Kind::Stream(Box::new(stream)), Stdio::Attached, theirs))
             }
+        }
+    }
+
+    /// Its recording begins, if it shall have one, or goes on.
+    fn record(&mut self, terminal: &str, io: &Io) {
+        if let Io::Terminal {
+            record: Some(record),
+            ..
+        } = io
+            && let Some(known) = self.terminals.get_mut(terminal)
+            && known.recorder.is_none()
+        {
+            known.recorder = self.recordings.begin(terminal, record).map(Box::new);
         }
     }
 

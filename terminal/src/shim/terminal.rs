@@ -9,6 +9,7 @@ use nix::unistd::{read, write};
 use wsm_sandbox::launch::Exit;
 
 use super::echo::Echo;
+use super::record::Recorder;
 use crate::lease::Lease;
 use crate::protocol::{Event, QUIET_MS};
 use crate::pty;
@@ -58,6 +59,8 @@ pub(super) struct Terminal {
     pub(super) driver: Option<u64>,
     /// Where the size changed last.
     pub(super) resized: u64,
+    /// What it shows is kept there.
+    pub(super) recorder: Option<Box<Recorder>>,
     /// Who may type.
     pub(super) lease: Lease,
     shown: u64,
@@ -96,6 +99,7 @@ impl Terminal {
             input: Vec::new(),
             driver: None,
             resized: 0,
+            recorder: None,
             lease: Lease::default(),
             shown: 0,
             shown_at: None,
@@ -125,6 +129,9 @@ impl Terminal {
             self.screen.feed(b"\r\n", &mut fed);
         }
         self.ring.push(&fed.forward);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.output(&fed.forward, &mut self.screen, Instant::now());
+        }
     }
 
     /// The process that took it over could not be started. `false`: it never had another.
@@ -195,6 +202,9 @@ impl Terminal {
             fed.forward.clear();
             self.screen.feed(piece, &mut fed);
             self.ring.push(&fed.forward);
+            if let Some(recorder) = &mut self.recorder {
+                recorder.output(&fed.forward, &mut self.screen, now);
+            }
         }
         self.answer(&fed.answers);
         for signal in fed.signals.drain(..) {
@@ -303,6 +313,9 @@ impl Terminal {
             pty::set_size(master.as_fd(), cols, rows).unwrap_or_default();
         }
         self.resized = self.ring.end();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.resized((cols, rows), Instant::now());
+        }
         true
     }
 
@@ -320,7 +333,8 @@ impl Terminal {
             .drain
             .as_ref()
             .map(|drain| drain.quiet.min(drain.limit));
-        [quiet, title, drain, self.show_at]
+        let recording = self.recorder.as_ref().and_then(|recorder| recorder.due());
+        [quiet, title, drain, self.show_at, recording]
             .into_iter()
             .flatten()
             .min()
@@ -329,6 +343,14 @@ impl Terminal {
     /// Does what time brings. Returns how the process ended once its output is complete.
     pub(super) fn tick(&mut self, now: Instant, events: &mut Vec<Event>) -> Option<Exit> {
         let exit = self.tell(now, events);
+        if let Some(recorder) = &mut self.recorder {
+            if let Some(exit) = exit {
+                recorder.ended(exit, &mut self.screen, now);
+            }
+            let terminal = self.name.to_string();
+            let stopped = recorder.tick(&mut self.screen, now);
+            events.extend(stopped.map(|text| Event::Notice { terminal, text }));
+        }
         self.show(now);
         exit
     }

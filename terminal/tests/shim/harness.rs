@@ -71,6 +71,7 @@ impl Shim {
             launcher_fd: theirs.as_raw_fd(),
             init_pid: 424_242,
             logs: [("web".to_owned(), log.as_raw_fd())].into(),
+            recordings: Vec::new(),
             daemon_uid: 0,
             keep_fds: Vec::new(),
         };
@@ -451,6 +452,7 @@ impl Client {
             terminal: "main".into(),
             cols: 80,
             rows: 24,
+            record: None,
         };
         self.start(process, &["bash", "-c", script], io)
     }

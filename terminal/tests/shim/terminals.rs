@@ -172,6 +172,7 @@ fn a_flood_starves_nobody_and_a_stalled_viewer_costs_nothing() {
         terminal: "shell".into(),
         cols: 80,
         rows: 24,
+        record: None,
     };
     daemon.start("shell#1", &["cat"], io);
     let mut shell = Viewer::attach(
@@ -370,6 +371,7 @@ fn a_new_process_takes_the_terminal_over() {
         terminal: "main".into(),
         cols: 80,
         rows: 24,
+        record: None,
     };
     let failed = daemon.start_in("/no/such/directory", "main#2", &["true"], nowhere);
     assert!(

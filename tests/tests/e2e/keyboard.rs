@@ -56,3 +56,37 @@ fn one_types_others_watch_what_fits_ask_and_take() {
     roots.line("echo mine-$((40+4))");
     anns.wait_for("mine-44");
 }
+
+#[test]
+fn what_was_shown_is_kept_and_plays_again() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    wsm.new_agent(&repo, "shell", "kept");
+    wsm.wsm(&["send", "kept", "echo seen-$((6*7))"]).ok();
+    wsm.wait_screen("kept", "seen-42");
+    let exported = || wsm.wsm(&["rec", "export", "kept"]).ok().stdout;
+    wait::until_true("the recording", || exported().contains("seen-42"));
+    wsm.wsm(&["stop", "kept"]).ok();
+    wsm.wsm(&["start", "kept"]).ok();
+    wsm.wsm(&["send", "kept", "echo again-$((40+4))"]).ok();
+    wait::until_true("the second", || exported().contains("again-44"));
+    let ids = wsm.wsm(&["rec", "ls", "kept", "-q"]).ok().stdout;
+    let ids: Vec<&str> = ids.lines().collect();
+    assert_eq!(ids.len(), 2, "one for each start: {ids:?}");
+    let first = wsm.wsm(&["rec", "export", "kept", ids[0]]).ok().stdout;
+    assert!(
+        first.contains("seen-42") && !first.contains("again-44"),
+        "{first}"
+    );
+    for line in first.lines() {
+        serde_json::from_str::<serde_json::Value>(line).expect("JSON lines");
+    }
+    let play = ["rec", "play", "kept", ids[0], "--idle", "100ms"];
+    let term = Term::start(&wsm.command(wsm.root(), &play), 100, 30);
+    term.wait_for("seen-42");
+    term.press("q");
+    assert_eq!(term.wait_end(), 0);
+    // Somebody else's are not to be looked at.
+    let eve = Persona::new("eve");
+    let _ = wsm.wsm_as(&eve, &["rec", "ls", "kept"]).fails(3);
+}
