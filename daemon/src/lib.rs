@@ -10,7 +10,7 @@ pub mod facade;
 mod fault;
 pub mod port;
 pub mod record;
-mod recordings;
+pub mod recordings;
 pub mod role;
 pub mod service;
 pub mod shim;

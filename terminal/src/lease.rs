@@ -224,6 +224,19 @@ impl Lease {
         }
     }
 
+    /// A user has no right to it any more: what they hold, and ask for, is over, and none of their
+    /// viewers types again.
+    pub fn revoke(&mut self, user: &str, now: u64) -> Option<News> {
+        let theirs = self.members.values_mut().filter(|it| it.user == user);
+        theirs.for_each(|member| member.types = false);
+        let before = self.asks.len();
+        self.asks.retain(|ask| ask.user != user);
+        if self.user() == Some(user) {
+            return Some(self.let_go(now));
+        }
+        (self.asks.len() != before).then_some(News::Changed)
+    }
+
     /// A user gives it to another; with `over`, whoever's it is.
     ///
     /// # Errors

@@ -286,6 +286,14 @@ pub enum Request {
         #[serde(default)]
         person: Person,
     },
+    /// Somebody has no right to be here any more: their viewers are closed, their tickets and their
+    /// lease are void.
+    Expel {
+        /// The user.
+        user: String,
+        /// They may look on: only who may type is closed.
+        looks: bool,
+    },
     /// Who looks, and who may type: in one terminal or in all.
     Who {
         /// Terminal.

@@ -24,7 +24,7 @@ use crate::apply::{Applier, new_mount};
 use crate::cgroup::{SHIM_MEMORY_BYTES, SHIM_TASKS};
 use crate::fail::{self, Context};
 use crate::files;
-use crate::launch::{SETUP_LOG, SHIM_LOG, ShimConfig, log_file};
+use crate::launch::{RECORDINGS, SETUP_LOG, SHIM_LOG, ShimConfig, log_file, recording_file};
 use crate::packet;
 use crate::protocol::{Failure, SHIM_SOCKET_PREFIX};
 use crate::sys::{self, attr};
@@ -320,7 +320,7 @@ pub(super) fn become_shim(
         recordings: shim
             .recordings
             .into_iter()
-            .map(IntoRawFd::into_raw_fd)
+            .map(OwnedFd::into_raw_fd)
             .collect(),
         daemon_uid: job.place.daemon.0,
         keep_fds: vec![job.lease.lock.as_raw_fd()],

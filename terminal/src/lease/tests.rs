@@ -14,6 +14,7 @@ enum Op {
     Release(usize, bool),
     Grant(usize, usize, bool),
     Take(usize),
+    Revoke(usize),
     Wait(u64),
 }
 
@@ -29,6 +30,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (user(), any::<bool>()).prop_map(|(u, over)| Op::Release(u, over)),
         1 => (user(), user(), any::<bool>()).prop_map(|(a, b, over)| Op::Grant(a, b, over)),
         1 => user().prop_map(Op::Take),
+        1 => user().prop_map(Op::Revoke),
         2 => (0..20_000_u64).prop_map(Op::Wait),
     ]
 }
@@ -55,6 +57,7 @@ fn apply(lease: &mut Lease, op: &Op, now: &mut u64) -> bool {
         Op::Release(user, over) => drop(lease.release(USERS[user], over, *now)),
         Op::Grant(by, to, over) => drop(lease.grant(USERS[by], USERS[to], over, *now)),
         Op::Take(user) => drop(lease.take(USERS[user], *now)),
+        Op::Revoke(user) => drop(lease.revoke(USERS[user], *now)),
         Op::Wait(ms) => {
             *now += ms;
             while lease.tick(*now).is_some() {}

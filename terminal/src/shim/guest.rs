@@ -95,6 +95,12 @@ impl Tickets {
         Reply::Ticket { ticket }
     }
 
+    /// Voids those of a user, or (`looks`) those that are good for typing.
+    pub(super) fn void(&mut self, user: &str, looks: bool) {
+        let over = |pass: &Pass| pass.person.user == user && !(looks && pass.read_only);
+        self.0.retain(|ticket| !over(&ticket.pass));
+    }
+
     /// Takes one back, if it is good.
     fn redeem(&mut self, shown: &str, now: Instant) -> Option<Pass> {
         // All are compared, whole: how long it takes tells nothing.

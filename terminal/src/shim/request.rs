@@ -10,9 +10,7 @@ use super::client::Role;
 use super::process::Kind;
 use super::tty::Tty;
 use super::viewer::Viewer;
-use crate::protocol::{
-    Attach, FRAME_BYTES_MAX, Frame, Hello, PROTOCOL_VERSION, Reply, Request, SPEAKS,
-};
+use crate::protocol::{Attach, FRAME_BYTES_MAX, Frame, Reply, Request};
 
 /// Longest text of a capture as JSON.
 const CAPTURE_BYTES_MAX: usize = FRAME_BYTES_MAX - 4096;
@@ -35,18 +33,7 @@ impl Shim {
                 return Err("it did not say hello");
             };
             client.admit(hello.ticket.as_deref(), &mut self.tickets, now)?;
-            client.greeted = true;
-            let version = PROTOCOL_VERSION;
-            let incarnation = self.incarnation;
-            client.send(&Frame::Hello(Hello {
-                version,
-                incarnation,
-                ticket: None,
-                speaks: SPEAKS,
-            }));
-            client.speaks = hello.speaks.max(1);
-            // Both know now; one that speaks another version has been told ours.
-            client.closing = hello.version != version;
+            client.greet(&hello, self.incarnation);
             return Ok(());
         }
         client.restrict(&mut frame)?;
@@ -152,6 +139,7 @@ impl Shim {
                 read_only,
                 person,
             } => Some(self.tickets.issue((terminal, read_only), person, now)),
+            Request::Expel { user, looks } => Some(self.expel_user(&user, looks)),
             Request::Who { terminal } => Some(self.who(terminal.as_deref())),
             Request::Lease {
                 terminal,

@@ -44,28 +44,7 @@ impl Terminal {
             }
             match (next, &mut client.tty) {
                 (Next::Nothing, _) => break,
-                (Next::Snapshot, tty) => {
-                    let (lines, notice) = (viewer.history_lines as usize, viewer.notice());
-                    let bytes = snapshot_with(&mut self.screen, lines, notice);
-                    viewer.history_lines = 0;
-                    viewer.stale = false;
-                    viewer.announce = false;
-                    viewer.sent = seq;
-                    if let Some(tty) = tty {
-                        viewer.ack(seq);
-                        client.gone |= tty.draw(&bytes).is_err();
-                        if viewer.told.replace((cols, rows)) != Some((cols, rows)) {
-                            client.send(&Frame::Resized { seq, cols, rows });
-                        }
-                    } else {
-                        client.send(&Frame::Snapshot {
-                            seq,
-                            cols,
-                            rows,
-                            bytes,
-                        });
-                    }
-                }
+                (Next::Snapshot, _) => self.whole(client),
                 (Next::Bytes, Some(tty)) => {
                     let Some(bytes) = self.ring.parts(viewer.sent) else {
                         viewer.stale = true;
@@ -93,6 +72,34 @@ impl Terminal {
         self.tell_end(client);
     }
 
+    /// The whole screen.
+    fn whole(&mut self, client: &mut Client) {
+        let Role::Viewer(viewer) = &mut client.role else {
+            return;
+        };
+        let (cols, rows) = self.screen.size();
+        let seq = self.ring.end();
+        let (lines, notice) = (viewer.history_lines as usize, viewer.notice());
+        let bytes = snapshot_with(&mut self.screen, lines, notice);
+        viewer.history_lines = 0;
+        viewer.stale = false;
+        viewer.announce = false;
+        viewer.sent = seq;
+        let Some(tty) = &mut client.tty else {
+            return client.send(&Frame::Snapshot {
+                seq,
+                cols,
+                rows,
+                bytes,
+            });
+        };
+        viewer.ack(seq);
+        client.gone |= tty.draw(&bytes).is_err();
+        if viewer.told.replace((cols, rows)) != Some((cols, rows)) {
+            client.send(&Frame::Resized { seq, cols, rows });
+        }
+    }
+
     /// Draws what fits a viewer of another size, if its turn has come.
     fn picture(&mut self, client: &mut Client) {
         let Role::Viewer(viewer) = &mut client.role else {
@@ -100,7 +107,7 @@ impl Terminal {
         };
         let now = Instant::now();
         // One at a time: what came meanwhile is in the next.
-        if viewer.next_picture.is_some_and(|at| now < at) || viewer.acked < viewer.sent {
+        if viewer.next_picture.is_some_and(|at| now < at) || viewer.acked < viewer.painted {
             return;
         }
         let (width, height) = viewer.size;
@@ -115,6 +122,7 @@ impl Terminal {
         viewer.letterbox = Some(letterbox);
         viewer.stale = false;
         viewer.sent = self.ring.end();
+        viewer.painted = viewer.sent;
         let seq = viewer.sent;
         match &mut client.tty {
             Some(tty) => {

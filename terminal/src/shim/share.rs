@@ -7,6 +7,7 @@ use nix::errno::Errno;
 
 use super::Shim;
 use super::client::Role;
+use super::guest::Trust;
 use super::serve::outdate;
 use super::viewer::Viewer;
 use crate::lease::{News, Refusal, SILENCE_MS};
@@ -207,6 +208,46 @@ impl Shim {
         if let Some(client) = self.clients.get_mut(&id) {
             client.send(&Frame::Refused { reason });
         }
+    }
+
+    /// Closes what a user has open; `looks`: but where they only look.
+    pub(super) fn expel_user(&mut self, user: &str, looks: bool) -> Reply {
+        self.tickets.void(user, looks);
+        let mut gone = Vec::new();
+        for (id, client) in &self.clients {
+            let stays = match (&client.trust, &client.role) {
+                (Trust::Guest(..), Role::Viewer(viewer)) => looks && viewer.read_only,
+                // It has shown its ticket, and not said what for.
+                (Trust::Guest(..), _) => false,
+                (Trust::Full | Trust::Stranger(_), _) => true,
+            };
+            if client.person.user == user && !stays {
+                gone.push(*id);
+            }
+        }
+        for id in gone {
+            self.refuse(id, "you have no right to this terminal any more");
+            if let Some(client) = self.clients.get_mut(&id) {
+                // Whether or not it hears that.
+                client.flush();
+                client.gone = true;
+            }
+        }
+        let now = Instant::now();
+        let clock = self.clock(now);
+        let names: Vec<Rc<str>> = self
+            .terminals
+            .values()
+            .map(|it| Rc::clone(&it.name))
+            .collect();
+        for name in names {
+            if let Some(known) = self.terminals.get_mut(&*name)
+                && let Some(news) = known.lease.revoke(user, clock)
+            {
+                self.spread(&name, &news, now);
+            }
+        }
+        Reply::Done
     }
 
     pub(super) fn who(&self, terminal: Option<&str>) -> Reply {

@@ -36,6 +36,8 @@ pub(super) struct Viewer {
     pub(super) fit: bool,
     /// What it shows while that is another.
     pub(super) letterbox: Option<Box<Letterbox>>,
+    /// What its last picture included; it has drawn that when it says so.
+    pub(super) painted: u64,
     /// When its next picture may come.
     pub(super) next_picture: Option<Instant>,
     /// What it is told over its last line, and until when.
@@ -72,6 +74,7 @@ impl Viewer {
             announce: resume.is_some(),
             fit: attach.fit,
             letterbox: None,
+            painted: 0,
             next_picture: None,
             notice: None,
             visible: true,

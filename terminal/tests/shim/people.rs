@@ -202,6 +202,27 @@ fn others_see_what_fits_and_the_size_is_the_holders() {
     });
 }
 
+#[test]
+fn who_lost_the_right_is_closed_and_types_no_more() {
+    let (shim, mut daemon) = started();
+    let mut ada = come(&shim, &mut daemon, "ada", attach());
+    let mut bob = come(&shim, &mut daemon, "bob", attach());
+    bob.input(1, "his\r");
+    bob.until("its lease", |viewer| viewer.lease.yours);
+    let ticket = daemon.ticket_for("main", false, "bob");
+    let (user, looks) = ("bob".to_owned(), false);
+    assert_eq!(daemon.request(Request::Expel { user, looks }), Reply::Done);
+    while bob.turn() {}
+    assert!(
+        bob.refused.iter().any(|why| why.contains("no right")),
+        "{:?}",
+        bob.refused
+    );
+    assert!(shim.connect_with(Some(&ticket)).is_none());
+    ada.input(1, "hers\r");
+    ada.until_text("hers");
+}
+
 /// A shim of the version before leases, or such a client, is met with what it knows.
 #[test]
 fn who_does_not_know_leases_is_not_told_of_them() {

@@ -8,6 +8,9 @@ use wsm_terminal::screen::{Fed, Screen};
 
 use crate::harness::{Client, Shim};
 
+/// Output drawn before it is acknowledged.
+const ACK_BYTES: u64 = 32 * 1024;
+
 /// A viewer with a screen of its own.
 pub(crate) struct Viewer {
     pub(crate) client: Client,
@@ -15,6 +18,7 @@ pub(crate) struct Viewer {
     fit: bool,
     pub(crate) screen: Screen,
     pub(crate) seq: u64,
+    acked: u64,
     pub(crate) snapshots: u32,
     pub(crate) bytes: u64,
     pub(crate) acks: bool,
@@ -38,6 +42,7 @@ impl Viewer {
             fit,
             screen: Screen::new(cols, rows),
             seq: 0,
+            acked: 0,
             snapshots: 0,
             bytes: 0,
             acks: true,
@@ -54,6 +59,7 @@ impl Viewer {
             return false;
         };
         let mut fed = Fed::default();
+        let whole = matches!(frame, Frame::Snapshot { .. } | Frame::Picture { .. });
         match frame {
             Frame::Snapshot {
                 seq,
@@ -87,8 +93,11 @@ impl Viewer {
             other => panic!("not for a viewer: {other:?}"),
         }
         assert!(fed.answers.is_empty(), "a query was forwarded");
-        if self.acks && self.exit.is_none() && self.refused.is_empty() {
+        // As the CLI does: whole screens at once, output by and by.
+        let due = whole || self.seq - self.acked >= ACK_BYTES;
+        if self.acks && due && self.exit.is_none() && self.refused.is_empty() {
             let seq = self.seq;
+            self.acked = seq;
             let mut bytes = Vec::new();
             Frame::Ack { seq }.encode(&mut bytes);
             // It may have closed already, its last frames still on the way.
