@@ -4,6 +4,7 @@
 //! `client` there is a typed client ([`client`]), with `openapi` the types describe themselves.
 
 pub mod agent;
+pub mod audit;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod event;
@@ -18,3 +19,4 @@ pub mod secret;
 pub mod service;
 pub mod template;
 pub mod terminal;
+pub mod user;

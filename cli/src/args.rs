@@ -6,9 +6,9 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    act, attach, capture, completion, daemon, diff, egress, exec, explain, follow, lease, logs, ls,
-    man, merge, new, open, policy, ports, prune, rec, rm, secret, send, shell, show, svc, template,
-    up, wait, who,
+    act, attach, audit, capture, completion, daemon, diff, egress, exec, explain, follow, lease,
+    logs, ls, man, merge, new, open, policy, ports, prune, rec, rm, secret, send, share, shell,
+    show, svc, template, token, up, user, wait, who,
 };
 
 /// Isolated workspaces for AI coding agents.
@@ -145,6 +145,21 @@ pub(crate) enum Verb {
     /// Secrets that are put into agents' requests, outside the sandbox.
     #[command(subcommand)]
     Secret(secret::Verb),
+    /// Share an agent, or tell whom it is shared with.
+    Share(share::Args),
+    /// End a share.
+    Unshare(share::Unshare),
+    /// The audit log: who did what, when, from where; and whether it is as it was written.
+    #[command(subcommand)]
+    Audit(audit::Verb),
+    /// Who you are to wsm, and how far that reaches.
+    Whoami,
+    /// Users of this host.
+    #[command(subcommand)]
+    User(user::Verb),
+    /// Tokens: ways in for programs and other machines.
+    #[command(subcommand)]
+    Token(token::Verb),
     /// Templates.
     #[command(subcommand)]
     Template(template::Verb),
@@ -167,10 +182,9 @@ pub(crate) enum Verb {
 }
 
 /// Verbs of the design that later versions bring.
-pub(crate) const LATER: [&str; 22] = [
-    "accept", "approve", "audit", "cp", "decline", "deny", "device", "fork", "handoff", "host",
-    "invite", "join", "memory", "pair", "rollback", "share", "snapshot", "token", "unshare",
-    "user", "whoami", "drain",
+pub(crate) const LATER: [&str; 16] = [
+    "accept", "approve", "cp", "decline", "deny", "device", "fork", "handoff", "host", "invite",
+    "join", "memory", "pair", "rollback", "snapshot", "drain",
 ];
 
 /// What was asked for.
@@ -330,7 +344,7 @@ mod tests {
 
     #[test]
     fn verbs_of_later_versions_are_known() {
-        for line in ["handoff fix --to ann", "--json fork a", "user --help"] {
+        for line in ["handoff fix --to ann", "--json fork a", "who --help"] {
             assert!(matches!(parsed(line), Ok(Asked::Later(..))), "{line}");
         }
         assert!(matches!(

@@ -2,6 +2,7 @@
 
 pub(crate) mod act;
 pub(crate) mod attach;
+pub(crate) mod audit;
 pub(crate) mod capture;
 pub(crate) mod completion;
 pub(crate) mod daemon;
@@ -25,14 +26,18 @@ pub(crate) mod rec;
 pub(crate) mod rm;
 pub(crate) mod secret;
 pub(crate) mod send;
+pub(crate) mod share;
 pub(crate) mod shell;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod svc;
 pub(crate) mod template;
+pub(crate) mod token;
 pub(crate) mod up;
+pub(crate) mod user;
 pub(crate) mod wait;
 pub(crate) mod who;
+pub(crate) mod whoami;
 
 use wsm_api::client::Client;
 

@@ -1,5 +1,7 @@
 //! What every driver shares: the store, the broker, the host's facts and ports.
 
+mod checkpoint;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::PathBuf;
@@ -8,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wsm_api::problem::{Code, Problem};
 use wsm_sandbox::spec::AgentId;
 
+use crate::actor::Who;
 use crate::agent::assemble::HostFacts;
 use crate::agent::handle::Handle;
 use crate::broker::Broker;
@@ -143,15 +146,22 @@ impl Engine {
     }
 }
 
-/// A row that tells what wsm itself did.
+/// A row that tells what was just done.
 #[must_use]
-pub fn row(actor: &str, verb: &'static str, subject: &str, message: impl Into<String>) -> Row {
+pub fn row(
+    actor: impl Into<Who>,
+    verb: &'static str,
+    subject: &str,
+    message: impl Into<String>,
+) -> Row {
     Row {
         at_ms: crate::store::now_ms(),
-        actor: actor.to_owned(),
+        actor: actor.into(),
         verb,
         subject: subject.to_owned(),
         message: message.into(),
+        before: String::new(),
+        after: String::new(),
     }
 }
 

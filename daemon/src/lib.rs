@@ -2,7 +2,10 @@
 //!
 //! [`facade`] is the surface; [`agent`] holds the drivers, which are the only writers of state.
 
+pub mod account;
+pub mod actor;
 pub mod agent;
+pub mod audit;
 mod broker;
 pub mod egress;
 pub mod engine;

@@ -10,13 +10,29 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::watch;
 
+use crate::actor::Who;
 use crate::fault;
 use crate::record::Record;
 
-const SCHEMA: &str = include_str!("store/schema.sql");
+mod journal;
+mod people;
+#[cfg(test)]
+mod tests;
+
+/// A journal row as stored.
+pub use crate::audit::Entry as Stored;
+pub use journal::Query;
+pub use people::{DeviceRow, InviteRow, People, ShareRow, TokenRow, UserRow};
+
+/// What leads from each version of the schema to the next; the first makes an empty database.
+const SCHEMA: [&str; SCHEMA_VERSION as usize] = [
+    include_str!("store/schema/1.sql"),
+    include_str!("store/schema/2.sql"),
+    include_str!("store/schema/3.sql"),
+];
 
 /// Version of the schema; a database with a newer one is refused.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: u32 = 3;
 
 /// The database could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -31,10 +47,13 @@ pub enum StoreError {
     #[error(
         "the database was written by a newer wsm (schema {0}, this one knows {SCHEMA_VERSION})"
     )]
-    Newer(i64),
+    Newer(u32),
     /// The name is in use, by an agent or in the trash.
     #[error("an agent named {0} exists, or lies in the trash")]
     NameTaken(String),
+    /// It was done already, or there is no such thing.
+    #[error("there is no such thing any more")]
+    Gone,
 }
 
 impl StoreError {
@@ -54,13 +73,27 @@ pub struct Row {
     /// When it happened, milliseconds since the epoch.
     pub at_ms: u64,
     /// Who: a wsm user, or `wsm`.
-    pub actor: String,
+    pub actor: Who,
     /// What: `agent.created` …
     pub verb: &'static str,
     /// On what: an agent's id, or `host`.
     pub subject: String,
     /// In words.
     pub message: String,
+    /// What it was before, where that can be said in a word.
+    pub before: String,
+    /// What it is now.
+    pub after: String,
+}
+
+impl Row {
+    /// Says what it was, and what it is now.
+    #[must_use]
+    pub fn changed(mut self, before: &str, after: &str) -> Row {
+        self.before = before.to_owned();
+        self.after = after.to_owned();
+        self
+    }
 }
 
 /// A change: never without a row. Agents and ports change in the same transaction.
@@ -71,6 +104,8 @@ pub struct Change<'a> {
     agent: Option<&'a Record>,
     erased: Option<&'a str>,
     trust: Option<(&'a str, &'a str, &'a str)>,
+    people: Vec<People>,
+    rotated: Option<u64>,
 }
 
 impl<'a> Change<'a> {
@@ -83,6 +118,8 @@ impl<'a> Change<'a> {
             agent: None,
             erased: None,
             trust: None,
+            people: Vec::new(),
+            rotated: None,
         }
     }
 
@@ -113,28 +150,26 @@ impl<'a> Change<'a> {
         self.trust = Some((owner, repository, digest));
         self
     }
-}
 
-/// A journal row as stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// Sequence number.
-    pub seq: u64,
-    /// Milliseconds since the epoch.
-    pub at_ms: u64,
-    /// Who.
-    pub actor: String,
-    /// What.
-    pub verb: String,
-    /// On what.
-    pub subject: String,
-    /// In words.
-    pub message: String,
+    /// Takes all rows up to this number out of the journal; those after it go on from them.
+    #[must_use]
+    pub fn rotated(mut self, through: u64) -> Change<'a> {
+        self.rotated = Some(through);
+        self
+    }
+
+    /// Changes users, tokens, devices, invitations or shares; in the order of the calls.
+    #[must_use]
+    pub fn people(mut self, people: People) -> Change<'a> {
+        self.people.push(people);
+        self
+    }
 }
 
 /// The database; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
+    path: Arc<Path>,
     connection: Arc<Mutex<Connection>>,
     newest: Arc<watch::Sender<u64>>,
 }
@@ -145,25 +180,19 @@ impl Store {
     /// # Errors
     /// It can't be opened, is damaged, or is newer than this program.
     pub fn open(path: &Path) -> Result<Store, StoreError> {
-        let connection = Connection::open(path)?;
+        let mut connection = Connection::open(path)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
-        let version: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
-        if version > SCHEMA_VERSION {
-            return Err(StoreError::Newer(version));
-        }
-        if version == 0 {
-            connection.execute_batch(SCHEMA)?;
-            connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-        }
+        upgrade(&mut connection)?;
         let newest: i64 =
             connection.query_row("SELECT coalesce(max(seq), 0) FROM journal", [], |r| {
                 r.get(0)
             })?;
         let (newest, _) = watch::channel(unsigned(newest));
         Ok(Store {
+            path: path.into(),
             connection: Arc::new(Mutex::new(connection)),
             newest: Arc::new(newest),
         })
@@ -182,6 +211,7 @@ impl Store {
         }
         if let Some(id) = change.erased {
             tx.execute("DELETE FROM port WHERE agent = ?1", [id])?;
+            tx.execute("DELETE FROM share WHERE agent = ?1", [id])?;
             tx.execute("DELETE FROM agent WHERE id = ?1", [id])?;
         }
         if let Some((owner, repository, digest)) = change.trust {
@@ -190,20 +220,15 @@ impl Store {
                 [owner, repository, digest],
             )?;
         }
+        for one in &change.people {
+            people::write(&tx, one)?;
+        }
+        if let Some(through) = change.rotated {
+            journal::rotate(&tx, through)?;
+        }
         let mut seq = 0;
         for row in std::iter::once(&change.row).chain(&change.more) {
-            tx.execute(
-                "INSERT INTO journal (at_ms, actor, verb, subject, message)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![
-                    signed(row.at_ms),
-                    row.actor,
-                    row.verb,
-                    row.subject,
-                    row.message
-                ],
-            )?;
-            seq = unsigned(tx.last_insert_rowid());
+            seq = journal::append(&tx, row)?;
         }
         tx.commit()?;
         drop(connection);
@@ -258,46 +283,6 @@ impl Store {
         Ok(found.is_some())
     }
 
-    /// Journal rows after `after`, oldest first.
-    ///
-    /// # Errors
-    /// The database said no.
-    pub fn journal(&self, after: u64, limit: u32) -> Result<Vec<Stored>, StoreError> {
-        self.rows(
-            "SELECT seq, at_ms, actor, verb, subject, message FROM journal
-             WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-            params![signed(after), limit],
-        )
-    }
-
-    /// Newest rows about one subject, newest first.
-    ///
-    /// # Errors
-    /// The database said no.
-    pub fn about(&self, subject: &str, limit: u32) -> Result<Vec<Stored>, StoreError> {
-        self.rows(
-            "SELECT seq, at_ms, actor, verb, subject, message FROM journal
-             WHERE subject = ?1 ORDER BY seq DESC LIMIT ?2",
-            params![subject, limit],
-        )
-    }
-
-    fn rows(&self, sql: &str, with: impl rusqlite::Params) -> Result<Vec<Stored>, StoreError> {
-        let connection = self.lock();
-        let mut statement = connection.prepare_cached(sql)?;
-        let rows = statement.query_map(with, |row| {
-            Ok(Stored {
-                seq: unsigned(row.get(0)?),
-                at_ms: unsigned(row.get(1)?),
-                actor: row.get(2)?,
-                verb: row.get(3)?,
-                subject: row.get(4)?,
-                message: row.get(5)?,
-            })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
     /// Lets the database grow by this many pages from now on; `None`: as far as the disk goes.
     #[cfg(test)]
     pub(crate) fn leave_pages(&self, pages: Option<u32>) {
@@ -317,6 +302,24 @@ impl Store {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// Brings an older database, or an empty one, to this version: each step whole or not at all.
+fn upgrade(connection: &mut Connection) -> Result<(), StoreError> {
+    let version: u32 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
+    if version > SCHEMA_VERSION {
+        return Err(StoreError::Newer(version));
+    }
+    for (version, sql) in (1..).zip(SCHEMA).skip(version as usize) {
+        let tx = connection.transaction()?;
+        tx.execute_batch(sql)?;
+        if version == journal::CHAINED {
+            journal::chain_all(&tx)?;
+        }
+        tx.pragma_update(None, "user_version", version)?;
+        tx.commit()?;
+    }
+    Ok(())
 }
 
 fn write_agent(tx: &Transaction<'_>, record: &Record) -> Result<(), StoreError> {

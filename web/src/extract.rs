@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use wsm_daemon::facade::Actor;
+use wsm_daemon::actor::Actor;
 
 use crate::Edge;
 use crate::peer::Peer;
@@ -27,11 +27,7 @@ impl FromRequestParts<Edge> for Caller {
             .await
             .map_err(|missing| Failure::invalid(StatusCode::FORBIDDEN, missing.body_text()))?;
         let admin = peer.uid == 0 || edge.config.admins.contains(&peer.uid);
-        let actor = Actor {
-            user: peer.user.to_string(),
-            uid: peer.uid,
-            admin,
-        };
+        let actor = edge.daemon.local_actor(peer.uid, &peer.user, admin)?;
         Ok(Caller { actor, peer })
     }
 }

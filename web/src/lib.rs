@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use wsm_daemon::facade::Daemon;
 
 mod agents;
+mod audit;
 mod events;
 mod extract;
 mod host;
@@ -26,6 +27,7 @@ pub mod router;
 mod secrets;
 mod services;
 mod terminals;
+mod users;
 
 /// How long requests under way may take after a shutdown was asked for. Clients come back by
 /// themselves, so this only has to be longer than a plain answer takes.

@@ -69,6 +69,7 @@ mod tests {
             (Code::Invalid, 400),
             (Code::Refused, 403),
             (Code::Untrusted, 403),
+            (Code::Unknown, 401),
             (Code::NotFound, 404),
             (Code::Conflict, 409),
             (Code::Failed, 500),
