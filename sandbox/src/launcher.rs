@@ -19,6 +19,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
+use serde_json::value::to_raw_value;
 
 use crate::ablation;
 use crate::fail::{Context, failure};
@@ -26,7 +27,7 @@ use crate::init::Init;
 use crate::launch::{Leaf, Order, PACKET_BYTES_MAX, Report};
 use crate::packet::{self, Packet, Received};
 use crate::protocol::{Failure, FailureKind};
-use crate::spawn::{Leaves, Status};
+use crate::spawn::{Leaves, Status, Tally};
 use crate::spec::ProbeReport;
 use crate::sys;
 use watch::Watcher;
@@ -81,8 +82,15 @@ fn close_and_test(init: &Init) -> Result<(), Failure> {
             "run `wsm doctor`; this is a defect of wsm or of the kernel's configuration",
         ));
     }
-    let tested = Status::Tested { landlock, probes };
-    packet::send(init.status.as_fd(), &tested, &[]).what(|| "report the self-test".into())
+    let what = || "report the self-test".to_owned();
+    let tested = Status::Tested {
+        landlock,
+        tally: Tally::of(&probes),
+        probes: to_raw_value(&probes)
+            .map_err(std::io::Error::from)
+            .what(what)?,
+    };
+    packet::send(init.status.as_fd(), &tested, &[]).what(what)
 }
 
 /// The serving launcher.

