@@ -1,6 +1,7 @@
-//! Typed client of the API over the daemon's Unix socket: one method per route.
+//! Typed client of the API over the daemon's Unix socket, or a way of the caller's: one method per route.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Method;
@@ -16,8 +17,11 @@ use crate::service::{AgentPorts, LogPart, Service};
 use crate::template::TemplateInfo;
 use crate::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send, Ticket};
 
+mod way;
 mod wire;
 
+use way::Way;
+pub use way::{Connection, Dial, Promise};
 pub use wire::Socket;
 use wire::{Target, decode};
 
@@ -28,10 +32,10 @@ pub const SOCKET_NAME: &str = "wsm.sock";
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nobody listens.
-    #[error("no daemon answers in {}: {source}", run.display())]
+    #[error("no daemon answers {place}: {source}")]
     Unreachable {
-        /// The run directory.
-        run: PathBuf,
+        /// Where it was looked for: `in DIRECTORY`, `at URL`.
+        place: String,
         /// What connecting failed with.
         source: std::io::Error,
     },
@@ -110,10 +114,10 @@ impl ServiceVerb {
     }
 }
 
-/// A daemon, named by its run directory. Holds nothing open; cheap to clone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A daemon, and the way to it. Holds no connection; cheap to clone.
+#[derive(Debug, Clone)]
 pub struct Client {
-    run: PathBuf,
+    way: Way,
 }
 
 impl Client {
@@ -121,7 +125,15 @@ impl Client {
     #[must_use]
     pub fn new(run: &Path) -> Client {
         Client {
-            run: run.to_owned(),
+            way: Way::Here(run.to_owned()),
+        }
+    }
+
+    /// A daemon on another machine.
+    #[must_use]
+    pub fn through(dial: Arc<dyn Dial>) -> Client {
+        Client {
+            way: Way::There(dial),
         }
     }
 
@@ -442,10 +454,13 @@ impl Client {
         .await
     }
 
-    /// The run directory, where the sockets of shims lie as well.
+    /// The run directory of a daemon on this machine, where the sockets of shims lie as well.
     #[must_use]
-    pub fn run_dir(&self) -> &Path {
-        &self.run
+    pub fn run_dir(&self) -> Option<&Path> {
+        match &self.way {
+            Way::Here(run) => Some(run),
+            Way::There(_) => None,
+        }
     }
 
     /// A ticket to watch a terminal without the daemon in between.

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use clap::parser::ValueSource;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    act, attach, capture, completion, daemon, diff, egress, exec, explain, logs, ls, man, merge,
-    new, open, policy, ports, prune, rm, secret, send, shell, show, svc, template, up, wait,
+    act, attach, capture, completion, daemon, diff, egress, exec, explain, follow, logs, ls, man,
+    merge, new, open, policy, ports, prune, rm, secret, send, shell, show, svc, template, up, wait,
 };
 
 /// Isolated workspaces for AI coding agents.
@@ -27,10 +28,12 @@ pub(crate) struct Cli {
         help_heading = "Global options"
     )]
     pub(crate) dir: Option<PathBuf>,
-    /// Use a daemon on another host (not available yet).
+    /// Use the daemon of another machine: ssh://[USER@]MACHINE[:PORT][/DIR].
     #[arg(
         long,
         global = true,
+        env = "WSM_HOST",
+        hide_env_values = true,
         value_name = "URL",
         help_heading = "Global options"
     )]
@@ -147,6 +150,9 @@ pub(crate) enum Verb {
     /// What lets agents out (`wsm up` starts it).
     #[command(hide = true)]
     Egress(egress::Args),
+    /// A program that ends with the process that asked for it (`--host ssh://…` starts one).
+    #[command(hide = true)]
+    Follow(follow::Args),
     /// The confined git helper (the broker starts it).
     #[command(hide = true)]
     GitHelper,
@@ -193,8 +199,29 @@ pub(crate) fn parse(
         Some(verb) if LATER.contains(&verb) => {
             Ok(Asked::Later(verb.to_owned(), matches.get_flag("json")))
         }
-        _ => Ok(Asked::Now(Box::new(Cli::from_arg_matches(&matches)?))),
+        _ => {
+            let mut cli = Cli::from_arg_matches(&matches)?;
+            one_instance(&mut cli, &matches)?;
+            Ok(Asked::Now(Box::new(cli)))
+        }
     }
+}
+
+/// What stands in the command line is meant, not what the environment says besides.
+fn one_instance(cli: &mut Cli, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
+    let typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
+    match (typed("dir"), typed("host")) {
+        (true, true) => {
+            let why = "--dir and --host name different instances; give one of them\n";
+            return Err(command().error(clap::error::ErrorKind::ArgumentConflict, why));
+        }
+        (true, false) => cli.host = None,
+        (false, _) => {}
+    }
+    if cli.host.as_deref().is_some_and(str::is_empty) {
+        cli.host = None;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -282,6 +309,7 @@ mod tests {
             "completion tcsh9",
             "attach a --detach-key ctrl-c",
             "ls --color mauve",
+            "ls --dir /x --host ssh://y",
         ];
         for line in wrong {
             let error = parsed(line).expect_err(line);

@@ -10,6 +10,7 @@ pub(crate) mod doctor;
 pub(crate) mod egress;
 pub(crate) mod exec;
 pub(crate) mod explain;
+pub(crate) mod follow;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod man;

@@ -59,10 +59,13 @@ impl Failure {
     /// Says which daemon was meant: a client knows its directory, not how the user named it.
     pub(crate) fn at(mut self, place: &Place) -> Failure {
         if let Some(problem) = self.problem.as_mut().filter(|_| self.unreachable) {
-            let up = format!("{} up", place.prefix());
-            problem.hint = format!("is wsm up running? start it with: {up}");
+            problem.hint = if place.is_remote() {
+                "does that machine answer, and is wsm up running on it?".to_owned()
+            } else {
+                format!("is wsm up running? start it with: {} up", place.prefix())
+            };
         }
-        if let Some(problem) = self.problem.as_mut().filter(|_| place.is_own()) {
+        if let Some(problem) = self.problem.as_mut().filter(|_| place.is_named()) {
             let prefix = place.prefix();
             let texts = [&mut problem.message, &mut problem.hint];
             for text in texts.into_iter().chain(&mut problem.details) {
@@ -129,9 +132,9 @@ mod tests {
 
     #[test]
     fn an_unreachable_daemon_has_a_code_and_a_hint() {
-        let run = "/nowhere/run".into();
+        let place = "in /nowhere/run".into();
         let source = io::Error::from(io::ErrorKind::NotFound);
-        let failure = Failure::from(ClientError::Unreachable { run, source });
+        let failure = Failure::from(ClientError::Unreachable { place, source });
         let failure = failure.at(&Place::new(Some(Path::new("/nowhere"))));
         assert_eq!(failure.code, 6);
         let problem = failure.problem.unwrap();

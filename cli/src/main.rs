@@ -22,6 +22,7 @@ mod place;
 #[cfg(test)]
 mod reference;
 mod registries;
+mod remote;
 mod render;
 mod screen;
 mod up;
@@ -67,17 +68,14 @@ fn tell(failure: &Failure, json: bool) -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Outcome {
-    if cli.host.is_some() {
-        return Err(later("`--host`"));
-    }
-    let place = Place::new(cli.dir.as_deref());
     let output = Output {
         json: cli.json,
         quiet: cli.quiet,
         color: color(cli.color),
     };
+    let (client, place) = instance(cli)?;
     let context = Context {
-        client: Client::new(&place.run()),
+        client,
         place,
         output,
         input: !cli.no_input,
@@ -88,6 +86,34 @@ fn run(cli: &Cli) -> Outcome {
     // A thread may sit in a read of standard input that never ends.
     runtime.shutdown_background();
     outcome.map_err(|failure| failure.at(&context.place))
+}
+
+/// The daemon that is meant, and where it is.
+fn instance(cli: &Cli) -> Result<(Client, Place), Failure> {
+    let Some(host) = cli.host.as_deref().filter(|_| !is_part(&cli.verb)) else {
+        let place = Place::new(cli.dir.as_deref());
+        return Ok((Client::new(&place.run()), place));
+    };
+    let dial = remote::dial(host, !cli.no_input && !cli.json)?;
+    let place = Place::there(host, dial.run_dir());
+    if matches!(cli.verb, Verb::Up(_)) {
+        place.only_here("`up`", "start it on that machine")?;
+    }
+    Ok((Client::through(dial), place))
+}
+
+/// Verbs that wsm starts itself, or that ask no daemon.
+fn is_part(verb: &Verb) -> bool {
+    matches!(
+        verb,
+        Verb::Daemon(_)
+            | Verb::Egress(_)
+            | Verb::Follow(_)
+            | Verb::GitHelper
+            | Verb::Version
+            | Verb::Completion(_)
+            | Verb::Man(_)
+    )
 }
 
 /// One thread for a client; only a viewer has another, which has the keys to itself.
@@ -144,11 +170,12 @@ async fn dispatch(context: &Context, verb: &Verb) -> Outcome {
         Verb::Open(args) => open::run(context, args).await,
         Verb::Policy(verb) => policy::run(context, verb).await,
         Verb::Secret(verb) => secret::run(context, verb).await,
-        Verb::Template(verb) => template::run(context, verb),
+        Verb::Template(verb) => template::run(context, verb).await,
         Verb::Completion(args) => completion::run(args),
         Verb::Man(args) => man::run(args),
         Verb::Daemon(args) => daemon::run(args).await,
         Verb::Egress(args) => egress::run(args).await,
+        Verb::Follow(args) => follow::run(args),
         Verb::GitHelper => daemon::git_helper(),
     }
 }

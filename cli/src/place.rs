@@ -2,10 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
-/// An instance: the installed one, or one below a directory of its own.
+use wsm_api::problem::Code;
+
+use crate::failure::Failure;
+
+/// An instance: the installed one, one below a directory of its own, or one on another machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     own: Option<PathBuf>,
+    host: Option<Host>,
+}
+
+/// Another machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Host {
+    /// As `--host` gave it.
+    given: String,
+    /// Where sockets of ours lead to those there, if they do.
+    run: Option<PathBuf>,
 }
 
 impl Place {
@@ -13,15 +27,64 @@ impl Place {
     pub(crate) fn new(dir: Option<&Path>) -> Place {
         // Absolute, so that processes with another working directory find it.
         let own = dir.map(|dir| std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()));
-        Place { own }
+        Place { own, host: None }
     }
 
-    /// Whether it is not the installed one.
+    /// The instance that `--host` names.
+    pub(crate) fn there(given: &str, run: Option<&Path>) -> Place {
+        let host = Host {
+            given: given.to_owned(),
+            run: run.map(Path::to_owned),
+        };
+        Place {
+            own: None,
+            host: Some(host),
+        }
+    }
+
+    /// Whether it is on another machine.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.host.is_some()
+    }
+
+    /// What needs files of this machine, or descriptors of its kernel, is refused for another one.
+    pub(crate) fn only_here(&self, what: &str, hint: &str) -> Result<(), Failure> {
+        match &self.host {
+            None => Ok(()),
+            Some(host) => {
+                let message = format!("{what} is not possible with --host {}", host.given);
+                Err(Failure::new(Code::Refused, message, hint))
+            }
+        }
+    }
+
+    /// Where the instance's sockets lie as seen from here, if they do.
+    pub(crate) fn sockets(&self) -> Option<PathBuf> {
+        match &self.host {
+            Some(host) => host.run.clone(),
+            None => Some(self.run()),
+        }
+    }
+
+    /// Whether it lies below a directory of its own.
     pub(crate) fn is_own(&self) -> bool {
         self.own.is_some()
     }
 
+    /// Whether `wsm VERB` alone means another one.
+    pub(crate) fn is_named(&self) -> bool {
+        self.is_own() || self.is_remote()
+    }
+
     /// For people: where it is.
+    pub(crate) fn told(&self) -> String {
+        match &self.host {
+            Some(host) => host.given.clone(),
+            None => self.root().display().to_string(),
+        }
+    }
+
+    /// Its directory.
     pub(crate) fn root(&self) -> &Path {
         self.own.as_deref().unwrap_or(Path::new("/var/lib/wsm"))
     }
@@ -60,9 +123,10 @@ impl Place {
 
     /// What to type before a verb to reach this instance.
     pub(crate) fn prefix(&self) -> String {
-        self.own.as_ref().map_or_else(
-            || "wsm".to_owned(),
-            |d| format!("wsm --dir {}", d.display()),
-        )
+        match (&self.host, &self.own) {
+            (Some(host), _) => format!("wsm --host {}", host.given),
+            (None, Some(dir)) => format!("wsm --dir {}", dir.display()),
+            (None, None) => "wsm".to_owned(),
+        }
     }
 }

@@ -29,6 +29,7 @@ use wsm_sandbox::launch::Exit;
 use self::picture::Picture;
 use crate::failure::Failure;
 use crate::keys::DetachKey;
+use crate::render::clean;
 use crate::screen::Keyboard;
 
 /// Read from the keyboard at once: more than the kernel's line buffer holds (4 KiB).
@@ -44,7 +45,8 @@ const RETRY_LONGEST: Duration = Duration::from_secs(2);
 /// A restart of the daemon is over sooner than this; only a longer one is worth a notice.
 const NOTICE_AFTER: Duration = Duration::from_secs(1);
 
-/// A daemon that is away longer is not being restarted.
+/// A daemon of this machine that is away longer is not being restarted. Networks come back: who
+/// attached over one leaves by the key.
 const RETRY_FOR: Duration = Duration::from_secs(300);
 
 /// What to look at.
@@ -83,6 +85,13 @@ enum Link {
     Relayed(Box<Socket>),
 }
 
+/// What came of another try.
+#[derive(Debug)]
+enum Again {
+    Left(End),
+    Tried(Result<Link, ClientError>),
+}
+
 /// Watches until the user leaves or the process ends.
 pub(crate) async fn view(client: &Client, wish: &Wish) -> Result<End, Failure> {
     // Before the terminal is touched, so that a wrong name is a plain error.
@@ -101,8 +110,11 @@ async fn connect(client: &Client, wish: &Wish) -> Result<Link, ClientError> {
         terminal: wish.terminal.clone(),
         read_only: wish.read_only,
     };
+    let Some(run) = client.run_dir() else {
+        return Ok(Link::Relayed(Box::new(client.attach(&wish.agent).await?)));
+    };
     let ticket = client.ticket(&wish.agent, &new).await?;
-    match direct::Link::connect(client.run_dir(), &ticket) {
+    match direct::Link::connect(run, &ticket) {
         Ok(link) => Ok(Link::Direct(link)),
         // Out of reach or full: the daemon has a way in.
         Err(_) => Ok(Link::Relayed(Box::new(client.attach(&wish.agent).await?))),
@@ -124,8 +136,8 @@ impl Viewer<'_> {
         let mut next = Some(first);
         let mut lost_at = Instant::now();
         let mut pause = RETRY_FIRST;
+        let mut why = "the daemon is away".to_owned();
         loop {
-            let mut why = "the daemon is away".to_owned();
             if let Some(link) = next.take() {
                 let (back, turn) = self
                     .converse(link, picture)
@@ -140,7 +152,7 @@ impl Viewer<'_> {
             if picture.has_shown() {
                 (lost_at, pause) = (Instant::now(), RETRY_FIRST);
             }
-            if lost_at.elapsed() > RETRY_FOR {
+            if lost_at.elapsed() > RETRY_FOR && self.client.run_dir().is_some() {
                 return Err(ClientError::Broken(why).into());
             }
             if lost_at.elapsed() > NOTICE_AFTER {
@@ -151,13 +163,29 @@ impl Viewer<'_> {
                 return Ok(end);
             }
             pause = (pause * 2).min(RETRY_LONGEST);
-            next = match connect(self.client, self.wish).await {
-                Ok(link) => Some(link),
-                Err(ClientError::Problem(problem)) if self.is_final(&problem).await => {
+            let again = self.again(&mut picture).await;
+            next = match again.map_err(|e| terminal_failed(&e))? {
+                Again::Left(end) => return Ok(end),
+                Again::Tried(Ok(link)) => Some(link),
+                Again::Tried(Err(ClientError::Problem(problem)))
+                    if self.is_final(&problem).await =>
+                {
                     return Err(problem.into());
                 }
-                Err(_) => None,
+                Again::Tried(Err(error)) => {
+                    why = clean(&error.to_string());
+                    None
+                }
             };
+        }
+    }
+
+    /// Tries to connect, which takes its time over a network, and hears the detach key meanwhile.
+    async fn again(&mut self, picture: &mut Picture) -> io::Result<Again> {
+        let (client, wish) = (self.client, self.wish);
+        tokio::select! {
+            link = connect(client, wish) => Ok(Again::Tried(link)),
+            end = self.hear(picture) => Ok(Again::Left(end?)),
         }
     }
 
@@ -192,20 +220,26 @@ impl Viewer<'_> {
 
     /// Waits, but hears the detach key; keeps what is typed.
     async fn rest(&mut self, picture: &mut Picture, pause: Duration) -> io::Result<Option<End>> {
-        let until = tokio::time::Instant::now() + pause;
+        tokio::select! {
+            end = self.hear(picture) => Ok(Some(end?)),
+            () = tokio::time::sleep(pause) => Ok(None),
+        }
+    }
+
+    /// Hears keys and signals until the user leaves.
+    async fn hear(&mut self, picture: &mut Picture) -> io::Result<End> {
         let mut keyboard = Keyboard::open()?;
         let mut buffer = [0; READ_BYTES];
         loop {
             tokio::select! {
                 read = keyboard.read(&mut buffer) => {
                     if picture.hold(&buffer[..read?]) {
-                        return Ok(Some(picture.detached()));
+                        return Ok(picture.detached());
                     }
                 }
                 told = self.signals.next() => if told == Told::Quit {
-                    return Ok(Some(picture.detached()));
+                    return Ok(picture.detached());
                 },
-                () = tokio::time::sleep_until(until) => return Ok(None),
             }
         }
     }

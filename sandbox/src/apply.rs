@@ -19,7 +19,7 @@ use nix::sys::stat::{Mode, SFlag, makedev, mknodat};
 use nix::unistd::symlinkat;
 
 use crate::ablation::{self, Layer};
-use crate::fail::{Context, failure};
+use crate::fail::{Context, failure, gone};
 use crate::files::{self, AccountRights};
 use crate::plan::{Access, HostLayout, Op, Owners, Plan};
 use crate::protocol::{Account, Failure, FailureKind};
@@ -214,6 +214,7 @@ impl Applier<'_> {
         let what = || op.to_string();
         let source = match self.source(from, *access, *owners) {
             Err(error) if *optional && error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(gone(from)),
             result => result.what(what)?,
         };
         let stat = files::stat(source.as_fd()).what(what)?;

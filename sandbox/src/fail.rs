@@ -60,6 +60,16 @@ pub(crate) fn failure(
     }
 }
 
+/// Something of the host's that an agent was made with is there no longer.
+pub(crate) fn gone(path: &Path) -> Failure {
+    failure(
+        FailureKind::Failed,
+        format!("open {}", path.display()),
+        "it is gone",
+        "put it back where it was, or remove the agent with `wsm rm`",
+    )
+}
+
 const fn compiled() -> bool {
     cfg!(any(debug_assertions, feature = "faults"))
 }

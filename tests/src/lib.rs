@@ -11,5 +11,6 @@ pub mod instance;
 pub mod persona;
 pub mod repo;
 pub mod repository;
+pub mod sshd;
 pub mod term;
 pub mod wait;

@@ -28,6 +28,8 @@ mod people;
 mod recovery;
 #[path = "e2e/refusals.rs"]
 mod refusals;
+#[path = "e2e/remote.rs"]
+mod remote;
 #[path = "e2e/review.rs"]
 mod review;
 #[path = "e2e/rights.rs"]

@@ -1,40 +1,35 @@
-//! HTTP and WebSocket handshakes over a Unix socket; one connection per request.
+//! HTTP and WebSocket handshakes; one connection per request.
 
 use std::fmt::Display;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
 
 use futures_util::SinkExt;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{CONNECTION, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY};
+use hyper::header::{AUTHORIZATION, CONNECTION, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY};
 use hyper::header::{SEC_WEBSOCKET_VERSION, UPGRADE};
+use hyper::http::request::Builder;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::UnixStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use super::{Client, ClientError, Result, SOCKET_NAME};
+use super::{Client, ClientError, Connection, Result};
 use crate::problem::Problem;
 
 /// A WebSocket to the daemon.
-pub type Socket = WebSocketStream<UnixStream>;
+pub type Socket = WebSocketStream<Connection>;
 
 /// Longest answer in bytes: a patch is bounded far below by the daemon.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Longest WebSocket message: the shim's longest frame, with room.
 const MESSAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
-
-/// `O_PATH` of Linux: the directory need not be readable, only passable.
-const O_PATH: i32 = 0o10_000_000;
 
 /// Path and query of a request.
 #[derive(Debug)]
@@ -132,13 +127,12 @@ impl Client {
         target: Target,
         body: Option<Vec<u8>>,
     ) -> Result<(StatusCode, Bytes)> {
-        let request = Request::builder()
+        let request = self
+            .request(&target)
             .method(method)
-            .uri(&target.0)
-            .header(HOST, "wsm")
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(body.unwrap_or_default())))
-            .expect("a target is percent-encoded");
+            .expect("a target is percent-encoded, hosts and tokens are checked");
         let response = self.exchange(request).await?;
         let status = response.status();
         let body = collect(response).await?;
@@ -152,15 +146,14 @@ impl Client {
     /// A WebSocket, or the daemon's problem.
     pub(super) async fn upgrade(&self, target: Target) -> Result<Socket> {
         let key = generate_key();
-        let request = Request::builder()
-            .uri(&target.0)
-            .header(HOST, "wsm")
+        let request = self
+            .request(&target)
             .header(CONNECTION, "upgrade")
             .header(UPGRADE, "websocket")
             .header(SEC_WEBSOCKET_VERSION, "13")
             .header(SEC_WEBSOCKET_KEY, &key)
             .body(Full::new(Bytes::new()))
-            .expect("a target is percent-encoded");
+            .expect("a target is percent-encoded, hosts and tokens are checked");
         let response = self.exchange(request).await?;
         let status = response.status();
         if status != StatusCode::SWITCHING_PROTOCOLS {
@@ -174,7 +167,7 @@ impl Client {
         }
         let upgraded = hyper::upgrade::on(response).await.map_err(broken)?;
         let parts = upgraded
-            .downcast::<TokioIo<UnixStream>>()
+            .downcast::<TokioIo<Connection>>()
             .map_err(|_| broken("the connection is not the one that was opened"))?;
         let limits = WebSocketConfig::default()
             .max_message_size(Some(MESSAGE_BYTES_MAX))
@@ -185,30 +178,31 @@ impl Client {
         Ok(WebSocketStream::from_partially_read(stream, early, role, Some(limits)).await)
     }
 
+    /// With what every request has.
+    fn request(&self, target: &Target) -> Builder {
+        let request = Request::builder()
+            .uri(&target.0)
+            .header(HOST, self.way.host());
+        match self.way.bearer() {
+            Some(token) => request.header(AUTHORIZATION, format!("Bearer {token}")),
+            None => request,
+        }
+    }
+
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>> {
-        let stream = self.connect().await?;
+        let stream = self.way.connect().await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(broken)?;
         // It ends with its connection; errors come out of the request too.
         drop(tokio::spawn(connection.with_upgrades()));
-        sender.send_request(request).await.map_err(broken)
-    }
-
-    /// Through a descriptor of the directory, whose own path may be longer than the 107 bytes of
-    /// a socket address.
-    async fn connect(&self) -> Result<UnixStream> {
-        let unreachable = |source| ClientError::Unreachable {
-            run: self.run.clone(),
-            source,
-        };
-        let run = std::fs::File::options()
-            .read(true)
-            .custom_flags(O_PATH)
-            .open(&self.run)
-            .map_err(unreachable)?;
-        let path = format!("/proc/self/fd/{}/{SOCKET_NAME}", run.as_raw_fd());
-        UnixStream::connect(path).await.map_err(unreachable)
+        match sender.send_request(request).await {
+            Ok(response) => Ok(response),
+            Err(error) => Err(match self.way.complaint().await {
+                Some(complaint) => broken(format!("{error} ({complaint})")),
+                None => broken(error),
+            }),
+        }
     }
 }
 

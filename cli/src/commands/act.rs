@@ -16,7 +16,12 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: &Args, verb: Verb) -> Outcome {
     let agent = context.client.act(&args.agent, verb).await?;
-    render::print(&outcome(context, &agent))?;
+    let failed = agent.state == State::Failed;
+    if failed && !context.output.json && !context.output.quiet {
+        render::say(outcome(context, &agent).trim_end());
+    } else {
+        render::print(&outcome(context, &agent))?;
+    }
     if !agent.unrecorded.is_empty() {
         render::say(&format!(
             "{} is in fact {}; it is written down as soon as there is room",
@@ -24,11 +29,7 @@ pub(crate) async fn run(context: &Context, args: &Args, verb: Verb) -> Outcome {
             clean(&agent.unrecorded)
         ));
     }
-    Ok(if agent.state == State::Failed {
-        Exit(1)
-    } else {
-        Exit::DONE
-    })
+    Ok(if failed { Exit(1) } else { Exit::DONE })
 }
 
 /// The agent after a change: its document, its id, or a sentence.

@@ -13,6 +13,7 @@ use crate::{render, up};
 pub(crate) async fn run(context: &Context) -> Outcome {
     let checks = match context.client.doctor().await {
         Ok(checks) => checks,
+        Err(error) if context.place.is_remote() => return Err(error.into()),
         Err(error) => return without_daemon(context, error.into()),
     };
     tell(context, &checks)

@@ -86,6 +86,8 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Outcome {
             Failure::new(Code::Invalid, error.to_string(), "choose another --name")
         })?;
     }
+    let hint = "a repository is passed to wsm as an open directory: run `wsm new` on that machine";
+    context.place.only_here("`new`", hint)?;
     let attaches = !args.detach && screen::is_interactive() && !context.output.json;
     let author = author::ask(&args.repo);
     let granted = match grant::grant_repository(&context.place.run(), &args.repo) {

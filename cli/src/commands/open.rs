@@ -35,6 +35,10 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Outcome {
     };
     render::print(&text)?;
     let looks = std::io::stdout().is_terminal() && !context.output.json && !context.output.quiet;
+    if context.place.is_remote() {
+        render::say("that is a port of the other machine's loopback: ssh -L brings it here");
+        return Ok(Exit::DONE);
+    }
     if looks && has_desktop() && port.url.starts_with("http") {
         browse(&port.url);
     }

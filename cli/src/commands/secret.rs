@@ -63,6 +63,10 @@ pub(crate) async fn run(context: &Context, verb: &Verb) -> Outcome {
             to,
             expires,
         } => {
+            if context.place.sockets().is_none() {
+                let hint = "a value goes to egress itself: use --host ssh://…, or the machine";
+                context.place.only_here("`secret set`", hint)?;
+            }
             let value = read_value(context, name)?;
             let new = NewSecret {
                 everyone: *everyone,
@@ -179,7 +183,8 @@ fn give(context: &Context, gift: Gift) -> Result<(), Failure> {
 
 fn exchange(context: &Context, gift: Gift) -> io::Result<Answer> {
     // Through the descriptor: a socket address holds 107 bytes, a directory's path may be longer.
-    let dir = File::open(context.place.run())?;
+    let run = context.place.sockets().ok_or(io::ErrorKind::Unsupported)?;
+    let dir = File::open(run)?;
     let path = format!("/proc/self/fd/{}/{SOCKET_NAME}", dir.as_raw_fd());
     let mut stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(KEEP_TIMEOUT))?;

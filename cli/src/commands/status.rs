@@ -31,7 +31,7 @@ pub(crate) async fn run(context: &Context) -> Outcome {
             render::clean(&status.version),
             status.pid,
             render::age(&status.since, jiff::Timestamp::now()),
-            context.place.root().display(),
+            render::clean(&context.place.told()),
             render::clean(&status.user),
             render::clean(&agents),
         )

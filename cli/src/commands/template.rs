@@ -1,4 +1,4 @@
-//! `wsm template`: looks at files only, so it needs no daemon.
+//! `wsm template`: looks at files only, so it needs no daemon on this machine.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,14 @@ pub(crate) enum Verb {
     },
 }
 
-pub(crate) fn run(context: &Context, verb: &Verb) -> Outcome {
+pub(crate) async fn run(context: &Context, verb: &Verb) -> Outcome {
+    if context.place.is_remote() {
+        if matches!(verb, Verb::Ls) {
+            return list_of(context, &context.client.templates().await?);
+        }
+        let hint = "it looks at files of this machine: leave --host away";
+        context.place.only_here("this", hint)?;
+    }
     match verb {
         Verb::Ls => list(context),
         Verb::Show { name, set } => show(context, name, set),
@@ -70,6 +77,30 @@ fn list(context: &Context) -> Outcome {
                 layer_name(info.layer).to_owned(),
                 info.extends.join(", "),
                 format!("{}{broken}", info.description),
+            ]
+        };
+        let rows: Vec<_> = infos.iter().map(row).collect();
+        render::table(&["TEMPLATE", "LAYER", "EXTENDS", "DESCRIPTION"], &rows)
+    };
+    render::print(&text)?;
+    Ok(Exit::DONE)
+}
+
+/// Those of another machine, as its daemon tells them.
+fn list_of(context: &Context, infos: &[wsm_api::template::TemplateInfo]) -> Outcome {
+    let text = if context.output.json {
+        render::json(&infos)
+    } else if context.output.quiet {
+        let names = infos.iter().map(|info| clean(&info.name) + "\n");
+        names.collect()
+    } else {
+        let row = |info: &wsm_api::template::TemplateInfo| {
+            let (name, layer) = (info.name.clone(), info.layer.clone());
+            vec![
+                name,
+                layer,
+                info.extends.join(", "),
+                info.description.clone(),
             ]
         };
         let rows: Vec<_> = infos.iter().map(row).collect();

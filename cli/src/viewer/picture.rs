@@ -176,7 +176,11 @@ impl Picture {
     /// Says over the picture why nothing moves; the next connection draws it anew.
     pub(super) fn notice(&mut self, why: &str) -> io::Result<()> {
         self.drawn = None;
-        let text = format!("wsm: {why}; trying again ({} leaves)", self.wish.detach);
+        let end = format!("; trying again ({} leaves)", self.wish.detach);
+        // One line, and how to leave is on it.
+        let room = usize::from(screen::size().0).saturating_sub(end.len() + 8);
+        let why: String = why.chars().take(room).collect();
+        let text = format!("wsm: {why}{end}");
         self.screen.notice(&text)
     }
 

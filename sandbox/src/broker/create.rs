@@ -401,7 +401,7 @@ impl Host {
         };
         let plan = plan::plan(&spec, &self.facts(&spec, &record)?)?;
         Ok(Reply::Planned {
-            steps: plan.ops.iter().map(ToString::to_string).collect(),
+            steps: plan.ops.iter().map(|op| format!("{op:#}")).collect(),
         })
     }
 

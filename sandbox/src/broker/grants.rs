@@ -1,5 +1,6 @@
 //! Grants: a local user passes open descriptors, and that is what wsm may use from then on.
 
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use super::access::{Peer, check_writable};
 use super::record::{self, Grant, Identity};
 use super::setup::Host;
 use crate::ceiling::Ceiling;
-use crate::fail::{Context, failure};
+use crate::fail::{Context, failure, gone};
 use crate::files;
 use crate::protocol::{Account, Failure, FailureKind, Purpose, Reply};
 use crate::spec::GrantId;
@@ -147,7 +148,11 @@ pub(super) fn reopen(identity: &Identity) -> Result<OwnedFd, Failure> {
     let what = || format!("open {}", identity.path);
     let root = files::root().what(what)?;
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-    let fd = files::open_plain(root.as_fd(), Path::new(&identity.path), flags).what(what)?;
+    let path = Path::new(&identity.path);
+    let fd = match files::open_plain(root.as_fd(), path, flags) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(gone(path)),
+        result => result.what(what)?,
+    };
     let stat = files::stat(fd.as_fd()).what(what)?;
     if (stat.st_dev, stat.st_ino) == (identity.device, identity.inode) {
         return Ok(fd);

@@ -118,7 +118,7 @@ fn what_lies_below_var_tmp_finds_a_directory_there() {
     facts.git_dir = "/var/tmp/shop/.git".into();
     let plan = plan(&spec(), &facts).unwrap();
     let at = |wanted: &str| {
-        let line = plan.ops.iter().map(ToString::to_string);
+        let line = plan.ops.iter().map(|op| format!("{op:#}"));
         line.clone().position(|line| line.starts_with(wanted))
     };
     assert!(at("tmpfs     /var/tmp").unwrap() < at("pin       /var/tmp/shop").unwrap());

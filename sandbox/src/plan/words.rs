@@ -7,63 +7,68 @@ use super::{Access, Op, Owners, Plan};
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for op in &self.ops {
-            writeln!(f, "{op}")?;
+            writeln!(f, "{op:#}")?;
         }
         Ok(())
     }
 }
 
+/// One line; `{:#}` puts what they do below each other.
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = if f.alternate() { 9 } else { 0 };
+        write!(f, "{:width$} ", self.does())?;
         match self {
             Op::Tmpfs {
                 at, bytes, mode, ..
             } => {
-                write!(
-                    f,
-                    "tmpfs     {} ({} KiB, mode {mode:o})",
-                    at.display(),
-                    bytes >> 10
-                )
+                let kib = bytes >> 10;
+                write!(f, "{} ({kib} KiB, mode {mode:o})", at.display())
             }
-            Op::Dir(at) => write!(f, "directory {}", at.display()),
-            Op::File { at, text, .. } => {
-                write!(f, "file      {} ({} bytes)", at.display(), text.len())
-            }
-            Op::Link { at, to } => write!(f, "link      {} -> {}", at.display(), to.display()),
-            Op::Device { at, major, minor } => {
-                write!(f, "device    {} ({major}:{minor})", at.display())
-            }
-            Op::Close(at) => write!(f, "close     {}", at.display()),
-            Op::Hold { at, .. } => write!(f, "hold      {}", at.display()),
-            Op::Guard { at, hide, .. } => {
-                let how = if *hide { "hide" } else { "protect" };
-                write!(f, "{how:9} {}", at.display())
-            }
-            Op::Terminals { at } => write!(f, "devpts    {}", at.display()),
+            Op::File { at, text, .. } => write!(f, "{} ({} bytes)", at.display(), text.len()),
+            Op::Link { at, to } => write!(f, "{} -> {}", at.display(), to.display()),
+            Op::Device { at, major, minor } => write!(f, "{} ({major}:{minor})", at.display()),
+            Op::Dir(at)
+            | Op::Close(at)
+            | Op::Hold { at, .. }
+            | Op::Guard { at, .. }
+            | Op::Terminals { at } => write!(f, "{}", at.display()),
             Op::Bind {
-                from,
-                at,
-                access,
-                owners,
-                ..
+                from, at, owners, ..
             } => {
-                let how = match access {
-                    Access::Read => "read",
-                    Access::Write => "write",
-                    Access::Pin => "pin",
-                };
                 let owner = match owners {
                     Owners::Nobody => "nobody's",
                     Owners::Account => "the agent's",
                 };
-                write!(f, "{how:9} {} ({owner})", at.display())?;
+                write!(f, "{} ({owner})", at.display())?;
                 if from == at {
                     Ok(())
                 } else {
                     write!(f, " from {}", from.display())
                 }
             }
+        }
+    }
+}
+
+impl Op {
+    fn does(&self) -> &'static str {
+        match self {
+            Op::Tmpfs { .. } => "tmpfs",
+            Op::Dir(_) => "directory",
+            Op::File { .. } => "file",
+            Op::Link { .. } => "link",
+            Op::Device { .. } => "device",
+            Op::Close(_) => "close",
+            Op::Hold { .. } => "hold",
+            Op::Guard { hide: true, .. } => "hide",
+            Op::Guard { .. } => "protect",
+            Op::Terminals { .. } => "devpts",
+            Op::Bind { access, .. } => match access {
+                Access::Read => "read",
+                Access::Write => "write",
+                Access::Pin => "pin",
+            },
         }
     }
 }

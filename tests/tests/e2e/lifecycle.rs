@@ -1,5 +1,7 @@
 //! An agent's life: made, listed, stopped, frozen, thrown away, taken back, gone.
 
+use std::path::Path;
+
 use wsm_api::agent::State;
 use wsm_tests::host;
 use wsm_tests::instance::{Instance, Part};
@@ -238,5 +240,23 @@ fn a_teardown_that_cannot_run_stops_no_removal() {
     // Its sandbox can't be built any more: the directory that it writes to is gone.
     granted.close().expect("our own directory");
     wsm.wsm(&["rm", "--purge", "second"]).ok();
+    assert_eq!(wsm.end(), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_gone_is_named_and_may_come_back() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    let agent = wsm.new_agent(&repo, "shell", "mover");
+    wsm.wsm(&["stop", "mover"]).ok();
+    for path in [Path::new(&agent.workspace), repo.path()] {
+        let away = path.with_extension("away");
+        std::fs::rename(path, &away).unwrap();
+        let told = format!("open {}: it is gone (put it back", path.display());
+        wsm.wsm(&["start", "mover"]).fails(1).says(&told);
+        std::fs::rename(&away, path).unwrap();
+        wsm.wsm(&["start", "mover"]).ok();
+        wsm.wsm(&["stop", "mover"]).ok();
+    }
     assert_eq!(wsm.end(), Vec::<String>::new());
 }
