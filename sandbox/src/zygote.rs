@@ -28,6 +28,7 @@ use crate::packet::{self, Received};
 use crate::plan::HostLayout;
 use crate::protocol::{Failure, FailureKind, PACKET_BYTES_MAX};
 use crate::spawn::{self, EmptyMounts, Place};
+use crate::stacks;
 use crate::sys::{self, Fork};
 
 /// What the shim does; it ends when this returns.
@@ -71,6 +72,7 @@ fn serve(shim: ShimMain) -> Result<(), Failure> {
     // Its forks execute nothing on the host. One that is the shim checks again.
     sys::clear_bounding_set().what(what)?;
     sys::ignore_sigpipe();
+    stacks::prepare().what(what)?;
     let control = nix::unistd::dup(io::stdin()).what(what)?;
     let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
     let null = nix::fcntl::open("/dev/null", flags, Mode::empty()).what(what)?;

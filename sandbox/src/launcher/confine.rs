@@ -17,6 +17,7 @@ use crate::protocol::{Failure, FailureKind};
 use crate::seccomp;
 use crate::selftest;
 use crate::spec::{INSIDE_ID, ProbeReport};
+use crate::stacks;
 use crate::sys;
 
 /// Open files of one process: what databases and bundlers ask for.
@@ -225,7 +226,8 @@ pub(super) fn test(expected: &selftest::Context) -> Result<Vec<ProbeReport>, Fai
     let what = || "test the sandbox from inside".to_owned();
     let mut probes = None;
     // In a child that is given nothing but this memory, in which it tells what it saw.
-    let child = sys::vfork(|| {
+    let stack = stacks::lend().what(what)?;
+    let child = sys::vfork(&stack, || {
         probes = Some(selftest::run(expected));
         0
     });
