@@ -6,8 +6,9 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    act, attach, capture, completion, daemon, diff, egress, exec, explain, follow, logs, ls, man,
-    merge, new, open, policy, ports, prune, rm, secret, send, shell, show, svc, template, up, wait,
+    act, attach, capture, completion, daemon, diff, egress, exec, explain, follow, lease, logs, ls,
+    man, merge, new, open, policy, ports, prune, rec, rm, secret, send, shell, show, svc, template,
+    up, wait, who,
 };
 
 /// Isolated workspaces for AI coding agents.
@@ -94,6 +95,13 @@ pub(crate) enum Verb {
     Exec(exec::Args),
     /// Type text into the agent's terminal.
     Send(send::Args),
+    /// Tell who looks at an agent's terminals, and who has the keyboard.
+    Who(who::Args),
+    /// Show who has an agent's keyboard, ask for it, hand it over.
+    Lease(lease::Args),
+    /// Recordings of what terminals showed.
+    #[command(subcommand)]
+    Rec(rec::Verb),
     /// Print what a terminal shows.
     Capture(capture::Args),
     /// Print the log of a service, of the set-up, or of the main terminal.
@@ -159,10 +167,10 @@ pub(crate) enum Verb {
 }
 
 /// Verbs of the design that later versions bring.
-pub(crate) const LATER: [&str; 27] = [
+pub(crate) const LATER: [&str; 22] = [
     "accept", "approve", "audit", "cp", "decline", "deny", "device", "fork", "handoff", "host",
-    "invite", "join", "lease", "memory", "pair", "play", "rec", "rollback", "share", "snapshot",
-    "token", "unshare", "user", "who", "whoami", "drain", "export",
+    "invite", "join", "memory", "pair", "rollback", "share", "snapshot", "token", "unshare",
+    "user", "whoami", "drain",
 ];
 
 /// What was asked for.

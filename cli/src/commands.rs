@@ -11,6 +11,7 @@ pub(crate) mod egress;
 pub(crate) mod exec;
 pub(crate) mod explain;
 pub(crate) mod follow;
+pub(crate) mod lease;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod man;
@@ -20,6 +21,7 @@ pub(crate) mod open;
 pub(crate) mod policy;
 pub(crate) mod ports;
 pub(crate) mod prune;
+pub(crate) mod rec;
 pub(crate) mod rm;
 pub(crate) mod secret;
 pub(crate) mod send;
@@ -30,6 +32,7 @@ pub(crate) mod svc;
 pub(crate) mod template;
 pub(crate) mod up;
 pub(crate) mod wait;
+pub(crate) mod who;
 
 use wsm_api::client::Client;
 

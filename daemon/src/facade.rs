@@ -3,6 +3,8 @@
 mod create;
 mod kept;
 mod policy;
+mod presence;
+mod recordings;
 mod remove;
 mod review;
 mod secret;

@@ -170,6 +170,7 @@ fn spawn(
     fail::point("spawn.start")?;
     let listen = outside::listen(job)?;
     let logs = outside::logs(job)?;
+    let recordings = outside::recordings(job)?;
     let stderr = outside::shim_log(job)?;
     let stage = outside::Stage::build(job)?;
     fail::point("spawn.root")?;
@@ -205,6 +206,7 @@ fn spawn(
         listen,
         orders: shim_orders,
         logs,
+        recordings,
         stderr,
         file_map: stage.file_map,
     };

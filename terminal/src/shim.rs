@@ -16,7 +16,10 @@ mod launcher;
 mod log;
 mod poll;
 mod process;
+mod record;
 mod request;
+mod serve;
+mod share;
 mod stream;
 mod terminal;
 mod tty;
@@ -45,6 +48,7 @@ use self::launcher::{Launcher, Received};
 use self::log::Log;
 use self::poll::{Rare, Source};
 use self::process::{Kind, Process, read_log};
+use self::record::Slots;
 use self::stream::{End, Peer};
 use self::terminal::Terminal;
 use crate::protocol::Event;
@@ -67,6 +71,8 @@ const REPORTS_PER_TURN: usize = 64;
 /// What a shim holds.
 pub(crate) struct Shim {
     incarnation: u64,
+    /// Leases count milliseconds from here.
+    began: Instant,
     daemon_uid: u32,
     listener: UnixListener,
     launcher: Launcher,
@@ -82,6 +88,7 @@ pub(crate) struct Shim {
     next_id: u64,
     terminals: BTreeMap<String, Terminal>,
     logs: BTreeMap<String, Log>,
+    recordings: Slots,
     /// Pipes whose processes were forgotten but whose children may write on.
     orphans: Vec<OwnedFd>,
     events: Vec<Event>,
@@ -119,8 +126,13 @@ impl Shim {
         for (service, &fd) in &config.logs {
             logs.insert(service.clone(), Log::new(File::from(pty::adopt(fd)?))?);
         }
+        let mut recordings = Vec::new();
+        for &fd in &config.recordings {
+            recordings.push(File::from(pty::adopt(fd)?));
+        }
         Ok(Shim {
             incarnation: config.incarnation,
+            began: Instant::now(),
             daemon_uid: config.daemon_uid,
             listener,
             launcher: Launcher::new(pty::adopt(config.launcher_fd)?),
@@ -135,6 +147,7 @@ impl Shim {
             next_id: 1,
             terminals: BTreeMap::new(),
             logs,
+            recordings: Slots::new(recordings.into_iter()),
             orphans: Vec::new(),
             events: Vec::new(),
             echo: None,
@@ -378,13 +391,7 @@ impl Shim {
         }
         match client.role {
             Role::Plain => {}
-            Role::Viewer(viewer) => {
-                if let Some(terminal) = self.terminals.get_mut(&viewer.terminal)
-                    && terminal.driver == Some(id)
-                {
-                    terminal.driver = None;
-                }
-            }
+            Role::Viewer(viewer) => self.left(id, &viewer.terminal),
             Role::Stream(process) => {
                 if let Some(process) = self.processes.get_mut(&process)
                     && let Kind::Stream(stream) = &mut process.kind
@@ -419,6 +426,7 @@ impl Shim {
 
     /// What time brings, and what the last turn left to say.
     fn tick(&mut self, now: Instant) {
+        self.tick_leases(now);
         let mut exits = Vec::new();
         for terminal in self.terminals.values_mut() {
             if let Some(exit) = terminal.tick(now, &mut self.events) {
@@ -440,9 +448,10 @@ impl Shim {
             if client.subscribed {
                 events.iter().for_each(|event| client.event(event));
             }
-            if let Role::Viewer(viewer) = &client.role
+            if let Role::Viewer(viewer) = &mut client.role
                 && let Some(terminal) = self.terminals.get_mut(&viewer.terminal)
             {
+                viewer.tick(now);
                 // One that was behind goes on as soon as it can, the others when output is due.
                 let behind = viewer.stale || terminal.behind(viewer.sent);
                 if behind || terminal.shows {

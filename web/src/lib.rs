@@ -19,6 +19,7 @@ mod host;
 pub mod openapi;
 mod peer;
 mod pipe;
+mod presence;
 mod problem;
 mod review;
 pub mod router;

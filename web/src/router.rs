@@ -5,7 +5,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{delete, get, post};
 use utoipa::OpenApi;
 
-use crate::{Edge, agents, events, host, problem, review, secrets, services, terminals};
+use crate::{Edge, agents, events, host, presence, problem, review, secrets, services, terminals};
 
 /// Longest request body: the user's own templates go along with a new agent.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -77,6 +77,10 @@ routes! {
     get    "/v1/agents/{agent}/capture"                    terminals::capture;
     get    "/v1/agents/{agent}/attach"                     terminals::attach;
     get    "/v1/agents/{agent}/exec"                       terminals::exec;
+    get    "/v1/agents/{agent}/who"                        presence::who;
+    post   "/v1/agents/{agent}/lease"                      presence::lease;
+    get    "/v1/agents/{agent}/recordings"                 presence::recordings;
+    get    "/v1/agents/{agent}/recordings/{recording}"     presence::recording;
 }
 
 /// The whole API.

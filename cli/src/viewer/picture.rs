@@ -24,6 +24,8 @@ pub(super) struct Picture {
     drawn: Option<(u64, u64)>,
     incarnation: u64,
     acked: u64,
+    /// Of the lease, while this viewer has it.
+    epoch: u64,
     /// Number of the last input.
     input: u64,
     held: Vec<u8>,
@@ -51,6 +53,7 @@ impl Picture {
             drawn: None,
             incarnation: 0,
             acked: 0,
+            epoch: 0,
             input: 0,
             held: Vec::new(),
             refused: None,
@@ -66,6 +69,8 @@ impl Picture {
     /// How a connection begins; with `tty`, the terminal goes along.
     pub(super) fn begin(&mut self, tty: bool) -> Vec<Frame> {
         let (cols, rows) = screen::size();
+        // A connection that ended has let go.
+        self.epoch = 0;
         let attach = Frame::Attach(Attach {
             terminal: self.wish.terminal.clone(),
             resume: self.drawn,
@@ -74,6 +79,7 @@ impl Picture {
             read_only: self.wish.read_only,
             history_lines: self.wish.history_lines,
             tty,
+            fit: true,
         });
         let held = std::mem::take(&mut self.held);
         [Some(attach), self.input(&held)]
@@ -108,7 +114,7 @@ impl Picture {
         }
         self.input += 1;
         Some(Frame::Input {
-            epoch: 0,
+            epoch: self.epoch,
             number: self.input,
             bytes: bytes.to_vec(),
         })
@@ -153,6 +159,13 @@ impl Picture {
                 }
                 self.refused = Some(reason);
             }
+            Frame::Picture { seq, bytes } => {
+                out.extend_from_slice(&bytes);
+                self.seen(seq);
+                // The next one waits for this to be drawn.
+                self.acked = seq.wrapping_sub(ACK_BYTES);
+            }
+            Frame::Lease(lease) => self.epoch = if lease.yours { lease.epoch } else { 0 },
             Frame::Exited(exit) => return Ok(Some(Turn::Ended(End::Exited(exit)))),
             // The shim's size is drawn by what it sends, or it drew the screen itself.
             Frame::Resized { .. } => self.shown = true,

@@ -17,6 +17,7 @@ use super::setup;
 use super::strain::how_it_ended;
 use crate::engine::{WSM, row};
 use crate::record::{Phase, Wanted};
+use crate::recordings;
 use crate::service::{Input, RESTARTS_MAX, RESTARTS_WINDOW};
 
 /// Terminal of the agent's command.
@@ -131,6 +132,7 @@ impl Driver {
             terminal,
             cols,
             rows,
+            record: recordings::record(&self.engine.etc_dir),
         };
         let request = Request::Start {
             process: self.main_process(),
@@ -354,6 +356,7 @@ impl Driver {
                 terminal: terminal.clone(),
                 cols,
                 rows,
+                record: recordings::record(&self.engine.etc_dir),
             };
             let request = Request::Start {
                 process,
