@@ -150,6 +150,7 @@ impl Daemon {
             user: actor.user.clone(),
             broker: self.engine.broker.answers().await,
             agents,
+            web: None,
         })
     }
 

@@ -57,6 +57,9 @@ pub enum BadConfig {
 #[serde(default, deny_unknown_fields)]
 struct File {
     egress: Table,
+    /// Of `wsm-web`, which reads it by itself.
+    #[serde(rename = "web")]
+    _web: Option<toml::Table>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -99,7 +102,7 @@ impl HostConfig {
     /// It is no configuration.
     pub fn parse(text: &str) -> Result<HostConfig, BadConfig> {
         let malformed = |why: String| BadConfig::Malformed(why);
-        let File { egress } = toml::from_str(text).map_err(|e| malformed(e.to_string()))?;
+        let File { egress, .. } = toml::from_str(text).map_err(|e| malformed(e.to_string()))?;
         let mut config = HostConfig::default();
         for permit in egress.permit {
             let names = permit.names.iter().map(|name| Pattern::parse(name));

@@ -22,6 +22,8 @@ mod git;
 mod guards;
 #[path = "e2e/lifecycle.rs"]
 mod lifecycle;
+#[path = "e2e/network.rs"]
+mod network;
 #[path = "e2e/people.rs"]
 mod people;
 #[path = "e2e/recovery.rs"]
