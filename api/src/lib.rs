@@ -18,3 +18,4 @@ pub mod secret;
 pub mod service;
 pub mod template;
 pub mod terminal;
+pub mod user;

@@ -34,6 +34,8 @@ pub enum Code {
     /// The template writes below directories that were not granted; the details name them (403,
     /// exit 3).
     Ungranted,
+    /// Nobody is known by what was shown: no token, a wrong one, one that has ended (401, exit 3).
+    Unknown,
     /// No such agent, template, service, terminal (404, exit 4).
     NotFound,
     /// The state does not allow it now, or it exists (409, exit 1).
@@ -66,6 +68,7 @@ impl Code {
         match self {
             Code::Invalid => 400,
             Code::Refused | Code::Untrusted | Code::Ungranted => 403,
+            Code::Unknown => 401,
             Code::NotFound => 404,
             Code::Conflict => 409,
             Code::TimedOut => 504,
@@ -79,7 +82,7 @@ impl Code {
     pub fn exit_code(self) -> u8 {
         match self {
             Code::Invalid => 2,
-            Code::Refused | Code::Untrusted | Code::Ungranted => 3,
+            Code::Refused | Code::Untrusted | Code::Ungranted | Code::Unknown => 3,
             Code::NotFound => 4,
             Code::TimedOut => 5,
             Code::Conflict | Code::NotAvailable | Code::Failed => 1,

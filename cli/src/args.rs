@@ -8,7 +8,7 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueE
 use crate::commands::{
     act, attach, capture, completion, daemon, diff, egress, exec, explain, follow, lease, logs, ls,
     man, merge, new, open, policy, ports, prune, rec, rm, secret, send, shell, show, svc, template,
-    up, wait, who,
+    token, up, user, wait, who,
 };
 
 /// Isolated workspaces for AI coding agents.
@@ -29,7 +29,8 @@ pub(crate) struct Cli {
         help_heading = "Global options"
     )]
     pub(crate) dir: Option<PathBuf>,
-    /// Use the daemon of another machine: ssh://[USER@]MACHINE[:PORT][/DIR].
+    /// Use the daemon of another machine: ssh://[USER@]MACHINE[:PORT][/DIR], or with a token
+    /// (WSM_TOKEN, or ~/.config/wsm/hosts.toml) https://MACHINE[:PORT].
     #[arg(
         long,
         global = true,
@@ -39,6 +40,17 @@ pub(crate) struct Cli {
         help_heading = "Global options"
     )]
     pub(crate) host: Option<String>,
+    /// Its certificate, where the system does not know it: sha256:…, as `wsm status` there prints
+    /// it, or a PEM file.
+    #[arg(
+        long,
+        global = true,
+        env = "WSM_HOST_CERT",
+        hide_env_values = true,
+        value_name = "PIN",
+        help_heading = "Global options"
+    )]
+    pub(crate) host_cert: Option<String>,
     /// Print one JSON document; problems go to standard error as JSON too.
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,
@@ -145,6 +157,14 @@ pub(crate) enum Verb {
     /// Secrets that are put into agents' requests, outside the sandbox.
     #[command(subcommand)]
     Secret(secret::Verb),
+    /// Who you are to wsm, and how far that reaches.
+    Whoami,
+    /// Users of this host.
+    #[command(subcommand)]
+    User(user::Verb),
+    /// Tokens: ways in for programs and other machines.
+    #[command(subcommand)]
+    Token(token::Verb),
     /// Templates.
     #[command(subcommand)]
     Template(template::Verb),
@@ -167,10 +187,9 @@ pub(crate) enum Verb {
 }
 
 /// Verbs of the design that later versions bring.
-pub(crate) const LATER: [&str; 22] = [
+pub(crate) const LATER: [&str; 19] = [
     "accept", "approve", "audit", "cp", "decline", "deny", "device", "fork", "handoff", "host",
-    "invite", "join", "memory", "pair", "rollback", "share", "snapshot", "token", "unshare",
-    "user", "whoami", "drain",
+    "invite", "join", "memory", "pair", "rollback", "share", "snapshot", "unshare", "drain",
 ];
 
 /// What was asked for.
@@ -330,7 +349,7 @@ mod tests {
 
     #[test]
     fn verbs_of_later_versions_are_known() {
-        for line in ["handoff fix --to ann", "--json fork a", "user --help"] {
+        for line in ["handoff fix --to ann", "--json fork a", "who --help"] {
             assert!(matches!(parsed(line), Ok(Asked::Later(..))), "{line}");
         }
         assert!(matches!(

@@ -30,9 +30,12 @@ pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod svc;
 pub(crate) mod template;
+pub(crate) mod token;
 pub(crate) mod up;
+pub(crate) mod user;
 pub(crate) mod wait;
 pub(crate) mod who;
+pub(crate) mod whoami;
 
 use wsm_api::client::Client;
 

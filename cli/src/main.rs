@@ -95,7 +95,7 @@ fn instance(cli: &Cli) -> Result<(Client, Place), Failure> {
         let place = Place::new(cli.dir.as_deref());
         return Ok((Client::new(&place.run()), place));
     };
-    let dial = remote::dial(host, !cli.no_input && !cli.json)?;
+    let dial = remote::dial(host, cli.host_cert.as_deref(), !cli.no_input && !cli.json)?;
     let place = Place::there(host, dial.run_dir());
     if matches!(cli.verb, Verb::Up(_)) {
         place.only_here("`up`", "start it on that machine")?;
@@ -174,6 +174,9 @@ async fn dispatch(context: &Context, verb: &Verb) -> Outcome {
         Verb::Open(args) => open::run(context, args).await,
         Verb::Policy(verb) => policy::run(context, verb).await,
         Verb::Secret(verb) => secret::run(context, verb).await,
+        Verb::Whoami => whoami::run(context).await,
+        Verb::User(verb) => user::run(context, verb).await,
+        Verb::Token(verb) => token::run(context, verb).await,
         Verb::Template(verb) => template::run(context, verb).await,
         Verb::Completion(args) => completion::run(args),
         Verb::Man(args) => man::run(args),

@@ -258,6 +258,7 @@ impl Viewer<'_> {
             | Code::Refused
             | Code::Untrusted
             | Code::Ungranted
+            | Code::Unknown
             | Code::NotFound
             | Code::NotAvailable => true,
             Code::TimedOut | Code::Failed => false,

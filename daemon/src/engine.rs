@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wsm_api::problem::{Code, Problem};
 use wsm_sandbox::spec::AgentId;
 
+use crate::actor::Who;
 use crate::agent::assemble::HostFacts;
 use crate::agent::handle::Handle;
 use crate::broker::Broker;
@@ -143,12 +144,17 @@ impl Engine {
     }
 }
 
-/// A row that tells what wsm itself did.
+/// A row that tells what was just done.
 #[must_use]
-pub fn row(actor: &str, verb: &'static str, subject: &str, message: impl Into<String>) -> Row {
+pub fn row(
+    actor: impl Into<Who>,
+    verb: &'static str,
+    subject: &str,
+    message: impl Into<String>,
+) -> Row {
     Row {
         at_ms: crate::store::now_ms(),
-        actor: actor.to_owned(),
+        actor: actor.into(),
         verb,
         subject: subject.to_owned(),
         message: message.into(),

@@ -1,7 +1,9 @@
 //! What the edges (HTTP, CLI wiring) may ask of the daemon: one method per verb of the API.
 
+mod access;
 mod create;
 mod kept;
+mod people;
 mod policy;
 mod presence;
 mod recordings;
@@ -24,26 +26,16 @@ use wsm_api::service::{AgentPorts, Service};
 use wsm_api::template::TemplateInfo;
 use wsm_sandbox::protocol::{Listed, Reply as BrokerReply, Request as BrokerRequest};
 
+use crate::actor::Actor;
 use crate::agent::driver::Driver;
 use crate::agent::handle::{Handle, Message, Published};
 use crate::agent::ledger::Unrecorded;
 use crate::agent::request::Decision;
 use crate::egress;
 use crate::engine::{Config, Engine, row, store_problem};
-use crate::role::{Right, allows};
+use crate::role::{Subject, Verb as May};
 use crate::store::{Change, rfc3339};
 use view::{shown_agent, shown_event, shown_services};
-
-/// Who asks: a local user by the peer credentials of the Unix socket.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Actor {
-    /// The wsm user: the account's name.
-    pub user: String,
-    /// Unix uid.
-    pub uid: u32,
-    /// May act on every agent.
-    pub admin: bool,
-}
 
 /// What can be asked of a running or stopped agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,16 +135,14 @@ impl Daemon {
     /// `status`.
     ///
     /// # Errors
-    /// None now.
+    /// The database said no.
     pub async fn status(&self, actor: &Actor) -> Result<Status, Problem> {
+        self.may(actor, May::Status, &Subject::Host)?;
         let mut agents = BTreeMap::new();
-        for handle in self.engine.handles() {
-            let published = handle.now();
-            let owner = &published.record.owner;
-            if published.record.trashed_ms.is_none() && allows(actor, Right::View, owner) {
-                *agents
-                    .entry(published.record.state.to_string())
-                    .or_insert(0) += 1;
+        for handle in self.all(actor, May::See)? {
+            let record = &handle.now().record;
+            if record.trashed_ms.is_none() {
+                *agents.entry(record.state.to_string()).or_insert(0) += 1;
             }
         }
         Ok(Status {
@@ -162,6 +152,7 @@ impl Daemon {
             user: actor.user.clone(),
             broker: self.engine.broker.answers().await,
             agents,
+            web: None,
         })
     }
 
@@ -169,7 +160,8 @@ impl Daemon {
     ///
     /// # Errors
     /// The broker is not there.
-    pub async fn doctor(&self, _actor: &Actor) -> Result<Vec<Check>, Problem> {
+    pub async fn doctor(&self, actor: &Actor) -> Result<Vec<Check>, Problem> {
+        self.may(actor, May::Doctor, &Subject::Host)?;
         match self.engine.broker.ask(BrokerRequest::Host).await {
             Ok(BrokerReply::Host { checks }) => Ok(checks.into_iter().map(view::check).collect()),
             Ok(other) => Err(crate::broker::odd_reply(&other)),
@@ -181,7 +173,8 @@ impl Daemon {
     ///
     /// # Errors
     /// The host's templates can't be read.
-    pub async fn templates(&self, _actor: &Actor) -> Result<Vec<TemplateInfo>, Problem> {
+    pub async fn templates(&self, actor: &Actor) -> Result<Vec<TemplateInfo>, Problem> {
+        self.may(actor, May::Templates, &Subject::Host)?;
         let sources = sources::host(&self.engine).await?;
         Ok(wsm_template::list(&sources)
             .into_iter()
@@ -192,14 +185,13 @@ impl Daemon {
     /// Agents that the actor may see, by name.
     ///
     /// # Errors
-    /// None now.
+    /// The database said no.
     pub async fn list(&self, actor: &Actor, trashed: bool) -> Result<Vec<Agent>, Problem> {
+        self.may(actor, May::List, &Subject::Host)?;
         let mut agents: Vec<Agent> = self
-            .engine
-            .handles()
+            .all(actor, May::See)?
             .iter()
             .map(Handle::now)
-            .filter(|p| allows(actor, Right::View, &p.record.owner))
             .filter(|p| trashed || p.record.trashed_ms.is_none())
             .map(|p| shown_agent(&p))
             .collect();
@@ -212,7 +204,7 @@ impl Daemon {
     /// # Errors
     /// There is none, or it is somebody else's.
     pub async fn agent(&self, actor: &Actor, agent: &str) -> Result<Agent, Problem> {
-        Ok(shown_agent(&self.find(actor, agent, Right::View)?.now()))
+        Ok(shown_agent(&self.find(actor, agent, May::See)?.now()))
     }
 
     /// `show`.
@@ -220,7 +212,7 @@ impl Daemon {
     /// # Errors
     /// There is no such agent, or the broker can't read the kernel.
     pub async fn show(&self, actor: &Actor, agent: &str) -> Result<Shown, Problem> {
-        let published = self.find(actor, agent, Right::View)?.now();
+        let published = self.find(actor, agent, May::Show)?.now();
         let record = &published.record;
         let (mut layers, probes) = if published.shim.is_some() {
             let request = BrokerRequest::Inspect {
@@ -245,7 +237,7 @@ impl Daemon {
     /// # Errors
     /// There is no such agent.
     pub async fn explain(&self, actor: &Actor, agent: &str) -> Result<Explanation, Problem> {
-        let published = self.find(actor, agent, Right::View)?.now();
+        let published = self.find(actor, agent, May::Explain)?.now();
         let record = &published.record;
         let rows = self.engine.store.about(record.id.as_str(), EVIDENCE_ROWS);
         let rows = rows.map_err(|e| store_problem(&e))?;
@@ -263,8 +255,13 @@ impl Daemon {
     /// # Errors
     /// There is no such agent, or its state does not allow it.
     pub async fn act(&self, actor: &Actor, agent: &str, verb: Verb) -> Result<Agent, Problem> {
-        let handle = self.find(actor, agent, Right::Drive)?;
-        let user = actor.user.clone();
+        let may = match verb {
+            Verb::Start | Verb::Stop | Verb::Restart => May::Run,
+            Verb::Pause | Verb::Resume => May::Freeze,
+            Verb::Restore => May::Remove,
+        };
+        let handle = self.find(actor, agent, may)?;
+        let user = actor.who();
         let asked = handle
             .ask(|reply| Message::Verb {
                 actor: user,
@@ -293,7 +290,7 @@ impl Daemon {
         states: &[State],
         timeout: Duration,
     ) -> Result<Agent, Problem> {
-        let handle = self.find(actor, agent, Right::View)?;
+        let handle = self.find(actor, agent, May::Wait)?;
         let reached = until(&handle, |p| states.contains(&p.record.state), timeout).await?;
         Ok(shown_agent(&reached))
     }
@@ -309,6 +306,7 @@ impl Daemon {
         limit: u32,
         wait: Duration,
     ) -> Result<Vec<Event>, Problem> {
+        self.may(actor, May::Events, &Subject::Host)?;
         let mut newest = self.engine.store.newest();
         let deadline = tokio::time::Instant::now() + wait.min(WAIT_MAX);
         let mut after = after;
@@ -325,14 +323,11 @@ impl Daemon {
             };
             after = last.seq;
             let own: Vec<String> = self
-                .engine
-                .handles()
+                .all(actor, May::See)?
                 .iter()
-                .map(Handle::now)
-                .filter(|p| allows(actor, Right::View, &p.record.owner))
-                .map(|p| p.record.id.to_string())
+                .map(|handle| handle.now().record.id.to_string())
                 .collect();
-            let seen = |subject: &String| actor.admin || own.contains(subject);
+            let seen = |subject: &String| actor.is_admin() || own.contains(subject);
             let rows: Vec<Event> = rows
                 .into_iter()
                 .filter(|row| seen(&row.subject))
@@ -354,6 +349,7 @@ impl Daemon {
         actor: &Actor,
         agent: Option<&str>,
     ) -> Result<Vec<AgentPorts>, Problem> {
+        self.may(actor, May::Ports, &Subject::Host)?;
         let agents = match agent {
             Some(agent) => vec![self.agent(actor, agent).await?],
             None => self.list(actor, false).await?,
@@ -377,8 +373,8 @@ impl Daemon {
         service: &str,
         verb: ServiceVerb,
     ) -> Result<Service, Problem> {
-        let handle = self.find(actor, agent, Right::Drive)?;
-        let (user, name) = (actor.user.clone(), service.to_owned());
+        let handle = self.find(actor, agent, May::ServiceRun)?;
+        let (user, name) = (actor.who(), service.to_owned());
         let asked = handle.ask(|reply| Message::Service {
             actor: user,
             service: name,
@@ -397,28 +393,6 @@ impl Daemon {
                     "",
                 )
             })
-    }
-
-    /// The agent, if the actor has the right.
-    fn find(&self, actor: &Actor, agent: &str, right: Right) -> Result<Handle, Problem> {
-        let named = |handle: &Handle| {
-            let record = &handle.now().record;
-            record.name.as_str() == agent || record.id.as_str() == agent
-        };
-        let Some(handle) = self.engine.handles().into_iter().find(named) else {
-            let message = format!("there is no agent {agent:?}");
-            return Err(Problem::new(Code::NotFound, message, "see `wsm ls -a`"));
-        };
-        let owner = handle.now().record.owner.clone();
-        if allows(actor, right, &owner) {
-            return Ok(handle);
-        }
-        let message = format!("{agent} belongs to {owner}");
-        Err(Problem::new(
-            Code::Refused,
-            message,
-            format!("ask {owner}, or an admin of this host"),
-        ))
     }
 }
 

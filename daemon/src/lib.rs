@@ -2,6 +2,8 @@
 //!
 //! [`facade`] is the surface; [`agent`] holds the drivers, which are the only writers of state.
 
+pub mod account;
+pub mod actor;
 pub mod agent;
 mod broker;
 pub mod egress;

@@ -10,6 +10,8 @@ use wsm_sandbox::protocol::AgentPaths;
 use wsm_sandbox::spec::{AgentId, GrantId};
 use wsm_template::resolved::Resolved;
 
+use crate::actor::Who;
+
 /// Everything that must be known of an agent after a crash.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -91,10 +93,28 @@ pub struct Record {
 pub struct Bringing {
     /// Who asked for it.
     pub actor: String,
+    /// How that one came in.
+    #[serde(default)]
+    pub via: String,
+    /// From where.
+    #[serde(default)]
+    pub address: String,
     /// What.
     pub how: Bring,
     /// When, milliseconds since the epoch: the log of the main checkout names it.
     pub since_ms: u64,
+}
+
+impl Bringing {
+    /// Who asked for it, as the journal says it.
+    #[must_use]
+    pub fn who(&self) -> Who {
+        Who {
+            user: self.actor.clone(),
+            via: self.via.clone(),
+            address: self.address.clone(),
+        }
+    }
 }
 
 /// How work is brought back.

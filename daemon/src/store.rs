@@ -10,13 +10,24 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::watch;
 
+use crate::actor::Who;
 use crate::fault;
 use crate::record::Record;
 
-const SCHEMA: &str = include_str!("store/schema.sql");
+mod people;
+#[cfg(test)]
+mod tests;
+
+pub use people::{DeviceRow, InviteRow, People, ShareRow, TokenRow, UserRow};
+
+/// What leads from each version of the schema to the next; the first makes an empty database.
+const SCHEMA: [&str; SCHEMA_VERSION as usize] = [
+    include_str!("store/schema/1.sql"),
+    include_str!("store/schema/2.sql"),
+];
 
 /// Version of the schema; a database with a newer one is refused.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: u32 = 2;
 
 /// The database could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -31,10 +42,13 @@ pub enum StoreError {
     #[error(
         "the database was written by a newer wsm (schema {0}, this one knows {SCHEMA_VERSION})"
     )]
-    Newer(i64),
+    Newer(u32),
     /// The name is in use, by an agent or in the trash.
     #[error("an agent named {0} exists, or lies in the trash")]
     NameTaken(String),
+    /// It was done already, or there is no such thing.
+    #[error("there is no such thing any more")]
+    Gone,
 }
 
 impl StoreError {
@@ -54,7 +68,7 @@ pub struct Row {
     /// When it happened, milliseconds since the epoch.
     pub at_ms: u64,
     /// Who: a wsm user, or `wsm`.
-    pub actor: String,
+    pub actor: Who,
     /// What: `agent.created` …
     pub verb: &'static str,
     /// On what: an agent's id, or `host`.
@@ -71,6 +85,7 @@ pub struct Change<'a> {
     agent: Option<&'a Record>,
     erased: Option<&'a str>,
     trust: Option<(&'a str, &'a str, &'a str)>,
+    people: Vec<People>,
 }
 
 impl<'a> Change<'a> {
@@ -83,6 +98,7 @@ impl<'a> Change<'a> {
             agent: None,
             erased: None,
             trust: None,
+            people: Vec::new(),
         }
     }
 
@@ -111,6 +127,13 @@ impl<'a> Change<'a> {
     #[must_use]
     pub fn trust(mut self, owner: &'a str, repository: &'a str, digest: &'a str) -> Change<'a> {
         self.trust = Some((owner, repository, digest));
+        self
+    }
+
+    /// Changes users, tokens, devices, invitations or shares; in the order of the calls.
+    #[must_use]
+    pub fn people(mut self, people: People) -> Change<'a> {
+        self.people.push(people);
         self
     }
 }
@@ -145,19 +168,12 @@ impl Store {
     /// # Errors
     /// It can't be opened, is damaged, or is newer than this program.
     pub fn open(path: &Path) -> Result<Store, StoreError> {
-        let connection = Connection::open(path)?;
+        let mut connection = Connection::open(path)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
-        let version: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
-        if version > SCHEMA_VERSION {
-            return Err(StoreError::Newer(version));
-        }
-        if version == 0 {
-            connection.execute_batch(SCHEMA)?;
-            connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-        }
+        upgrade(&mut connection)?;
         let newest: i64 =
             connection.query_row("SELECT coalesce(max(seq), 0) FROM journal", [], |r| {
                 r.get(0)
@@ -182,6 +198,7 @@ impl Store {
         }
         if let Some(id) = change.erased {
             tx.execute("DELETE FROM port WHERE agent = ?1", [id])?;
+            tx.execute("DELETE FROM share WHERE agent = ?1", [id])?;
             tx.execute("DELETE FROM agent WHERE id = ?1", [id])?;
         }
         if let Some((owner, repository, digest)) = change.trust {
@@ -190,6 +207,9 @@ impl Store {
                 [owner, repository, digest],
             )?;
         }
+        for one in &change.people {
+            people::write(&tx, one)?;
+        }
         let mut seq = 0;
         for row in std::iter::once(&change.row).chain(&change.more) {
             tx.execute(
@@ -197,7 +217,7 @@ impl Store {
                  VALUES (?1, ?2, ?3, ?4, ?5)",
                 params![
                     signed(row.at_ms),
-                    row.actor,
+                    row.actor.user,
                     row.verb,
                     row.subject,
                     row.message
@@ -317,6 +337,21 @@ impl Store {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// Brings an older database, or an empty one, to this version: each step whole or not at all.
+fn upgrade(connection: &mut Connection) -> Result<(), StoreError> {
+    let version: u32 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
+    if version > SCHEMA_VERSION {
+        return Err(StoreError::Newer(version));
+    }
+    for (version, sql) in (1..).zip(SCHEMA).skip(version as usize) {
+        let tx = connection.transaction()?;
+        tx.execute_batch(sql)?;
+        tx.pragma_update(None, "user_version", version)?;
+        tx.commit()?;
+    }
+    Ok(())
 }
 
 fn write_agent(tx: &Transaction<'_>, record: &Record) -> Result<(), StoreError> {

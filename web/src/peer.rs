@@ -1,20 +1,21 @@
 //! Who is at the other end of the socket: peer credentials, and how many connections each may hold.
 
 use std::collections::HashMap;
-use std::io::{self, Read};
+use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::net::{UnixListener, UnixStream};
+use wsm_daemon::account;
+
+use crate::net::bounds::Face;
 
 /// Connections per user at once. Each attached viewer holds one; a user with 250 agents open on
 /// every screen fits, and four hostile users don't exhaust the daemon's 1,024 descriptors.
 pub(crate) const CONNECTIONS_PER_UID_MAX: usize = 256;
-
-/// Longest account file that is read.
-const PASSWD_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Pause after a failed accept, so that a lack of descriptors does not burn the CPU.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -22,11 +23,37 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// The peer of one connection; its place is free again when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
-    /// Unix uid, as the kernel says.
-    pub(crate) uid: u32,
-    /// Name of the account.
-    pub(crate) user: Arc<str>,
-    _place: Arc<Place>,
+    pub(crate) origin: Origin,
+    _place: Arc<dyn std::any::Any + Send + Sync>,
+}
+
+/// Where a connection comes from.
+#[derive(Debug, Clone)]
+pub(crate) enum Origin {
+    /// The Unix socket.
+    Local {
+        /// Unix uid, as the kernel says.
+        uid: u32,
+        /// Name of the account.
+        user: Arc<str>,
+    },
+    /// The network.
+    Net {
+        /// The other end: a client, or a proxy.
+        address: SocketAddr,
+        /// What the listener knows of it.
+        face: Arc<Face>,
+    },
+}
+
+impl Peer {
+    /// Keeps `place` as long as anything of the connection lives.
+    pub(crate) fn new(origin: Origin, place: impl Send + Sync + 'static) -> Peer {
+        Peer {
+            origin,
+            _place: Arc::new(place),
+        }
+    }
 }
 
 type Counts = Arc<Mutex<HashMap<u32, usize>>>;
@@ -84,11 +111,8 @@ impl Door {
         let uid = stream.peer_cred()?.uid();
         let place = Place::take(uid, &self.counts)
             .ok_or_else(|| io::Error::other(format!("too many connections of uid {uid}")))?;
-        Ok(Peer {
-            uid,
-            user: account_name(uid).into(),
-            _place: Arc::new(place),
-        })
+        let user = account::name(uid).into();
+        Ok(Peer::new(Origin::Local { uid, user }, place))
     }
 }
 
@@ -124,38 +148,9 @@ impl Connected<IncomingStream<'_, Door>> for Peer {
     }
 }
 
-/// The account's name, `uid-N` for a uid without an account.
-fn account_name(uid: u32) -> String {
-    let mut accounts = Vec::new();
-    let read = std::fs::File::open("/etc/passwd")
-        .and_then(|file| file.take(PASSWD_BYTES_MAX).read_to_end(&mut accounts));
-    if let Err(error) = read {
-        tracing::warn!(%error, "/etc/passwd could not be read");
-    }
-    name_of(uid, &String::from_utf8_lossy(&accounts)).unwrap_or_else(|| format!("uid-{uid}"))
-}
-
-fn name_of(uid: u32, passwd: &str) -> Option<String> {
-    passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        let found: u32 = fields.nth(1)?.parse().ok()?;
-        (found == uid && !name.is_empty()).then(|| name.to_owned())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn accounts_are_found_by_uid() {
-        let passwd = "root:x:0:0:root:/root:/bin/sh\n# odd\nbad:x:y:0\nann:x:1000:1000::/:\n";
-        assert_eq!(name_of(0, passwd).as_deref(), Some("root"));
-        assert_eq!(name_of(1000, passwd).as_deref(), Some("ann"));
-        assert_eq!(name_of(7, passwd), None);
-        assert_eq!(account_name(4_000_000_001), "uid-4000000001");
-    }
 
     #[test]
     fn places_are_bounded_and_come_back() {

@@ -4,17 +4,35 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{delete, get, post};
 use utoipa::OpenApi;
+use wsm_daemon::role::Verb;
 
-use crate::{Edge, agents, events, host, presence, problem, review, secrets, services, terminals};
+use crate::{
+    Edge, agents, events, host, presence, problem, review, secrets, services, terminals, users,
+};
 
 /// Longest request body: the user's own templates go along with a new agent.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
+/// A route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// HTTP method, in lower case.
+    pub method: &'static str,
+    /// Path, with `{variables}`.
+    pub path: &'static str,
+    /// What the daemon asks of the caller at least.
+    pub verb: Verb,
+}
+
 /// One line per route makes the table, the router and the OpenAPI document.
 macro_rules! routes {
-    ($($method:ident $path:literal $resource:ident::$handler:ident;)*) => {
-        /// Method and path of every route.
-        pub const ROUTES: &[(&str, &str)] = &[$((stringify!($method), $path)),*];
+    ($($method:ident $path:literal $resource:ident::$handler:ident $verb:ident;)*) => {
+        /// Every route.
+        pub const ROUTES: &[Route] = &[$(Route {
+            method: stringify!($method),
+            path: $path,
+            verb: Verb::$verb,
+        }),*];
 
         fn table() -> Router<Edge> {
             Router::new()$(.route($path, $method($resource::$handler)))*
@@ -31,56 +49,65 @@ macro_rules! routes {
 }
 
 routes! {
-    get    "/v1/status"                                    host::status;
-    get    "/v1/doctor"                                    host::doctor;
-    get    "/v1/templates"                                 host::templates;
-    get    "/v1/ports"                                     host::ports;
-    post   "/v1/prune"                                     host::prune;
-    get    "/v1/events"                                    events::list;
+    get    "/v1/status"                                    host::status             Status;
+    get    "/v1/doctor"                                    host::doctor             Doctor;
+    get    "/v1/templates"                                 host::templates          Templates;
+    get    "/v1/ports"                                     host::ports              Ports;
+    post   "/v1/prune"                                     host::prune              Prune;
+    get    "/v1/events"                                    events::list             Events;
 
-    get    "/v1/secrets"                                   secrets::list;
-    post   "/v1/secrets/{secret}"                          secrets::set;
-    delete "/v1/secrets/{secret}"                          secrets::remove;
+    get    "/v1/whoami"                                    users::whoami            Whoami;
+    get    "/v1/users"                                     users::list              UserList;
+    post   "/v1/users"                                     users::add               UserChange;
+    delete "/v1/users/{user}"                              users::remove            UserChange;
+    post   "/v1/users/{user}/role"                         users::role              UserChange;
+    get    "/v1/tokens"                                    users::tokens            TokenList;
+    post   "/v1/tokens"                                    users::token_new         TokenNew;
+    delete "/v1/tokens/{token}"                            users::token_remove      TokenRemove;
 
-    get    "/v1/agents"                                    agents::list;
-    post   "/v1/agents"                                    agents::create;
-    get    "/v1/agents/{agent}"                            agents::get;
-    delete "/v1/agents/{agent}"                            agents::remove;
-    get    "/v1/agents/{agent}/show"                       agents::show;
-    get    "/v1/agents/{agent}/explain"                    agents::explain;
-    get    "/v1/agents/{agent}/wait"                       agents::wait;
-    post   "/v1/agents/{agent}/start"                      agents::start;
-    post   "/v1/agents/{agent}/stop"                       agents::stop;
-    post   "/v1/agents/{agent}/restart"                    agents::restart;
-    post   "/v1/agents/{agent}/pause"                      agents::pause;
-    post   "/v1/agents/{agent}/resume"                     agents::resume;
-    post   "/v1/agents/{agent}/restore"                    agents::restore;
+    get    "/v1/secrets"                                   secrets::list            SecretList;
+    post   "/v1/secrets/{secret}"                          secrets::set             SecretChange;
+    delete "/v1/secrets/{secret}"                          secrets::remove          SecretChange;
 
-    get    "/v1/agents/{agent}/diff"                       review::diff;
-    post   "/v1/agents/{agent}/merge"                      review::merge;
-    post   "/v1/agents/{agent}/apply"                      review::apply;
+    get    "/v1/agents"                                    agents::list             List;
+    post   "/v1/agents"                                    agents::create           New;
+    get    "/v1/agents/{agent}"                            agents::get              See;
+    delete "/v1/agents/{agent}"                            agents::remove           Remove;
+    get    "/v1/agents/{agent}/show"                       agents::show             Show;
+    get    "/v1/agents/{agent}/explain"                    agents::explain          Explain;
+    get    "/v1/agents/{agent}/wait"                       agents::wait             Wait;
+    post   "/v1/agents/{agent}/start"                      agents::start            Run;
+    post   "/v1/agents/{agent}/stop"                       agents::stop             Run;
+    post   "/v1/agents/{agent}/restart"                    agents::restart          Run;
+    post   "/v1/agents/{agent}/pause"                      agents::pause            Freeze;
+    post   "/v1/agents/{agent}/resume"                     agents::resume           Freeze;
+    post   "/v1/agents/{agent}/restore"                    agents::restore          Remove;
 
-    get    "/v1/agents/{agent}/ports"                      services::ports;
-    get    "/v1/agents/{agent}/services"                   services::list;
-    post   "/v1/agents/{agent}/services/{service}/start"   services::start;
-    post   "/v1/agents/{agent}/services/{service}/stop"    services::stop;
-    post   "/v1/agents/{agent}/services/{service}/restart" services::restart;
-    get    "/v1/agents/{agent}/log"                        services::log;
+    get    "/v1/agents/{agent}/diff"                       review::diff             Diff;
+    post   "/v1/agents/{agent}/merge"                      review::merge            Merge;
+    post   "/v1/agents/{agent}/apply"                      review::apply            Merge;
 
-    get    "/v1/agents/{agent}/policy"                     services::policy;
-    post   "/v1/agents/{agent}/policy"                     services::policy_change;
-    get    "/v1/agents/{agent}/policy/check"               services::policy_check;
+    get    "/v1/agents/{agent}/ports"                      services::ports          See;
+    get    "/v1/agents/{agent}/services"                   services::list           See;
+    post   "/v1/agents/{agent}/services/{service}/start"   services::start          ServiceRun;
+    post   "/v1/agents/{agent}/services/{service}/stop"    services::stop           ServiceRun;
+    post   "/v1/agents/{agent}/services/{service}/restart" services::restart        ServiceRun;
+    get    "/v1/agents/{agent}/log"                        services::log            Log;
 
-    post   "/v1/agents/{agent}/terminals"                  terminals::open;
-    post   "/v1/agents/{agent}/ticket"                     terminals::ticket;
-    post   "/v1/agents/{agent}/send"                       terminals::send;
-    get    "/v1/agents/{agent}/capture"                    terminals::capture;
-    get    "/v1/agents/{agent}/attach"                     terminals::attach;
-    get    "/v1/agents/{agent}/exec"                       terminals::exec;
-    get    "/v1/agents/{agent}/who"                        presence::who;
-    post   "/v1/agents/{agent}/lease"                      presence::lease;
-    get    "/v1/agents/{agent}/recordings"                 presence::recordings;
-    get    "/v1/agents/{agent}/recordings/{recording}"     presence::recording;
+    get    "/v1/agents/{agent}/policy"                     services::policy         Policy;
+    post   "/v1/agents/{agent}/policy"                     services::policy_change  PolicyChange;
+    get    "/v1/agents/{agent}/policy/check"               services::policy_check   Policy;
+
+    post   "/v1/agents/{agent}/terminals"                  terminals::open          Open;
+    post   "/v1/agents/{agent}/ticket"                     terminals::ticket        Watch;
+    post   "/v1/agents/{agent}/send"                       terminals::send          Send;
+    get    "/v1/agents/{agent}/capture"                    terminals::capture       Capture;
+    get    "/v1/agents/{agent}/attach"                     terminals::attach        Drive;
+    get    "/v1/agents/{agent}/exec"                       terminals::exec          Exec;
+    get    "/v1/agents/{agent}/who"                        presence::who            Who;
+    post   "/v1/agents/{agent}/lease"                      presence::lease          Lease;
+    get    "/v1/agents/{agent}/recordings"                 presence::recordings     Recordings;
+    get    "/v1/agents/{agent}/recordings/{recording}"     presence::recording      Recordings;
 }
 
 /// The whole API.
@@ -112,7 +139,7 @@ mod tests {
             .iter()
             .map(|(method, path)| (method.as_str(), path.as_str()))
             .collect();
-        let mut routes = ROUTES.to_vec();
+        let mut routes: Vec<_> = ROUTES.iter().map(|r| (r.method, r.path)).collect();
         described.sort_unstable();
         routes.sort_unstable();
         assert_eq!(described, routes);

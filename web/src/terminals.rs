@@ -11,7 +11,8 @@ use serde::Deserialize;
 use tokio::net::UnixStream;
 use wsm_api::problem::{Code, Problem};
 use wsm_api::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send, Ticket};
-use wsm_daemon::facade::{Actor, Daemon};
+use wsm_daemon::actor::Actor;
+use wsm_daemon::facade::Daemon;
 use wsm_terminal::protocol::FRAME_BYTES_MAX;
 
 use crate::Edge;

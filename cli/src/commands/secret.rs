@@ -205,7 +205,7 @@ fn exchange(context: &Context, gift: Gift) -> io::Result<Answer> {
 }
 
 /// Seconds in `90d`, `12h`, `30m`, `45s`.
-fn lifetime(text: &str) -> Result<u64, String> {
+pub(super) fn lifetime(text: &str) -> Result<u64, String> {
     let wrong = || format!("{text:?} is not a duration such as 90d, 12h, 30m or 45s");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {

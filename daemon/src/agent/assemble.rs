@@ -382,7 +382,7 @@ pub fn new_id() -> std::io::Result<AgentId> {
 }
 
 /// Letters and digits from the kernel's random numbers, five bits each.
-pub(super) fn random_text(length: usize) -> std::io::Result<String> {
+pub(crate) fn random_text(length: usize) -> std::io::Result<String> {
     use std::io::Read;
     const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let mut bytes = vec![0_u8; length];

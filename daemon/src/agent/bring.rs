@@ -51,7 +51,7 @@ impl Driver {
         let before = self.record.clone();
         let message = format!("{} into {}", self.record.branch, self.record.repository);
         let id = self.record.id.as_str();
-        let told = row(&bringing.actor, bringing.how.verbs().0, id, message);
+        let told = row(bringing.who(), bringing.how.verbs().0, id, message);
         self.record.bringing = Some(bringing);
         self.try_commit(before, told)
     }
@@ -94,7 +94,7 @@ pub(crate) async fn look(engine: &Engine, record: &Record, bringing: &Bringing) 
             format!("{what} was interrupted; what came of it can't be told: {problem}"),
         ),
     };
-    row(&bringing.actor, verb, record.id.as_str(), message)
+    row(bringing.who(), verb, record.id.as_str(), message)
 }
 
 async fn landed(

@@ -19,7 +19,8 @@ use super::handle::{Handle, Message, Published};
 use super::ledger::Ledger;
 use super::make::{Made, Opened};
 use super::request::{Decision, decide};
-use crate::engine::{Engine, WSM, row};
+use crate::actor::Who;
+use crate::engine::{Engine, row};
 use crate::facade::Verb;
 use crate::port::{Forward, SocketSource};
 use crate::record::{Record, Wanted};
@@ -191,10 +192,10 @@ impl Driver {
 
     /// Writes state and reason with their row, and publishes them.
     pub(super) fn set(&mut self, state: State, reason: impl Into<String>) {
-        self.set_by(WSM, state, reason);
+        self.set_by(&Who::wsm(), state, reason);
     }
 
-    pub(super) fn set_by(&mut self, actor: &str, state: State, reason: impl Into<String>) {
+    pub(super) fn set_by(&mut self, actor: &Who, state: State, reason: impl Into<String>) {
         let reason = reason.into();
         if self.record.state == state && self.record.reason == reason {
             return;
@@ -204,7 +205,7 @@ impl Driver {
     }
 
     /// Changes state and reason; the row is to be written with them.
-    pub(super) fn turn(&mut self, actor: &str, state: State, reason: String) -> Row {
+    pub(super) fn turn(&mut self, actor: &Who, state: State, reason: String) -> Row {
         if self.record.state != state {
             self.record.since_ms = now_ms();
         }
@@ -344,7 +345,7 @@ impl Driver {
         }
     }
 
-    async fn on_verb(&mut self, actor: &str, verb: Verb) -> Result<Decision, Problem> {
+    async fn on_verb(&mut self, actor: &Who, verb: Verb) -> Result<Decision, Problem> {
         let decision = decide(self.record.state, self.record.trashed_ms.is_some(), verb);
         match decision {
             Decision::Accept => {}
@@ -386,7 +387,7 @@ impl Driver {
         Err(why)
     }
 
-    fn note_wanted(&mut self, actor: &str, verb: Verb) {
+    fn note_wanted(&mut self, actor: &Who, verb: Verb) {
         let wanted = match verb {
             Verb::Start => Wanted::Running,
             Verb::Stop => Wanted::Stopped,
@@ -428,7 +429,7 @@ pub(crate) fn way_out(record: &Record) -> String {
 }
 
 /// `stopped by ada`.
-pub(super) fn stopped_by(actor: &str) -> String {
+pub(super) fn stopped_by(actor: &Who) -> String {
     format!("stopped by {actor}")
 }
 

@@ -9,6 +9,7 @@ use wsm_api::problem::{Code, Problem};
 
 use super::ledger::Unrecorded;
 use super::request::Decision;
+use crate::actor::Who;
 use crate::facade::{ServiceVerb, Verb};
 use crate::record::{Bringing, Record};
 use crate::shim::Shim;
@@ -73,13 +74,13 @@ impl Published {
 pub(crate) enum Message {
     /// A verb; answered once it was accepted, refused or found to be so already.
     Verb {
-        actor: String,
+        actor: Who,
         verb: Verb,
         reply: Answer<Decision>,
     },
     /// To the trash, or gone for good.
     Remove {
-        actor: String,
+        actor: Who,
         purge: bool,
         reply: Answer<()>,
     },
@@ -87,14 +88,14 @@ pub(crate) enum Message {
     Import { reply: Answer<()> },
     /// Act on a service; answered when it was taken.
     Service {
-        actor: String,
+        actor: Who,
         service: String,
         verb: ServiceVerb,
         reply: Answer<()>,
     },
     /// What it may reach changes; answered when egress has taken it.
     Policy {
-        actor: String,
+        actor: Who,
         change: PolicyChange,
         reply: Answer<()>,
     },

@@ -5,6 +5,7 @@ use wsm_api::problem::{Code, Problem};
 use wsm_template::resolved::{Egress, Layer, Origin};
 
 use super::driver::Driver;
+use crate::actor::Who;
 use crate::egress;
 use crate::engine::row;
 
@@ -12,7 +13,7 @@ impl Driver {
     /// Checks the new list, writes it down, and has egress take it at once.
     pub(super) async fn on_policy(
         &mut self,
-        actor: &str,
+        actor: &Who,
         change: PolicyChange,
     ) -> Result<(), Problem> {
         let mut record = self.record.clone();

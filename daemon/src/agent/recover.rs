@@ -7,6 +7,7 @@ use wsm_terminal::protocol::{Reply, Request};
 
 use super::driver::{Driver, Next, Stage};
 use super::make;
+use crate::actor::Who;
 use crate::engine::WSM;
 use crate::record::{Phase, Record, Wanted};
 
@@ -85,7 +86,7 @@ impl Driver {
             .is_some_and(|listed| listed.shim_pid.is_some());
         match decide(&self.record, &self.engine.boot_id, shim, listed.is_some()) {
             Recovery::Start => {
-                let actor = self.record.owner.clone();
+                let actor = Who::from(&*self.record.owner);
                 self.begin_start(&actor);
             }
             Recovery::Adopt => self.adopt_all().await,

@@ -15,6 +15,7 @@ use super::driver::{Begin, Driver, Next, Stage, way_out};
 use super::make::{self, Opened};
 use super::setup;
 use super::strain::how_it_ended;
+use crate::actor::Who;
 use crate::engine::{WSM, row};
 use crate::record::{Phase, Wanted};
 use crate::recordings;
@@ -148,12 +149,12 @@ impl Driver {
             }
             Ok(Reply::Failed { what, errno }) => {
                 let reason = cannot_start(&self.record.resolved.agent.kind, &program, &what, errno);
-                self.begin_stop(WSM, Next::Rest(State::Failed, reason))
+                self.begin_stop(&Who::wsm(), Next::Rest(State::Failed, reason))
                     .await;
             }
             Ok(reply) => {
                 let reason = format!("start {program}: the shim answered {reply:?}");
-                self.begin_stop(WSM, Next::Rest(State::Failed, reason))
+                self.begin_stop(&Who::wsm(), Next::Rest(State::Failed, reason))
                     .await;
             }
             // The connection is gone: `shim_gone` decides what that means.
@@ -254,7 +255,8 @@ impl Driver {
         if again {
             reason.push_str(", too often to start it again");
         }
-        self.begin_stop(WSM, Next::Rest(state, reason)).await;
+        self.begin_stop(&Who::wsm(), Next::Rest(state, reason))
+            .await;
     }
 
     fn on_activity(&mut self, active: bool) {

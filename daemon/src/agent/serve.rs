@@ -17,6 +17,7 @@ use super::assemble;
 use super::driver::{Begin, Driver, Next, Stage, way_out};
 use super::handle::Message;
 use super::make;
+use crate::actor::Who;
 use crate::engine::{Engine, WSM, row};
 use crate::facade::ServiceVerb;
 use crate::port::{CONNECTIONS_MAX, Forward, SocketSource};
@@ -190,7 +191,7 @@ impl Driver {
                         "service {service}: {reason} (see `wsm logs {} {service}`)",
                         self.record.name
                     );
-                    Box::pin(self.begin_stop(WSM, Next::Rest(State::Failed, reason))).await;
+                    Box::pin(self.begin_stop(&Who::wsm(), Next::Rest(State::Failed, reason))).await;
                 }
                 None
             }
@@ -380,7 +381,7 @@ impl Driver {
 
     pub(super) async fn on_service(
         &mut self,
-        actor: &str,
+        actor: &Who,
         service: &str,
         verb: ServiceVerb,
     ) -> Result<(), Problem> {

@@ -7,6 +7,7 @@ use wsm_api::problem::Problem;
 
 use super::driver::{Begin, Done, Driver, Next, Stage, problem_text};
 use super::make;
+use crate::actor::Who;
 use crate::engine::{WSM, row};
 use crate::record::{Phase, Wanted};
 
@@ -15,7 +16,7 @@ pub(crate) const TEARDOWN_FAILED: &str = "teardown.failed";
 
 impl Driver {
     /// Begins what is missing until the command runs.
-    pub(super) fn begin_start(&mut self, actor: &str) {
+    pub(super) fn begin_start(&mut self, actor: &Who) {
         self.record.wanted = Wanted::Running;
         self.record.boot_id.clone_from(&self.engine.boot_id);
         if self.record.phase < Phase::Setup {
@@ -31,7 +32,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn open(&mut self, actor: &str) {
+    pub(super) fn open(&mut self, actor: &Who) {
         self.stage = Stage::Opening;
         let made = self.record.phase == Phase::Made;
         let state = if made {
@@ -116,7 +117,7 @@ impl Driver {
                     message,
                 ));
                 match self.record.wanted {
-                    Wanted::Running => self.open(WSM),
+                    Wanted::Running => self.open(&Who::wsm()),
                     Wanted::Stopped => {
                         self.rest(State::Stopped, "stopped before it was started");
                     }
@@ -196,7 +197,7 @@ impl Driver {
         }
         match next {
             Next::Rest(state, reason) => self.rest(state, reason),
-            Next::Restart => self.begin_start(WSM),
+            Next::Restart => self.begin_start(&Who::wsm()),
             Next::Erase => self.erase(),
         }
     }

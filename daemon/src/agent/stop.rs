@@ -10,6 +10,7 @@ use wsm_terminal::protocol::Request;
 use super::driver::{Begin, Driver, Next, STOP_GRACE, Stage, stopped_by};
 use super::make;
 use super::strain::strain;
+use crate::actor::Who;
 use crate::engine::row;
 use crate::record::{Phase, Wanted};
 use crate::service::Input;
@@ -24,7 +25,7 @@ const SIGTERM: i32 = 15;
 
 impl Driver {
     /// Asks everything to end.
-    pub(super) async fn begin_stop(&mut self, actor: &str, next: Next) {
+    pub(super) async fn begin_stop(&mut self, actor: &Who, next: Next) {
         if let Next::Rest(State::Stopped, _) = &next {
             self.record.wanted = Wanted::Stopped;
         }
@@ -58,7 +59,7 @@ impl Driver {
         }
     }
 
-    async fn stop_running(&mut self, actor: &str, next: Next) {
+    async fn stop_running(&mut self, actor: &Who, next: Next) {
         if self.record.state == State::Paused
             && let Err(problem) = self.ask_freeze(false).await
         {
@@ -132,7 +133,7 @@ impl Driver {
     }
 
     /// Freezes or thaws.
-    pub(super) async fn freeze(&mut self, actor: &str, frozen: bool) -> Result<(), Problem> {
+    pub(super) async fn freeze(&mut self, actor: &Who, frozen: bool) -> Result<(), Problem> {
         if self.stage != Stage::Running {
             // Its shim died, or its command ended: the state follows when that is cleaned up.
             let what = if frozen { "pause" } else { "resume" };
@@ -165,7 +166,7 @@ impl Driver {
     }
 
     /// To the trash, or gone for good.
-    pub(super) async fn on_remove(&mut self, actor: &str, purge: bool) -> Result<(), Problem> {
+    pub(super) async fn on_remove(&mut self, actor: &Who, purge: bool) -> Result<(), Problem> {
         if purge {
             self.record.wanted = Wanted::Erased;
             let message = format!("{} is removed for good", self.record.name);
@@ -198,7 +199,7 @@ impl Driver {
     }
 
     /// Out of the trash, with its ports leased again.
-    pub(super) async fn restore(&mut self, actor: &str) -> Result<(), Problem> {
+    pub(super) async fn restore(&mut self, actor: &Who) -> Result<(), Problem> {
         let before = self.record.clone();
         // Held until they are written down, so that nobody else is given them meanwhile.
         let held = make::lease_ports(&self.engine, &mut self.record).await?;

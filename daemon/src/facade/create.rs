@@ -13,11 +13,14 @@ use wsm_template::resolved::Resolved;
 use wsm_template::{Resolution, Source, Sources, TrustRequest};
 
 use super::view::shown_agent;
-use super::{Actor, Created, Daemon, sources};
+use super::{Created, Daemon, sources};
+use crate::account;
+use crate::actor::{Actor, Way};
 use crate::agent::driver::Driver;
 use crate::agent::{assemble, credentials, make, work};
 use crate::engine::{Engine, row, store_problem};
 use crate::record::{Phase, PortRecord, Record, SyncRecord, Wanted};
+use crate::role::{Subject, Verb};
 use crate::store::{Change, StoreError, now_ms};
 use crate::workspace::Helper;
 use crate::workspace::protocol::{Facts, Reply as GitReply, Request as GitRequest};
@@ -42,6 +45,7 @@ impl Daemon {
     /// # Errors
     /// Anything of the request is not as it must be; nothing is left behind.
     pub async fn new_agent(&self, actor: &Actor, new: NewAgent) -> Result<Created, Problem> {
+        self.may(actor, Verb::New, &Subject::Host)?;
         let engine = &self.engine;
         let granted = granted(engine, actor, &new.grant).await?;
         let mut helper = make::helper(engine, &granted.id, None, HelperRights::Read).await?;
@@ -87,15 +91,14 @@ impl Daemon {
         let id = record.id.to_string();
         let (name, template) = (&record.name, &record.resolved.name);
         let message = format!("{name} of template {template} in {}", record.repository);
-        let mut change =
-            Change::new(row(&actor.user, "agent.created", &id, message)).agent(&record);
+        let mut change = Change::new(row(actor, "agent.created", &id, message)).agent(&record);
         if !ports.is_empty() {
-            change = change.row(row(&actor.user, "port.leased", &id, ports.join(", ")));
+            change = change.row(row(actor, "port.leased", &id, ports.join(", ")));
         }
         if let Some(digest) = trust {
             change = change.trust(&record.owner, &record.repository, digest);
             let message = format!("trusts what {} brings", record.repository);
-            change = change.row(row(&actor.user, "trust.given", &id, message));
+            change = change.row(row(actor, "trust.given", &id, message));
         }
         engine
             .store
@@ -140,7 +143,7 @@ async fn granted(engine: &Engine, actor: &Actor, grant: &str) -> Result<Granted,
         let message = format!("the path {path:?} holds a line break, which worktrees can't have");
         return Err(Problem::new(Code::Invalid, message, "rename the directory"));
     }
-    if account.uid != actor.uid {
+    if Some(account.uid) != actor.account {
         let message = format!("the grant of {path} is another account's");
         return Err(Problem::new(
             Code::Refused,
@@ -171,7 +174,7 @@ async fn writable(
             .ask(BrokerRequest::LookUp { grant: id.clone() })
             .await;
         match asked.map_err(|e| crate::broker::problem(&e))? {
-            BrokerReply::Granted { account, path, .. } if account.uid == actor.uid => {
+            BrokerReply::Granted { account, path, .. } if Some(account.uid) == actor.account => {
                 granted.insert(path, id);
             }
             _ => {
@@ -384,7 +387,7 @@ fn record(
         id,
         name,
         owner: actor.user.clone(),
-        owner_uid: actor.uid,
+        owner_uid: granted.account.uid,
         account: account_name(actor, &granted.account),
         grant: granted.id.clone(),
         write: Vec::new(),
@@ -422,12 +425,11 @@ fn record(
     Ok(record)
 }
 
-/// The account is the caller's own, whose name is known.
+/// The account is the caller's own, whose name is known, or the one that an admin gave the caller.
 fn account_name(actor: &Actor, account: &Account) -> String {
-    if account.uid == actor.uid {
-        actor.user.clone()
-    } else {
-        account.uid.to_string()
+    match actor.way {
+        Way::Local { uid } if uid == account.uid => actor.user.clone(),
+        Way::Local { .. } | Way::Device { .. } | Way::Token { .. } => account::name(account.uid),
     }
 }
 

@@ -6,12 +6,13 @@ use wsm_egress::host::Host;
 use wsm_egress::policy::{Ask, Decision, Policy};
 use wsm_egress::rule::PORT_DEFAULT;
 
+use super::Daemon;
 use super::view::word;
-use super::{Actor, Daemon};
+use crate::actor::Actor;
 use crate::agent::handle::Message;
 use crate::egress;
 use crate::record::Record;
-use crate::role::Right;
+use crate::role::Verb;
 
 impl Daemon {
     /// `policy show`.
@@ -19,7 +20,7 @@ impl Daemon {
     /// # Errors
     /// There is no such agent, or its policy can't be used.
     pub async fn policy(&self, actor: &Actor, agent: &str) -> Result<AgentPolicy, Problem> {
-        let published = self.find(actor, agent, Right::View)?.now();
+        let published = self.find(actor, agent, Verb::Policy)?.now();
         let record = &published.record;
         let policy = egress::in_force(&self.engine.etc_dir, record)?;
         let traffic = self.engine.egress.traffic(&record.id).await?;
@@ -58,9 +59,8 @@ impl Daemon {
         agent: &str,
         change: PolicyChange,
     ) -> Result<AgentPolicy, Problem> {
-        // Its owner chose the template, and may choose again; a driver may not.
-        let handle = self.find(actor, agent, Right::Own)?;
-        let user = actor.user.clone();
+        let handle = self.find(actor, agent, Verb::PolicyChange)?;
+        let user = actor.who();
         let asked = handle.ask(|reply| Message::Policy {
             actor: user,
             change,
@@ -80,7 +80,7 @@ impl Daemon {
         agent: &str,
         target: &str,
     ) -> Result<PolicyAnswer, Problem> {
-        let published = self.find(actor, agent, Right::View)?.now();
+        let published = self.find(actor, agent, Verb::Policy)?.now();
         let record = &published.record;
         let spec = egress::in_force(&self.engine.etc_dir, record)?;
         let policy = Policy::compile(&spec)

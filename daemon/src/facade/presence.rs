@@ -5,21 +5,23 @@ use wsm_api::problem::{Code, Problem};
 use wsm_terminal::protocol::{self, Person, Reply, Request};
 
 use super::terminal::{no_terminal, odd, shim_problem};
-use super::{Actor, Daemon};
+use super::Daemon;
+use crate::actor::{Actor, Way};
 use crate::agent::run::MAIN;
 use crate::engine::{row, store_problem};
-use crate::role::Right;
+use crate::role::Verb;
 use crate::shim::{LEASES, Shim};
 use crate::store::{Change, rfc3339};
-
-/// What everybody on a Unix socket sits at.
-const HERE: &str = "this machine";
 
 /// Who that is to a shim.
 pub(super) fn person(actor: &Actor) -> Person {
     Person {
         user: actor.user.clone(),
-        device: HERE.to_owned(),
+        device: match &actor.way {
+            Way::Local { .. } => "this machine".to_owned(),
+            Way::Device { id } => format!("device {id}"),
+            Way::Token { id } => format!("token {id}"),
+        },
     }
 }
 
@@ -29,7 +31,7 @@ impl Daemon {
     /// # Errors
     /// The agent does not run, or was started by an older wsm.
     pub async fn who(&self, actor: &Actor, agent: &str) -> Result<Presence, Problem> {
-        let (shim, _) = self.running(actor, agent, Right::View)?;
+        let (shim, _) = self.running(actor, agent, Verb::Who)?;
         knows_leases(&shim, agent)?;
         let request = Request::Who { terminal: None };
         match shim.request(request).await.map_err(|e| shim_problem(&e))? {
@@ -54,11 +56,11 @@ impl Daemon {
         agent: &str,
         change: LeaseChange,
     ) -> Result<Lease, Problem> {
-        let right = match change.act {
-            LeaseAct::Take => Right::Own,
-            LeaseAct::Request | LeaseAct::Release | LeaseAct::Grant => Right::Drive,
+        let verb = match change.act {
+            LeaseAct::Take => Verb::LeaseTake,
+            LeaseAct::Request | LeaseAct::Release | LeaseAct::Grant => Verb::Lease,
         };
-        let (shim, published) = self.running(actor, agent, right)?;
+        let (shim, published) = self.running(actor, agent, verb)?;
         knows_leases(&shim, agent)?;
         let terminal = change.terminal.unwrap_or_else(|| MAIN.to_owned());
         let act = match (change.act, change.to) {
@@ -69,7 +71,7 @@ impl Daemon {
             (LeaseAct::Grant, None) => return Err(invalid("grant it to whom?")),
             (_, Some(_)) => return Err(invalid("only a grant names somebody else")),
         };
-        let owns = crate::role::allows(actor, Right::Own, &published.record.owner);
+        let owns = self.find(actor, agent, Verb::LeaseTake).is_ok();
         if act == protocol::LeaseAct::Take {
             self.write_taking(actor, published.record.id.as_str(), &terminal, &shim)
                 .await?;
@@ -108,7 +110,7 @@ impl Daemon {
             "takes the keyboard of {terminal} from {} by force",
             from.user
         );
-        let change = Change::new(row(&actor.user, "lease.taken", agent, message));
+        let change = Change::new(row(actor, "lease.taken", agent, message));
         let written = self.engine.store.commit(&change);
         written.map(|_| ()).map_err(|e| store_problem(&e))
     }

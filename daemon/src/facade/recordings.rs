@@ -8,7 +8,7 @@ use wsm_api::recording::Recording;
 
 use super::{Actor, Daemon};
 use crate::recordings::{self, Found};
-use crate::role::Right;
+use crate::role::Verb;
 use crate::store::rfc3339;
 
 /// Each has a file in memory while it is read.
@@ -49,7 +49,7 @@ impl Daemon {
         agent: &str,
         read: impl FnOnce(&std::path::Path, &std::path::Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T, Problem> {
-        let published = self.find(actor, agent, Right::View)?.now();
+        let published = self.find(actor, agent, Verb::Recordings)?.now();
         let logs = self.engine.log_dir(&published.record.id);
         let etc = self.engine.etc_dir.clone();
         let _place = READING.acquire().await.expect("it is never closed");

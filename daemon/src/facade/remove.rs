@@ -3,11 +3,12 @@
 use wsm_api::agent::{Removed, RemovedAgent};
 use wsm_api::problem::{Code, Problem};
 
-use super::{Actor, Daemon, EVIDENCE_ROWS, WAIT_MAX, resting, review, until};
+use super::{Daemon, EVIDENCE_ROWS, WAIT_MAX, resting, review, until};
+use crate::actor::Actor;
 use crate::agent::handle::{Handle, Message};
 use crate::agent::stage::TEARDOWN_FAILED;
 use crate::record::{Record, Wanted};
-use crate::role::{Right, allows};
+use crate::role::{Subject, Verb};
 
 impl Daemon {
     /// To the trash, or gone for good.
@@ -20,7 +21,7 @@ impl Daemon {
         agent: &str,
         purge: bool,
     ) -> Result<Removed, Problem> {
-        let handle = self.find(actor, agent, Right::Own)?;
+        let handle = self.find(actor, agent, Verb::Remove)?;
         Ok(Removed {
             agents: vec![self.remove_one(actor, &handle, purge).await?],
         })
@@ -32,9 +33,10 @@ impl Daemon {
     /// An agent can't be removed.
     pub async fn prune(&self, actor: &Actor, dry_run: bool) -> Result<Removed, Problem> {
         let mut removed = Removed::default();
-        for handle in self.engine.handles() {
+        self.may(actor, Verb::Prune, &Subject::Host)?;
+        for handle in self.all(actor, Verb::Remove)? {
             let record = &handle.now().record;
-            if record.trashed_ms.is_none() || !allows(actor, Right::Own, &record.owner) {
+            if record.trashed_ms.is_none() {
                 continue;
             }
             // What is being removed already can't be looked at any more.
@@ -75,7 +77,7 @@ impl Daemon {
         let unmerged = review::unmerged(&self.engine, &record)
             .await
             .unwrap_or_default();
-        let user = actor.user.clone();
+        let user = actor.who();
         handle
             .ask(|reply| Message::Remove {
                 actor: user,

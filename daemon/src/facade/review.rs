@@ -6,14 +6,15 @@ use wsm_api::problem::{Code, Problem};
 use wsm_api::review::{Diff, FileStat, Merge, Merged};
 use wsm_sandbox::protocol::HelperRights;
 
-use super::{Actor, Daemon};
+use super::Daemon;
+use crate::actor::Actor;
 use crate::agent::handle::{Handle, Message};
 use crate::agent::make::{self, identity};
 use crate::agent::work::{git, git_problem, odd, place};
 use crate::agent::{assemble, bring};
 use crate::engine::{Engine, row};
 use crate::record::{Bring, Bringing, Phase, Record};
-use crate::role::Right;
+use crate::role::Verb;
 use crate::store::{Row, now_ms};
 use crate::workspace::HelperError;
 use crate::workspace::protocol::{
@@ -26,7 +27,7 @@ impl Daemon {
     /// # Errors
     /// There is no such agent, or the repository can't be read.
     pub async fn diff(&self, actor: &Actor, agent: &str) -> Result<Diff, Problem> {
-        let (_, record) = self.imported(actor, agent, Right::View).await?;
+        let (_, record) = self.imported(actor, agent, Verb::Diff).await?;
         let state = state(&self.engine, &record).await?;
         let request = Request::Diff {
             place: place(&record)?,
@@ -63,7 +64,7 @@ impl Daemon {
     /// # Errors
     /// Conflicts, a checkout that is in the way, uncommitted work: nothing was changed.
     pub async fn merge(&self, actor: &Actor, agent: &str, merge: Merge) -> Result<Merged, Problem> {
-        let (handle, record) = self.imported(actor, agent, Right::Drive).await?;
+        let (handle, record) = self.imported(actor, agent, Verb::Merge).await?;
         let state = state(&self.engine, &record).await?;
         let title = format!("Merge {} of {}", record.branch, record.name);
         let uncommitted = if merge.leave_uncommitted {
@@ -91,7 +92,7 @@ impl Daemon {
     /// # Errors
     /// Conflicts, a checkout that is in the way: nothing was changed.
     pub async fn apply(&self, actor: &Actor, agent: &str) -> Result<Merged, Problem> {
-        let (handle, record) = self.imported(actor, agent, Right::Drive).await?;
+        let (handle, record) = self.imported(actor, agent, Verb::Merge).await?;
         let work_tree = record.repository.clone().into();
         let state = WorkState {
             ahead: 0,
@@ -140,9 +141,9 @@ impl Daemon {
         &self,
         actor: &Actor,
         agent: &str,
-        right: Right,
+        verb: Verb,
     ) -> Result<(Handle, Record), Problem> {
-        let handle = self.find(actor, agent, right)?;
+        let handle = self.find(actor, agent, verb)?;
         if handle.now().record.phase < Phase::Setup {
             let message = format!("{agent} has no workspace yet");
             let hint = format!("see `wsm explain {agent}`");
@@ -155,8 +156,11 @@ impl Daemon {
 }
 
 fn bringing(actor: &Actor, how: Bring) -> Bringing {
+    let who = actor.who();
     Bringing {
-        actor: actor.user.clone(),
+        actor: who.user,
+        via: who.via,
+        address: who.address,
         how,
         since_ms: now_ms(),
     }
@@ -201,7 +205,7 @@ async fn brought(
                 record.branch, merged.into, merged.how, merged.files, merged.commit
             );
             let verb = bringing.how.verbs().1;
-            row(&bringing.actor, verb, record.id.as_str(), message)
+            row(bringing.who(), verb, record.id.as_str(), message)
         }
         Err(problem) => not_brought(record, bringing, problem),
     };
@@ -210,7 +214,7 @@ async fn brought(
 
 fn not_brought(record: &Record, bringing: &Bringing, why: &Problem) -> Row {
     let id = record.id.as_str();
-    row(&bringing.actor, bring::NOT_BROUGHT, id, &*why.message)
+    row(bringing.who(), bring::NOT_BROUGHT, id, &*why.message)
 }
 
 fn merged(reply: MergeReply, record: &Record, state: &WorkState) -> Result<Merged, Problem> {

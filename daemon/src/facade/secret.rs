@@ -6,10 +6,12 @@ use wsm_api::secret::{NewSecret, Secret, SecretRemoved, SecretTicket};
 use wsm_egress::credential::{CredentialSpec, Place};
 use wsm_egress::secret::{About, check_name};
 
-use super::{Actor, Daemon};
+use super::Daemon;
+use crate::actor::{Actor, Way};
 use crate::agent::credentials;
 use crate::engine::{row, store_problem};
 use crate::record::Record;
+use crate::role::{Subject, Verb};
 use crate::store::{Change, now_ms, rfc3339};
 
 impl Daemon {
@@ -18,9 +20,10 @@ impl Daemon {
     /// # Errors
     /// Egress does not answer.
     pub async fn secrets(&self, actor: &Actor) -> Result<Vec<Secret>, Problem> {
+        self.may(actor, Verb::SecretList, &Subject::Host)?;
         let all = self.engine.egress.secrets().await?;
         let own = |about: &About| match &about.owner {
-            Some(owner) => actor.admin || *owner == actor.user,
+            Some(owner) => actor.is_admin() || *owner == actor.user,
             None => true,
         };
         Ok(all.into_iter().filter(own).map(shown).collect())
@@ -36,7 +39,13 @@ impl Daemon {
         name: &str,
         new: &NewSecret,
     ) -> Result<SecretTicket, Problem> {
-        let owner = owner(actor, new.everyone)?;
+        let owner = self.whose(actor, new.everyone)?;
+        let Way::Local { uid } = actor.way else {
+            // Its value is given to egress itself, by a socket of that machine.
+            let message = "a secret's value does not go over the network";
+            let hint = "run `wsm secret set` on the machine itself";
+            return Err(Problem::new(Code::NotAvailable, message, hint));
+        };
         check_name(name).map_err(|bad| Problem::new(Code::Invalid, bad.to_string(), ""))?;
         let expires_ms = match new.expires_s {
             None => None,
@@ -54,7 +63,7 @@ impl Daemon {
         self.write_secret_row(actor, "secret.set", message)?;
         let egress = &self.engine.egress;
         let name = name.to_owned();
-        let ticket = egress.expect(actor.uid, owner, name, expires_ms).await?;
+        let ticket = egress.expect(uid, owner, name, expires_ms).await?;
         Ok(SecretTicket { ticket })
     }
 
@@ -68,7 +77,7 @@ impl Daemon {
         name: &str,
         everyone: bool,
     ) -> Result<SecretRemoved, Problem> {
-        let owner = owner(actor, everyone)?;
+        let owner = self.whose(actor, everyone)?;
         let all = self.engine.egress.secrets().await?;
         let named = |about: &About| about.owner == owner && about.name == name;
         if !all.iter().any(named) {
@@ -96,28 +105,25 @@ impl Daemon {
         specs.into_iter().map(shown).collect()
     }
 
+    /// Whose secret is meant; one for everybody is an admin's to change.
+    fn whose(&self, actor: &Actor, everyone: bool) -> Result<Option<String>, Problem> {
+        if everyone {
+            self.may(actor, Verb::SecretEveryone, &Subject::Host)?;
+            return Ok(None);
+        }
+        self.may(actor, Verb::SecretChange, &Subject::Person(&actor.user))?;
+        Ok(Some(actor.user.clone()))
+    }
+
     fn write_secret_row(
         &self,
         actor: &Actor,
         verb: &'static str,
         message: String,
     ) -> Result<(), Problem> {
-        let change = Change::new(row(&actor.user, verb, "host", message));
+        let change = Change::new(row(actor, verb, "host", message));
         let written = self.engine.store.commit(&change);
         written.map(|_| ()).map_err(|e| store_problem(&e))
-    }
-}
-
-/// Whose secret is meant; one for everybody is an admin's to change.
-fn owner(actor: &Actor, everyone: bool) -> Result<Option<String>, Problem> {
-    match (everyone, actor.admin) {
-        (false, _) => Ok(Some(actor.user.clone())),
-        (true, true) => Ok(None),
-        (true, false) => Err(Problem::new(
-            Code::Refused,
-            "a secret for everyone is an admin's to change",
-            "leave out --everyone: it is then yours alone",
-        )),
     }
 }
 
@@ -173,23 +179,5 @@ fn shown(about: About) -> Secret {
         expires: time(about.expires_ms),
         expired: about.expires_ms.is_some_and(|at| at <= now_ms()),
         used: time(about.used_ms),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn everyones_secret_is_an_admins_to_change() {
-        let actor = |admin| Actor {
-            user: "ada".into(),
-            uid: 1000,
-            admin,
-        };
-        assert_eq!(owner(&actor(false), false).unwrap(), Some("ada".into()));
-        assert_eq!(owner(&actor(true), false).unwrap(), Some("ada".into()));
-        assert_eq!(owner(&actor(true), true).unwrap(), None);
-        assert_eq!(owner(&actor(false), true).unwrap_err().code, Code::Refused);
     }
 }

@@ -12,14 +12,15 @@ use wsm_sandbox::launch::Leaf;
 use wsm_terminal::protocol::{Frame, Io, Process, Reply, Request};
 
 use super::presence::{held, person};
-use super::{Actor, Daemon, kept};
+use super::{Daemon, kept};
+use crate::actor::Actor;
 use crate::agent::assemble::{self, SETUP_LOG};
 use crate::agent::driver::way_out;
 use crate::agent::handle::{Message, Published};
 use crate::agent::make::socket_name;
 use crate::agent::run::MAIN;
 use crate::egress::EGRESS_LOG;
-use crate::role::Right;
+use crate::role::Verb;
 use crate::service::service_of;
 use crate::shim::{Shim, ShimError};
 
@@ -36,7 +37,7 @@ impl Daemon {
         from: Option<u64>,
         lines: u32,
     ) -> Result<LogPart, Problem> {
-        let published = self.find(actor, agent, Right::View)?.now();
+        let published = self.find(actor, agent, Verb::Log)?.now();
         let Some(service) = service else {
             let captured = self.capture(actor, agent, None, lines, false).await?;
             let text = captured.text.trim_end().to_owned() + "\n";
@@ -103,7 +104,7 @@ impl Daemon {
     /// # Errors
     /// The agent does not run, or its program does not read.
     pub async fn send(&self, actor: &Actor, agent: &str, send: Send) -> Result<(), Problem> {
-        let (shim, published) = self.running(actor, agent, Right::Drive)?;
+        let (shim, published) = self.running(actor, agent, Verb::Send)?;
         thawed(&published)?;
         let terminal = send.terminal.unwrap_or_else(|| MAIN.to_owned());
         let mut bytes = send.text.into_bytes();
@@ -141,14 +142,14 @@ impl Daemon {
         styled: bool,
     ) -> Result<Capture, Problem> {
         let terminal = terminal.unwrap_or(MAIN).to_owned();
-        let published = self.find(actor, agent, Right::View)?.now();
+        let published = self.find(actor, agent, Verb::Capture)?.now();
         if published.shim.is_none()
             && terminal == MAIN
             && let Some(kept) = self.kept_screen(&published, history_lines).await
         {
             return Ok(kept);
         }
-        let (shim, _) = self.running(actor, agent, Right::View)?;
+        let (shim, _) = self.running(actor, agent, Verb::Capture)?;
         let request = Request::Capture {
             terminal: terminal.clone(),
             history_lines,
@@ -201,7 +202,7 @@ impl Daemon {
         agent: &str,
         new: NewTerminal,
     ) -> Result<Opened, Problem> {
-        let handle = self.find(actor, agent, Right::Drive)?;
+        let handle = self.find(actor, agent, Verb::Open)?;
         thawed(&handle.now())?;
         let size = (new.cols, new.rows);
         let terminal = handle
@@ -249,12 +250,12 @@ impl Daemon {
         agent: &str,
         new: NewTicket,
     ) -> Result<(Shim, Arc<Published>, String), Problem> {
-        let right = if new.read_only {
-            Right::View
+        let verb = if new.read_only {
+            Verb::Watch
         } else {
-            Right::Drive
+            Verb::Drive
         };
-        let (shim, published) = self.running(actor, agent, right)?;
+        let (shim, published) = self.running(actor, agent, verb)?;
         let request = Request::Ticket {
             terminal: new.terminal.clone(),
             read_only: new.read_only,
@@ -285,7 +286,7 @@ impl Daemon {
                 hint,
             ));
         }
-        let (shim, published) = self.running(actor, agent, Right::Drive)?;
+        let (shim, published) = self.running(actor, agent, Verb::Exec)?;
         thawed(&published)?;
         let program = exec.argv[0].clone();
         let made = assemble::command(&published.record, &self.engine.host, exec.argv, Leaf::Agent);
@@ -334,9 +335,9 @@ impl Daemon {
         &self,
         actor: &Actor,
         agent: &str,
-        right: Right,
+        verb: Verb,
     ) -> Result<(Shim, Arc<Published>), Problem> {
-        let published = self.find(actor, agent, right)?.now();
+        let published = self.find(actor, agent, verb)?.now();
         let Some(shim) = published.shim.clone() else {
             let record = &published.record;
             let message = format!("{agent} does not run: {}, {}", record.state, record.reason);

@@ -1,0 +1,84 @@
+//! Users and tokens.
+
+use hyper::Method;
+
+use super::wire::{self, Target, decode};
+use super::{Client, Result};
+use crate::user::{NewRole, NewToken, NewUser, Token, TokenMade, User, UserRemoved, Whoami};
+
+impl Client {
+    /// Who the caller is.
+    ///
+    /// # Errors
+    /// See [`super::ClientError`]; so for every method below.
+    pub async fn whoami(&self) -> Result<Whoami> {
+        self.get(Target::new("/v1/whoami")).await
+    }
+
+    /// Users.
+    ///
+    /// # Errors
+    /// See [`super::ClientError`].
+    pub async fn users(&self) -> Result<Vec<User>> {
+        self.get(Target::new("/v1/users")).await
+    }
+
+    /// Adds a user.
+    ///
+    /// # Errors
+    /// See [`super::ClientError`].
+    pub async fn user_add(&self, new: &NewUser) -> Result<User> {
+        self.post(Target::new("/v1/users"), Some(wire::encode(new)))
+            .await
+    }
+
+    /// Changes a user's role on the host.
+    ///
+    /// # Errors
+    /// See [`super::ClientError`].
+    pub async fn user_role(&self, name: &str, role: &str) -> Result<User> {
+        let new = NewRole {
+            role: role.to_owned(),
+        };
+        let target = Target::new("/v1/users").then(name).then("role");
+        self.post(target, Some(wire::encode(&new))).await
+    }
+
+    /// Removes a user.
+    ///
+    /// # Errors
+    /// See [`super::ClientError`].
+    pub async fn user_remove(&self, name: &str) -> Result<UserRemoved> {
+        self.delete(Target::new("/v1/users").then(name)).await
+    }
+
+    /// The caller's tokens; an admin sees all.
+    ///
+    /// # Errors
+    /// See [`super::ClientError`].
+    pub async fn tokens(&self) -> Result<Vec<Token>> {
+        self.get(Target::new("/v1/tokens")).await
+    }
+
+    /// Makes a token; the answer alone tells its value.
+    ///
+    /// # Errors
+    /// See [`super::ClientError`].
+    pub async fn token_new(&self, new: &NewToken) -> Result<TokenMade> {
+        self.post(Target::new("/v1/tokens"), Some(wire::encode(new)))
+            .await
+    }
+
+    /// Ends a token.
+    ///
+    /// # Errors
+    /// See [`super::ClientError`].
+    pub async fn token_remove(&self, id: &str) -> Result<Token> {
+        self.delete(Target::new("/v1/tokens").then(id)).await
+    }
+
+    async fn delete<T: serde::de::DeserializeOwned>(&self, target: Target) -> Result<T> {
+        let (_, body) = self.call(Method::DELETE, target, None).await?;
+        decode(&body)
+    }
+}

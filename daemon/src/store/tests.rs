@@ -1,0 +1,146 @@
+//! Upgrades: a database of every older version is brought to this one, with all that it holds.
+
+use super::*;
+use crate::actor::Who;
+use crate::engine::row;
+use crate::record::tests::record;
+use crate::role::{AgentRole, HostRole, Scope};
+
+/// A database as the version `version` left it, with an agent, a port, a trust and two rows.
+fn older(path: &Path, version: u32) {
+    let connection = Connection::open(path).expect("a new database");
+    for sql in &SCHEMA[..version as usize] {
+        connection.execute_batch(sql).expect("the schema holds");
+    }
+    let record = serde_json::to_string(&record()).expect("it serializes");
+    connection
+        .execute(
+            "INSERT INTO agent (id, name, record) VALUES ('abcdefgh1234', 'a', ?1)",
+            [record],
+        )
+        .expect("an agent");
+    connection
+        .execute_batch(
+            "INSERT INTO port VALUES (20000, 'abcdefgh1234', 'web');
+             INSERT INTO trust VALUES ('ada', '/home/ada/shop', 'digest');
+             INSERT INTO journal (at_ms, actor, verb, subject, message)
+             VALUES (1, 'ada', 'agent.created', 'abcdefgh1234', 'made'),
+                    (2, 'wsm', 'agent.state', 'abcdefgh1234', 'idle: quiet');",
+        )
+        .expect("rows");
+    connection
+        .pragma_update(None, "user_version", version)
+        .expect("a version");
+}
+
+#[test]
+fn every_older_database_is_brought_along() {
+    for version in 1..SCHEMA_VERSION {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("wsm.db");
+        older(&path, version);
+        // Twice: the second time there is nothing to do.
+        for _ in 0..2 {
+            let store = Store::open(&path).expect("it is brought along");
+            assert_eq!(store.agents().expect("it reads"), [record()]);
+            assert!(store.leased_ports().expect("it reads").contains(&20000));
+            assert!(
+                store
+                    .trusts("ada", "/home/ada/shop", "digest")
+                    .expect("it reads")
+            );
+            let rows = store.journal(0, 10).expect("it reads");
+            let told: Vec<_> = rows
+                .iter()
+                .map(|r| (r.seq, &*r.actor, &*r.message))
+                .collect();
+            assert_eq!(told, [(1, "ada", "made"), (2, "wsm", "idle: quiet")]);
+            assert_eq!(store.users().expect("it reads"), []);
+        }
+    }
+}
+
+#[test]
+fn a_newer_database_is_left_alone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("wsm.db");
+    drop(Store::open(&path).expect("a new database"));
+    let connection = Connection::open(&path).expect("it opens");
+    let newer = SCHEMA_VERSION + 1;
+    connection
+        .pragma_update(None, "user_version", newer)
+        .expect("a version");
+    let refused = Store::open(&path).expect_err("it is newer");
+    assert!(
+        matches!(refused, StoreError::Newer(found) if found == newer),
+        "{refused}"
+    );
+}
+
+fn user(name: &str) -> People {
+    People::Known(UserRow {
+        name: name.to_owned(),
+        role: HostRole::Member,
+        uid: None,
+        created_ms: 1,
+    })
+}
+
+fn told() -> Row {
+    row(Who::from("ada"), "test", "host", "something")
+}
+
+#[test]
+fn people_read_back_and_go_with_all_that_is_theirs() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = Store::open(&dir.path().join("wsm.db")).expect("a new database");
+    let record = record();
+    let token = TokenRow {
+        id: "t".into(),
+        user: "bob".into(),
+        label: "ci".into(),
+        hash: [7; 32],
+        scope: Scope::Drive,
+        agents: Some(["x".to_owned()].into()),
+        created_ms: 1,
+        expires_ms: 2,
+        revoked_ms: None,
+        used_ms: None,
+        address: String::new(),
+    };
+    let share = ShareRow {
+        agent: record.id.to_string(),
+        user: "bob".into(),
+        role: AgentRole::Driver,
+        made_by: "ada".into(),
+        created_ms: 1,
+        expires_ms: Some(100),
+    };
+    let change = Change::new(told())
+        .agent(&record)
+        .people(user("bob"))
+        .people(People::Token(token.clone()))
+        .people(People::Share(share.clone()));
+    store.commit(&change).expect("it is written");
+    assert_eq!(
+        store.token_by_hash(&[7; 32]).expect("it reads"),
+        Some(token)
+    );
+    assert_eq!(store.token_by_hash(&[8; 32]).expect("it reads"), None);
+    assert_eq!(store.shares(record.id.as_str()).expect("it reads"), [share]);
+    let at = |now| {
+        store
+            .shared(record.id.as_str(), "bob", now)
+            .expect("it reads")
+    };
+    assert_eq!((at(99), at(100)), (Some(AgentRole::Driver), None));
+    assert_eq!(store.shared_with("bob", 99).expect("it reads").len(), 1);
+    let revoke = || Change::new(told()).people(People::TokenRevoked("t".into(), 5));
+    store.commit(&revoke()).expect("it is good until then");
+    assert!(matches!(store.commit(&revoke()), Err(StoreError::Gone)));
+    let gone = Change::new(told()).people(People::UserGone("bob".into()));
+    store.commit(&gone).expect("all of it goes");
+    assert_eq!(store.users().expect("it reads"), []);
+    assert_eq!(store.tokens(None).expect("it reads"), []);
+    assert_eq!(store.shared_with("bob", 0).expect("it reads").len(), 0);
+}
