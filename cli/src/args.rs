@@ -6,9 +6,9 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    act, attach, capture, completion, daemon, diff, egress, exec, explain, follow, lease, logs, ls,
-    man, merge, new, open, policy, ports, prune, rec, rm, secret, send, shell, show, svc, template,
-    token, up, user, wait, who,
+    act, attach, audit, capture, completion, daemon, diff, egress, exec, explain, follow, lease,
+    logs, ls, man, merge, new, open, policy, ports, prune, rec, rm, secret, send, share, shell,
+    show, svc, template, token, up, user, wait, who,
 };
 
 /// Isolated workspaces for AI coding agents.
@@ -157,6 +157,13 @@ pub(crate) enum Verb {
     /// Secrets that are put into agents' requests, outside the sandbox.
     #[command(subcommand)]
     Secret(secret::Verb),
+    /// Share an agent, or tell whom it is shared with.
+    Share(share::Args),
+    /// End a share.
+    Unshare(share::Unshare),
+    /// The audit log: who did what, when, from where; and whether it is as it was written.
+    #[command(subcommand)]
+    Audit(audit::Verb),
     /// Who you are to wsm, and how far that reaches.
     Whoami,
     /// Users of this host.
@@ -187,9 +194,9 @@ pub(crate) enum Verb {
 }
 
 /// Verbs of the design that later versions bring.
-pub(crate) const LATER: [&str; 19] = [
-    "accept", "approve", "audit", "cp", "decline", "deny", "device", "fork", "handoff", "host",
-    "invite", "join", "memory", "pair", "rollback", "share", "snapshot", "unshare", "drain",
+pub(crate) const LATER: [&str; 16] = [
+    "accept", "approve", "cp", "decline", "deny", "device", "fork", "handoff", "host", "invite",
+    "join", "memory", "pair", "rollback", "snapshot", "drain",
 ];
 
 /// What was asked for.

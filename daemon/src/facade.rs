@@ -1,6 +1,7 @@
 //! What the edges (HTTP, CLI wiring) may ask of the daemon: one method per verb of the API.
 
 mod access;
+mod audit;
 mod create;
 mod kept;
 mod people;
@@ -10,8 +11,10 @@ mod recordings;
 mod remove;
 mod review;
 mod secret;
+mod share;
 mod sources;
 mod terminal;
+mod token;
 mod view;
 
 use std::collections::BTreeMap;
@@ -129,6 +132,7 @@ impl Daemon {
             }
         }
         egress::follow_config(&engine);
+        engine.keep_checkpoints();
         Ok(Daemon { engine })
     }
 

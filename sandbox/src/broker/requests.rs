@@ -9,7 +9,7 @@ use nix::sys::socket::{AddressFamily, Shutdown, SockFlag, SockType, shutdown, so
 use super::grants::{self, Checked};
 use super::record;
 use super::work::{self, Outcome, Task, Worker};
-use super::{Broker, Waiting, branch, dirs, inspect};
+use super::{Broker, Waiting, branch, checkpoint, dirs, inspect};
 use crate::fail::{self, Context, failure};
 use crate::protocol::{
     EXPOSED_MAX, Failure, FailureKind, HelperRights, Listed, Purpose, Reply, Request, SOCKETS_MAX,
@@ -36,6 +36,7 @@ pub(super) fn changes(request: &Request) -> Option<&AgentId> {
         | Request::Sockets { .. }
         | Request::Egress { .. }
         | Request::Helper { .. }
+        | Request::Checkpoint { .. }
         | Request::Host => None,
     }
 }
@@ -105,6 +106,10 @@ impl Broker {
                 agent,
                 rights,
             } => self.begin_helper(connection, &repository, agent, rights),
+            Request::Checkpoint { person, wsm } => work::answer(host, connection, None, || {
+                checkpoint::write(host.state.as_fd(), &person, &wsm)?;
+                Ok((Reply::Done, Vec::new()))
+            }),
             Request::Host => work::answer(host, connection, None, || {
                 let checks = host::checks(host.state.as_fd());
                 Ok((Reply::Host { checks }, Vec::new()))
