@@ -276,6 +276,9 @@ pub struct Credential {
     pub ready: bool,
     /// When it was last put into a request of any agent, `""` if never.
     pub used: String,
+    /// Whether the agent has the value itself, and nothing is put in.
+    #[serde(default)]
+    pub visible: bool,
 }
 
 /// `explain`: the evidence for the state, newest first.

@@ -81,7 +81,9 @@ pub fn policy(etc: &Path, record: &Record) -> Result<PolicySpec, Problem> {
     let network = &record.resolved.network;
     let config = HostConfig::load(etc)
         .map_err(|bad| Problem::new(Code::Failed, bad.to_string(), "correct the file"))?;
-    let rules = config.expand(&network.allow).map_err(|details| Problem {
+    let mut allow = network.allow.clone();
+    allow.extend(credentials::login_hosts(record).filter(|host| !network.allow.contains(host)));
+    let rules = config.expand(&allow).map_err(|details| Problem {
         details,
         ..Problem::new(
             Code::Invalid,

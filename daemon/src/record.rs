@@ -82,6 +82,9 @@ pub struct Record {
     /// The certificate (PEM) that its sandbox was built to trust; none without credentials.
     #[serde(default)]
     pub authority: Option<String>,
+    /// What of its credentials must not be written down: egress tells it at each start.
+    #[serde(skip)]
+    pub inside: Inside,
     /// Services whose `init` has succeeded.
     pub initialized: BTreeSet<String>,
     /// Services as they were last recorded.
@@ -134,6 +137,15 @@ pub struct CredentialRecord {
     pub placeholder: String,
     /// Whether the secret was set when its sandbox was built.
     pub ready: bool,
+}
+
+/// What an agent has of its credentials beside placeholders.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inside {
+    /// Values that its template says it sees.
+    pub values: BTreeMap<String, wsm_egress::secret::Value>,
+    /// Files that it has instead of logins.
+    pub stands: BTreeMap<String, wsm_egress::login::Stand>,
 }
 
 /// A service as it was last recorded.
@@ -240,6 +252,7 @@ pub(crate) mod tests {
             size: (80, 24),
             sync: SyncRecord::default(),
             credentials: BTreeMap::new(),
+            inside: Inside::default(),
             authority: None,
             initialized: BTreeSet::new(),
             services: BTreeMap::new(),

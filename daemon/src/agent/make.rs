@@ -1,8 +1,6 @@
 //! The long work of a driver: making, opening, setting up, closing, erasing. Each function only
 //! acts and answers; what it means for the agent is the driver's to decide.
 
-use std::collections::BTreeMap;
-
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use wsm_api::problem::{Code, Problem};
@@ -14,11 +12,13 @@ use wsm_sandbox::spec::{AgentId, GrantId, INSIDE_ID, LayerStatus};
 use wsm_terminal::protocol::{Event, Reply as ShimReply, Request as ShimRequest};
 
 use super::assemble;
+use super::credentials;
+use super::setup;
 use super::work::{self, git_problem, odd, place};
 use crate::broker::{odd_reply, problem};
 use crate::engine::{Engine, WSM, row};
 use crate::port::{LeaseError, Leased, RANGE_DEFAULT, Want, lease};
-use crate::record::{CredentialRecord, Phase, Record};
+use crate::record::{Phase, Record};
 use crate::shim::Shim;
 use crate::store::Change;
 use crate::workspace::protocol::{
@@ -45,9 +45,8 @@ pub(super) struct Opened {
     pub(super) events: mpsc::Receiver<Event>,
     /// Layers that hold less than asked for.
     pub(super) reduced: Vec<String>,
-    /// What of its credentials it was built with.
-    pub(super) credentials: BTreeMap<String, CredentialRecord>,
-    pub(super) authority: Option<String>,
+    /// What of its credentials it was built with: only those parts are of use.
+    pub(super) equipped: Box<Record>,
 }
 
 /// Makes directories, branch and worktree; whatever an earlier try left is removed first.
@@ -192,7 +191,7 @@ pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Pro
     let _place = engine.making.acquire().await;
     engine.egress.forget(record).await;
     let mut equipped = record.clone();
-    engine.egress.equip(&mut equipped).await?;
+    engine.egress.equip(&mut equipped, true).await?;
     let record = &equipped;
     let mut asked = create(engine, record).await;
     for _ in 1..TRIES_MAX {
@@ -216,11 +215,20 @@ pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Pro
             .commit(&change)
             .map_err(|e| crate::engine::store_problem(&e))?;
     }
+    for (name, credential) in credentials::visible(record) {
+        if record.inside.values.contains_key(name) {
+            let seen = credentials::seen(name, credential);
+            let change = Change::new(row(WSM, "credential.visible", record.id.as_str(), seen));
+            let written = engine.store.commit(&change);
+            written.map_err(|e| crate::engine::store_problem(&e))?;
+        }
+    }
     let Some((shim, events)) = reconnect(engine, record).await else {
         let message = format!("reach the shim of {}", record.name);
         let hint = format!("see `wsm explain {}`", record.name);
         return Err(Problem::new(Code::Failed, message, hint));
     };
+    setup::write_credentials(engine, record, &shim).await?;
     let reduced = layers
         .iter()
         .filter(|layer| layer.status != LayerStatus::Enforced);
@@ -231,8 +239,7 @@ pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Pro
         shim,
         events,
         reduced,
-        credentials: equipped.credentials,
-        authority: equipped.authority,
+        equipped: Box::new(equipped),
     })
 }
 
