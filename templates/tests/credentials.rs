@@ -135,10 +135,16 @@ fn a_login_says_by_itself_where_it_goes() {
     assert!(found.network.allow.is_empty());
     assert_eq!(own.hosts, ["chatgpt.com", "auth.openai.com"]);
     let narrowed = Sources {
-        repository: vec![layer(".wsm/t.toml", "network.allow = [\"auth.openai.com\"]\n")],
+        repository: vec![layer(
+            ".wsm/t.toml",
+            "network.allow = [\"auth.openai.com\"]\n",
+        )],
         ..sources
     };
-    assert_eq!(resolved(&narrowed).credentials["me"].hosts, ["auth.openai.com"]);
+    assert_eq!(
+        resolved(&narrowed).credentials["me"].hosts,
+        ["auth.openai.com"]
+    );
     let text = r#"
 schema = 1
 [credentials.one]

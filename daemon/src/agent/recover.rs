@@ -108,7 +108,12 @@ impl Driver {
         let seen = credentials::visible(&equipped).map(|(name, own)| credentials::seen(name, own));
         let seen = seen.collect::<Vec<_>>().join("; ");
         self.record = equipped;
-        self.commit(row(WSM, "credential.visible", self.record.id.as_str(), seen));
+        self.commit(row(
+            WSM,
+            "credential.visible",
+            self.record.id.as_str(),
+            seen,
+        ));
     }
 
     /// A pause or a resume may have broken off between the kernel and the record, which was not

@@ -4,8 +4,8 @@ use wsm_api::presence::{Lease, LeaseAct, LeaseChange, Presence, Viewer};
 use wsm_api::problem::{Code, Problem};
 use wsm_terminal::protocol::{self, Person, Reply, Request};
 
-use super::terminal::{no_terminal, odd, shim_problem};
 use super::Daemon;
+use super::terminal::{no_terminal, odd, shim_problem};
 use crate::actor::{Actor, Way};
 use crate::agent::run::MAIN;
 use crate::engine::{row, store_problem};

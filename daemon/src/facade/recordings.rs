@@ -6,7 +6,8 @@ use tokio::sync::Semaphore;
 use wsm_api::problem::{Code, Problem};
 use wsm_api::recording::Recording;
 
-use super::{Actor, Daemon};
+use super::Daemon;
+use crate::actor::Actor;
 use crate::recordings::{self, Found};
 use crate::role::Verb;
 use crate::store::rfc3339;
