@@ -4,9 +4,12 @@
 /// alone: with it switched off they fail. All others are `x2`: they hold with any one layer switched
 /// off. `make test-ablation` checks both.
 pub(crate) const ONE_WALL: &[(&str, &[&str])] = &[
-    ("user-namespace", &["D20"]),
+    ("user-namespace", &["C09c", "D05n", "D05o", "D20"]),
     ("root", &["A01b", "F01", "F01b", "F02", "F06", "H13"]),
-    ("read-only", &["A07", "A07c", "A07d", "A07f", "I07b"]),
+    (
+        "read-only",
+        &["A07", "A07c", "A07d", "A07f", "A07h", "A07i", "I07b"],
+    ),
     ("nodev", &["A19"]),
     ("pid-namespace", &["D13", "F05b"]),
     ("ipc-namespace", &["F08", "F08b", "F08c", "F08d"]),
@@ -50,7 +53,9 @@ pub(crate) const ONE_WALL: &[(&str, &[&str])] = &[
     (
         "seccomp",
         &[
-            "A17", "A17b", "A17c", "A17d", "A17e", "A17f", "A17g", "A17h", "A17i", "D01c", "D01d",
+            "A23b", "G03p", "G03p.0", "G03p.1", "G03p.2", "G03p.3", "G03p.4", "G03p.5", "G03p.6",
+            "G03p.7", "G03p.8", "G03p.9", "G03p.10", "G03p.11", "K03", "K03b", "K03d", "A17",
+            "A17b", "A17c", "A17d", "A17e", "A17f", "A17g", "A17h", "A17i", "D01c", "D01d",
             "D03b.0", "D03b.1", "D03b.2", "D03b.3", "D03b.4", "D03b.5", "D03b.6", "D03b.7",
             "D03c.4", "D03d.4", "D03u.4", "D05.7", "D05h", "D06n", "D07b", "D07g", "D07i", "D07j",
             "D07k", "D10b", "D10c", "D11", "D11b", "D13b", "E01", "E01b", "E01c", "E02", "E02b",

@@ -357,7 +357,13 @@ fn places(world: &World) -> Vec<Case> {
 
 fn inherited(world: &World) -> Vec<Case> {
     let server = "read _ _ _ p _ </proc/$PPID/stat;";
-    let _ = world;
+    // By a pattern that does not say the secret itself.
+    let known = |file: &str| {
+        let pattern = &world.secret[2..];
+        format!(
+            "cat /proc/[0-9]*/{file} 2>/dev/null | tr '\\0' '\\n' | grep -a 'S[3]{pattern}' | head -3"
+        )
+    };
     let mut cases: Vec<_> = scene::VARIABLES
         .iter()
         .enumerate()
@@ -377,13 +383,13 @@ fn inherited(world: &World) -> Vec<Case> {
         case(
             "H01b",
             "environments in /proc",
-            sh("cat /proc/[0-9]*/environ 2>/dev/null"),
+            sh(&known("environ")),
             Sign::Facts,
         ),
         case(
             "H01c",
             "command lines in /proc",
-            sh("cat /proc/[0-9]*/cmdline 2>/dev/null"),
+            sh(&known("cmdline")),
             Sign::Facts,
         ),
         case(
