@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ablation::{self, Layer};
 use crate::cgroup::{AgentLimits, Tree};
-use crate::fail::{Context, failure};
+use crate::fail::{self, Context, failure};
 use crate::packet::{self, Received};
 use crate::protocol::{Failure, FailureKind, PACKET_BYTES_MAX};
 use crate::spec::{AgentId, LayerReport, Limits, SandboxSpec};
@@ -108,9 +108,10 @@ fn run(tree: &Tree, spawner: Pid, socket: &OwnedFd) -> i32 {
     let Ok(Order { agent, limits }) = serde_json::from_slice(&packet.bytes) else {
         return 1;
     };
-    let (said, group) = match tree.create(&agent, &limits) {
+    let made = tree.create(&agent, &limits).map_err(Failure::from);
+    let (said, group) = match made.and_then(|group| fail::point("group.made").map(|()| group)) {
         Ok(group) => (Ok(group.reports().to_vec()), Some(group)),
-        Err(error) => (Err(Failure::from(error)), None),
+        Err(failed) => (Err(failed), None),
     };
     let told = packet::send(socket.as_fd(), &said, &[]);
     let procs = group.and_then(|group| group.shim_procs_fds().ok());
