@@ -22,7 +22,7 @@ use nix::unistd::Pid;
 use serde_json::value::to_raw_value;
 
 use crate::ablation;
-use crate::fail::{Context, failure};
+use crate::fail::{self, Context, failure};
 use crate::init::Init;
 use crate::launch::{Leaf, Order, PACKET_BYTES_MAX, Report};
 use crate::packet::{self, Packet, Received};
@@ -63,7 +63,9 @@ pub(crate) fn run(init: Init) -> i32 {
 
 fn close_and_test(init: &Init) -> Result<(), Failure> {
     let outside = confine::listen_outside()?;
+    fail::point("launcher.start")?;
     let landlock = confine::enter(init)?;
+    fail::point("launcher.closed")?;
     let expected = confine::expected(init, landlock.as_ref(), &outside);
     let probes = confine::test(&expected)?;
     let broken: Vec<&ProbeReport> = probes.iter().filter(|probe| !probe.held).collect();
@@ -82,6 +84,7 @@ fn close_and_test(init: &Init) -> Result<(), Failure> {
             "run `wsm doctor`; this is a defect of wsm or of the kernel's configuration",
         ));
     }
+    fail::point("launcher.tested")?;
     let what = || "report the self-test".to_owned();
     let tested = Status::Tested {
         landlock,

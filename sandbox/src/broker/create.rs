@@ -162,6 +162,7 @@ impl Broker {
             .host
             .tree
             .create(agent, &AgentLimits { payload, services })?;
+        fail::point("group.made")?;
         // One that is gone has said why, which is read next.
         packet::send_bytes(spawner.socket.as_fd(), GROUPED, &[]).unwrap_or(());
         Ok(group.reports().to_vec())

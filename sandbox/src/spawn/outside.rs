@@ -88,6 +88,7 @@ impl Stage {
         if !ablation::off(Layer::Network) {
             enter_network(job.netns.as_ref())?;
         }
+        fail::point("spawn.network")?;
         Ok(Stage {
             root,
             bare,

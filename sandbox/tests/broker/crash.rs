@@ -9,16 +9,23 @@ use wsm_sandbox::spec::{AgentId, Guard, SandboxSpec};
 use crate::harness::{Agent, Shim, World, command, until};
 
 /// Every named place in the making of a sandbox.
-const POINTS: [&str; 12] = [
+const POINTS: [&str; 19] = [
     "spawn.start",
+    "group.made",
     "spawn.cgroup",
     "spawn.userns",
     "spawn.sources",
     "spawn.mounted",
+    "spawn.network",
     "spawn.root",
     "spawn.cloned",
     "inside.proc",
     "inside.user",
+    "init.prepared",
+    "init.dropped",
+    "launcher.start",
+    "launcher.closed",
+    "launcher.tested",
     "spawn.drop",
     "spawn.shim",
     "broker.created",

@@ -69,14 +69,22 @@ env = "TOOL_KEY"
         .arg(world.wsm.dir());
     assert_eq!(cli::run(grep, b"").text(), "");
     assert!(!world.wsm.log().contains(VALUE));
-    // A file is written at each start, by no argument.
-    let template = template.replace(
-        "env = \"TOOL_KEY\"\n",
-        "[files]\n\"~/.tool\" = \"{credential.seen}\"\n",
-    );
-    world
-        .wsm
-        .host_template("filed", &template.replace("seeing", "filed"));
+}
+
+#[test]
+fn a_file_with_a_value_is_written_at_each_start() {
+    let world = World::new();
+    let template = r#"schema = 1
+name = "filed"
+extends = ["shell"]
+[credentials.seen]
+secret = "tool-key"
+visible = true
+[files]
+"~/.tool" = "{credential.seen}"
+"#;
+    world.wsm.host_template("filed", template);
+    world.set(&["tool-key", "--visible"]).ok();
     world.new_agent("filed", "filed");
     let file = || world.wsm.inside("filed", "stat -c %a ~/.tool; cat ~/.tool");
     assert_eq!(file().ok().text(), format!("600\n{VALUE}"));
