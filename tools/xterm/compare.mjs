@@ -43,6 +43,8 @@ function modes(terminal) {
   for (const name of Object.getOwnPropertyNames(Object.getPrototypeOf(terminal.modes)).concat(Object.keys(terminal.modes))) {
     if (typeof terminal.modes[name] !== "function") all[name] = terminal.modes[name];
   }
+  // Who comes in the middle of an update is shown what is there, and not made to wait for its end.
+  delete all.synchronizedOutputMode;
   return all;
 }
 

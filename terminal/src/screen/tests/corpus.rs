@@ -69,7 +69,7 @@ fn window(name: &str, stream: &[u8], from: usize) -> Result<(), TestCaseError> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 20,
+        cases: 10,
         max_shrink_iters: 0,
         failure_persistence: None,
         ..ProptestConfig::default()
