@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,7 +13,7 @@ use crate::fail::{Context, failure};
 use crate::files;
 use crate::protocol::{
     CHECKPOINT_PAUSE, CHECKPOINTS, CHECKPOINTS_BYTES_MAX, CHECKPOINTS_OLD, Failure, FailureKind,
-    JournalEnd,
+    JournalEnd, Reply,
 };
 
 /// Adds a line. The clock is ours: the daemon can't say when it said it.
@@ -21,7 +21,7 @@ pub(super) fn write(
     state: BorrowedFd<'_>,
     person: &JournalEnd,
     wsm: &JournalEnd,
-) -> Result<(), Failure> {
+) -> Result<(Reply, Vec<OwnedFd>), Failure> {
     let what = || "write a checkpoint".to_owned();
     let refused = |kind, why: &str| failure(kind, what(), why, "");
     let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
@@ -72,7 +72,8 @@ pub(super) fn write(
     );
     // One write: a line is there or not, whatever else writes.
     file.write_all(line.as_bytes()).what(what)?;
-    file.sync_data().what(what)
+    file.sync_data().what(what)?;
+    Ok((Reply::Done, Vec::new()))
 }
 
 fn open(state: BorrowedFd<'_>) -> std::io::Result<File> {

@@ -101,8 +101,7 @@ impl Broker {
                 rights,
             } => self.begin_helper(connection, &repository, agent, rights),
             Request::Checkpoint { person, wsm } => work::answer(host, connection, None, || {
-                checkpoint::write(host.state.as_fd(), &person, &wsm)?;
-                Ok((Reply::Done, Vec::new()))
+                checkpoint::write(host.state.as_fd(), &person, &wsm)
             }),
             Request::Host => work::answer(host, connection, None, || {
                 let checks = host::checks(host.state.as_fd());
