@@ -83,6 +83,8 @@ impl Egress {
                 own.ready = found.is_some();
             }
         }
+        let (agent, own) = (record.id.to_string(), record.credentials.clone());
+        super::locked(&self.equipped).insert(agent, own);
         let order = Order::Authority {
             agent: record.id.to_string(),
             credentials: specs,

@@ -4,7 +4,7 @@ Logins, as far as tokens go: each refresh token is good once. Files beside the l
 
 model.py CERTIFICATE ADDRESS LOG
 """
-import base64, http.server, json, os, re, socketserver, ssl, sys, threading, time
+import base64, http.server, json, os, re, socketserver, ssl, subprocess, sys, threading, time
 
 certificate, address, log = sys.argv[1:]
 lock = threading.Lock()
@@ -154,6 +154,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 raw += self.rfile.read(size)
                 self.rfile.readline()
             self.rfile.readline()
+        if self.headers.get("content-encoding") == "zstd":
+            raw = subprocess.run(["zstd", "-dc"], input=raw, stdout=subprocess.PIPE, check=True).stdout
         path = self.path.split("?")[0]
         line = {"method": self.command, "host": self.headers.get("host"), "path": self.path,
                 "headers": {k.lower(): v for k, v in self.headers.items()}, "body": raw.decode("latin-1")}
