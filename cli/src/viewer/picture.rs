@@ -71,10 +71,10 @@ impl Picture {
 
     /// How a connection begins; with `tty`, the terminal goes along.
     pub(super) fn begin(&mut self, tty: bool) -> Vec<Frame> {
-        // A connection that ended has let go.
-        self.epoch = 0;
         self.size = screen::size();
         let (cols, rows) = self.size;
+        // A connection that ended has let go.
+        self.epoch = 0;
         let attach = Frame::Attach(Attach {
             terminal: self.wish.terminal.clone(),
             resume: self.drawn,

@@ -81,8 +81,8 @@ pub(super) struct Recorder {
     /// How many segments the file may have.
     segments: u64,
     age_us: u64,
-    /// Number and begin of those that it has, oldest first.
-    known: Vec<(u64, u64)>,
+    /// Number, begin and place of those that it has, oldest first.
+    known: Vec<(u64, u64, u64)>,
     /// The instant of `begun_ms`.
     origin: Instant,
     /// Number of the segment that is written; 0 before the first.
@@ -116,7 +116,8 @@ impl Recorder {
             if file.read_exact_at(&mut bytes, at * size).is_err() {
                 break;
             }
-            known.extend(read_head(&bytes));
+            let found = read_head(&bytes);
+            known.extend(found.map(|(number, begun)| (number, begun, at * size)));
         }
         known.sort_unstable();
         let begun_ms = now_ms();
@@ -147,19 +148,23 @@ impl Recorder {
     /// Gives back what is too old. `end_us`: when the last segment was written last.
     fn expire(&mut self, end_us: u64) -> io::Result<()> {
         let oldest = self.now_us(Instant::now()).saturating_sub(self.age_us);
-        while let Some(&(number, _)) = self.known.first() {
-            let end = self.known.get(1).map_or(end_us, |(_, begun)| *begun);
+        while let Some(&(_, _, place)) = self.known.first() {
+            let end = self.known.get(1).map_or(end_us, |(_, begun, _)| *begun);
             if end >= oldest {
                 break;
             }
-            let size = SEGMENT_BYTES as u64;
-            let at = i64::try_from(number % self.segments * size).unwrap_or(i64::MAX);
-            let length = i64::try_from(size).unwrap_or(i64::MAX);
+            let at = i64::try_from(place).unwrap_or(i64::MAX);
+            let length = i64::try_from(SEGMENT_BYTES).unwrap_or(i64::MAX);
             let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
             fallocate(&self.file, flags, at, length)?;
             self.known.remove(0);
         }
         Ok(())
+    }
+
+    /// Where a segment begins; numbers begin with 1.
+    fn place(&self, number: u64) -> u64 {
+        number.saturating_sub(1) % self.segments * SEGMENT_BYTES as u64
     }
 
     fn now_us(&self, now: Instant) -> u64 {
@@ -275,7 +280,7 @@ impl Recorder {
     }
 
     fn put(&mut self, bytes: &[u8]) {
-        let begin = self.number % self.segments * SEGMENT_BYTES as u64;
+        let begin = self.place(self.number);
         match self.file.write_all_at(bytes, begin + self.used as u64) {
             Ok(()) => self.used += bytes.len(),
             Err(error) => self.stop(&error.to_string()),
@@ -291,14 +296,17 @@ impl Recorder {
 
     /// Goes on in the next segment, which begins with the screen as it is.
     fn rotate(&mut self, screen: &mut Screen, now: Instant) {
-        let next = self.known.last().map_or(1, |(number, _)| number + 1);
+        let next = self
+            .known
+            .last()
+            .map_or(1, |(number, ..)| number.saturating_add(1));
         if let Err(error) = self.expire(u64::MAX).and_then(|()| self.may_grow(next)) {
             return self.stop(&error.to_string());
         }
         let begun = self.now_us(now).max(self.last_us);
-        self.known
-            .retain(|(number, _)| number % self.segments != next % self.segments);
-        self.known.push((next, begun));
+        let place = self.place(next);
+        self.known.retain(|(_, _, taken)| *taken != place);
+        self.known.push((next, begun, place));
         (self.number, self.used, self.last_us) = (next, 0, begun);
         self.events.clear();
         self.stale = false;
@@ -320,7 +328,7 @@ impl Recorder {
 
     /// A segment that was there before takes no more of the disk.
     fn may_grow(&self, number: u64) -> io::Result<()> {
-        let end = (number % self.segments + 1) * SEGMENT_BYTES as u64;
+        let end = self.place(number) + SEGMENT_BYTES as u64;
         if self.file.metadata()?.len() >= end {
             return Ok(());
         }

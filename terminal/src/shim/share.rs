@@ -334,31 +334,52 @@ impl Shim {
         }
         viewer.number = viewer.number.max(number);
         let drives = terminal.driver == Some(id);
-        let taken = match terminal.lease.types(id, epoch, clock) {
-            Err(refusal) => Err(words(&refusal)),
-            Ok(_) if terminal.master.is_none() => Err("no program runs in this terminal".into()),
-            Ok(news) if terminal.input(bytes, now) => {
-                if terminal.echo.due(bytes.len()) {
-                    self.echo = Some(Rc::clone(&terminal.name));
-                }
-                Ok(news)
-            }
-            Ok(_) => Err("the program does not read its input".into()),
-        };
-        match taken {
+        let typed = terminal.lease.types(id, epoch, clock);
+        // The size first: what is typed may ask for it.
+        match &typed {
             Ok(Some(news)) => {
                 let name = Rc::clone(&terminal.name);
-                self.spread(&name, &news, now);
+                self.spread(&name, news, now);
             }
-            Ok(None) if drives => {}
-            Ok(None) => self.drive(id),
-            Err(reason) => {
-                viewer.notify(reason.clone(), now);
-                client.send(&Frame::Refused { reason });
-                if let Some(tty) = &mut client.tty {
-                    tty.ring();
-                }
-            }
+            Ok(None) if !drives => self.drive(id),
+            Ok(None) | Err(_) => {}
+        }
+        let taken = typed.map_err(|refusal| words(&refusal));
+        if let Err(reason) = taken.and_then(|_| self.type_in(id, bytes, now)) {
+            self.refuse_input(id, reason, now);
+        }
+    }
+
+    /// Gives it to the program.
+    fn type_in(&mut self, id: u64, bytes: &[u8], now: Instant) -> Result<(), String> {
+        let Some(Role::Viewer(viewer)) = self.clients.get(&id).map(|client| &client.role) else {
+            return Ok(());
+        };
+        let Some(terminal) = self.terminals.get_mut(&viewer.terminal) else {
+            return Ok(());
+        };
+        if terminal.master.is_none() {
+            return Err("no program runs in this terminal".to_owned());
+        }
+        if !terminal.input(bytes, now) {
+            return Err("the program does not read its input".to_owned());
+        }
+        if terminal.echo.due(bytes.len()) {
+            self.echo = Some(Rc::clone(&terminal.name));
+        }
+        Ok(())
+    }
+
+    fn refuse_input(&mut self, id: u64, reason: String, now: Instant) {
+        let Some(client) = self.clients.get_mut(&id) else {
+            return;
+        };
+        if let Role::Viewer(viewer) = &mut client.role {
+            viewer.notify(reason.clone(), now);
+        }
+        client.send(&Frame::Refused { reason });
+        if let Some(tty) = &mut client.tty {
+            tty.ring();
         }
     }
 

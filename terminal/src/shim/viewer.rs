@@ -92,8 +92,9 @@ impl Viewer {
     /// Tells it something, where it has a place for that.
     pub(super) fn notify(&mut self, text: String, now: Instant) {
         if self.fit {
+            // Each key that is refused says the same.
+            self.stale |= self.notice() != Some(text.as_str());
             self.notice = Some((text, now + NOTICE));
-            self.stale = true;
         }
     }
 
