@@ -12,7 +12,7 @@ STORY_NEEDS := strace gdb git curl tmux python3 nodejs:node npm util-linux:setpr
 # The built-in templates of agents and of Jupyter, with the real programs.
 CLI_NEEDS := @anthropic-ai/claude-code:claude @openai/codex:codex opencode-ai:opencode
 
-.PHONY: help build run test test-ablation chaos test-vm bench lint fmt clean lock need-rust need-nextest
+.PHONY: help build run test test-ablation chaos test-vm test-xterm bench lint fmt clean lock need-rust need-nextest
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -42,6 +42,10 @@ chaos: need-rust Cargo.lock ## KILLS=200 kill -9 of daemon, broker and shims at 
 test-vm: need-rust Cargo.lock ## on a stock Debian 12 under qemu: systemd, unified cgroups, kernel 6.1 (root)
 	@tools/need $(BUILD_NEEDS) qemu-system-x86:qemu-system-x86_64 mmdebstrap e2fsprogs:mke2fs binutils:strip
 	tests/vm/run
+
+test-xterm: need-rust Cargo.lock ## what is drawn when somebody attaches, judged by xterm.js
+	@tools/need $(BUILD_NEEDS) nodejs:node npm
+	tools/xterm/run
 
 bench: build ## measure against bwrap, runc and tmux; ONLY=spawn,echo runs some
 	@tools/need $(STORY_NEEDS) bubblewrap:bwrap runc openssl \

@@ -13,6 +13,7 @@
 mod canvas;
 mod direct;
 mod picture;
+mod quitter;
 mod relayed;
 
 use std::io::{self, Write};
@@ -101,6 +102,7 @@ pub(crate) async fn view(client: &Client, wish: &Wish) -> Result<End, Failure> {
         wish,
         signals: Signals::catch().map_err(|e| terminal_failed(&e))?,
     };
+    quitter::start().map_err(|e| terminal_failed(&e))?;
     let picture = Picture::enter(wish).map_err(|e| terminal_failed(&e))?;
     viewer.run(link, picture).await
 }
@@ -282,7 +284,7 @@ fn is_alive(state: State) -> bool {
 #[derive(Debug)]
 struct Signals {
     resized: Signal,
-    quit: [Signal; 4],
+    quit: Quit,
 }
 
 /// What they say.
@@ -296,24 +298,40 @@ impl Signals {
     fn catch() -> io::Result<Signals> {
         Ok(Signals {
             resized: signal(SignalKind::window_change())?,
-            quit: [
-                signal(SignalKind::terminate())?,
-                signal(SignalKind::hangup())?,
-                // Keys send none of these two to a raw terminal, but another process may.
-                signal(SignalKind::interrupt())?,
-                signal(SignalKind::quit())?,
-            ],
+            quit: Quit::catch()?,
         })
     }
 
     async fn next(&mut self) -> Told {
-        let [term, hup, int, quit] = &mut self.quit;
         tokio::select! {
             _ = self.resized.recv() => Told::Resized,
-            _ = term.recv() => Told::Quit,
-            _ = hup.recv() => Told::Quit,
-            _ = int.recv() => Told::Quit,
-            _ = quit.recv() => Told::Quit,
+            () = self.quit.asked() => Told::Quit,
+        }
+    }
+}
+
+/// The signals that ask a process to end.
+#[derive(Debug)]
+struct Quit([Signal; 4]);
+
+impl Quit {
+    fn catch() -> io::Result<Quit> {
+        Ok(Quit([
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+            // Keys send none of these two to a raw terminal, but another process may.
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::quit())?,
+        ]))
+    }
+
+    async fn asked(&mut self) {
+        let [term, hup, int, quit] = &mut self.0;
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = hup.recv() => {}
+            _ = int.recv() => {}
+            _ = quit.recv() => {}
         }
     }
 }

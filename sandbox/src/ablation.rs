@@ -41,6 +41,8 @@ pub(crate) enum Layer {
     HidePid,
     /// The pointer to the git directory.
     GitPin,
+    /// Mounts over protected names.
+    Guards,
     /// Being in a Landlock domain at all.
     Landlock,
     /// The rules of the domain about files.
@@ -99,6 +101,7 @@ mod wanted {
         ("proc-masks", Layer::ProcMasks),
         ("hidepid", Layer::HidePid),
         ("git-pin", Layer::GitPin),
+        ("protected-names", Layer::Guards),
         ("landlock", Layer::Landlock),
         ("landlock-files", Layer::LandlockFiles),
         ("landlock-scopes", Layer::LandlockScopes),
@@ -148,6 +151,9 @@ pub(crate) fn weaken(plan: &mut crate::plan::Plan) {
                 matches!(op, Op::Bind { at, access: Access::Pin, .. } if at.ends_with(".git"));
             !pinned
         });
+    }
+    if off(Layer::Guards) {
+        plan.ops.retain(|op| !matches!(op, Op::Guard { .. }));
     }
     if off(Layer::Root) {
         for at in ["/srv", "/root", "/opt"].map(std::path::PathBuf::from) {

@@ -62,6 +62,10 @@ enum Look {
     ModeInArg1,
     /// A file mode in argument 2.
     ModeInArg2,
+    /// Flags that would take of the host's huge pages: `mmap`, `shmget`, `memfd_create`.
+    HugeMap,
+    HugeShared,
+    HugeFile,
     Open,
     OpenAt,
     MkNod,
@@ -170,6 +174,11 @@ const CLONE_NEWTIME: u32 = 0x80;
 const MODE_SET_ID: u32 = 0o6000;
 /// `O_CREAT` and the bit that only `O_TMPFILE` has: without them the mode is not an argument.
 const OPEN_MAKES_FILE: u32 = 0o100 | 0o20_000_000;
+/// `MAP_HUGETLB`, `SHM_HUGETLB`, `MFD_HUGETLB`: pages of a pool that the host set aside for its own
+/// and that no limit of memory counts.
+const MAP_HUGE: u32 = 0x4_0000;
+const SHM_HUGE: u32 = 0o4000;
+const FILE_HUGE: u32 = 4;
 /// Under this mask device types (character 02, block 06) are `MODE_DEVICE`, no others are.
 const MODE_DEVICE_MASK: u32 = 0o130_000;
 const MODE_DEVICE: u32 = 0o020_000;
@@ -188,31 +197,21 @@ fn emit_look(asm: &mut Assembler, look: Look, ends: &Ends, options: &Options) {
     match look {
         Look::Ioctl => {
             asm.load_argument(1);
-            asm.chain(&[0x5412, 0x541c, 0x5423], ends.eperm); // TIOCSTI, TIOCLINUX, TIOCSETD
-            asm.jump(ends.allow);
+            // TIOCSTI, TIOCLINUX, TIOCSETD
+            asm.choose(&[0x5412, 0x541c, 0x5423], ends.eperm, ends.allow);
         }
         Look::Fcntl => {
             asm.load_argument(1);
-            asm.chain(&[libc::F_SETLEASE.cast_unsigned()], ends.eperm);
-            asm.jump(ends.allow);
+            asm.choose(&[libc::F_SETLEASE.cast_unsigned()], ends.eperm, ends.allow);
         }
         Look::Socket => emit_socket(asm, ends),
-        Look::Clone => {
-            asm.load_argument(0);
-            asm.jump_set(CLONE_NEW_ANY, ends.eperm, ends.allow);
-        }
-        Look::Unshare => {
-            asm.load_argument(0);
-            asm.jump_set(CLONE_NEW_ANY | CLONE_NEWTIME, ends.eperm, ends.allow);
-        }
+        Look::Clone => refuse_bits(asm, 0, CLONE_NEW_ANY, ends),
+        Look::Unshare => refuse_bits(asm, 0, CLONE_NEW_ANY | CLONE_NEWTIME, ends),
         Look::Prctl => {
             asm.load_argument(0);
             asm.jump_equal(libc::PR_SET_MM.cast_unsigned(), ends.eperm, ends.allow);
         }
-        Look::Seccomp => {
-            asm.load_argument(1);
-            asm.jump_set(SECCOMP_NEW_LISTENER, ends.eperm, ends.allow);
-        }
+        Look::Seccomp => refuse_bits(asm, 1, SECCOMP_NEW_LISTENER, ends),
         Look::Personality => {
             asm.load_argument(0);
             asm.chain(&[0, PERSONALITY_QUERY], ends.allow);
@@ -221,14 +220,11 @@ fn emit_look(asm: &mut Assembler, look: Look, ends: &Ends, options: &Options) {
             }
             asm.jump(ends.eperm);
         }
-        Look::ModeInArg1 => {
-            asm.load_argument(1);
-            asm.jump_set(MODE_SET_ID, ends.eperm, ends.allow);
-        }
-        Look::ModeInArg2 => {
-            asm.load_argument(2);
-            asm.jump_set(MODE_SET_ID, ends.eperm, ends.allow);
-        }
+        Look::ModeInArg1 => refuse_bits(asm, 1, MODE_SET_ID, ends),
+        Look::ModeInArg2 => refuse_bits(asm, 2, MODE_SET_ID, ends),
+        Look::HugeMap => refuse_bits(asm, 3, MAP_HUGE, ends),
+        Look::HugeShared => refuse_bits(asm, 2, SHM_HUGE, ends),
+        Look::HugeFile => refuse_bits(asm, 1, FILE_HUGE, ends),
         Look::Open => emit_open(asm, 1, ends),
         Look::OpenAt => emit_open(asm, 2, ends),
         Look::MkNod => emit_mknod(asm, 1, ends),
@@ -236,7 +232,18 @@ fn emit_look(asm: &mut Assembler, look: Look, ends: &Ends, options: &Options) {
     }
 }
 
-/// Families UNIX, INET, INET6 and NETLINK(ROUTE); no raw and no packet sockets of the Internet.
+/// EPERM if one of these bits is set.
+fn refuse_bits(asm: &mut Assembler, argument: u32, bits: u32, ends: &Ends) {
+    asm.load_argument(argument);
+    asm.jump_set(bits, ends.eperm, ends.allow);
+}
+
+/// Protocols of the Internet: the default, ICMP, TCP, UDP, ICMPv6, MPTCP. To ask for another (SCTP,
+/// DCCP, UDP-Lite, SMC, L2TP) has the kernel load code that hardly anybody uses.
+const PROTOCOLS: [u32; 6] = [0, 1, 6, 17, 58, 262];
+
+/// Families UNIX, INET, INET6 and NETLINK(ROUTE); of the Internet only streams and datagrams of the
+/// protocols that everybody uses.
 fn emit_socket(asm: &mut Assembler, ends: &Ends) {
     let (internet, netlink) = (asm.label(), asm.label());
     asm.load_argument(0);
@@ -252,8 +259,15 @@ fn emit_socket(asm: &mut Assembler, ends: &Ends) {
     asm.place(internet);
     asm.load_argument(1);
     asm.and(SOCKET_TYPE_MASK);
-    asm.chain(&[libc::SOCK_RAW.cast_unsigned(), 10], ends.eperm); // 10: SOCK_PACKET
-    asm.jump(ends.allow);
+    let everyday = asm.label();
+    let types = [
+        libc::SOCK_STREAM.cast_unsigned(),
+        libc::SOCK_DGRAM.cast_unsigned(),
+    ];
+    asm.choose(&types, everyday, ends.eperm);
+    asm.place(everyday);
+    asm.load_argument(2);
+    asm.choose(&PROTOCOLS, ends.allow, ends.no_family);
     asm.place(netlink);
     asm.load_argument(2);
     asm.jump_equal(libc::NETLINK_ROUTE.cast_unsigned(), ends.allow, ends.eperm);

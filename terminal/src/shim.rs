@@ -40,7 +40,6 @@ use nix::unistd::Pid;
 use wsm_sandbox::launch::ShimConfig;
 
 use self::client::{Client, Role};
-use self::echo::stay_awake;
 use self::guest::{PATIENCE, Place, Tickets, Trust};
 use self::launcher::{Launcher, Received};
 use self::log::Log;
@@ -162,11 +161,7 @@ impl Shim {
     fn ready(&mut self, (source, flags): (Source, PollFlags)) {
         let now = Instant::now();
         match source {
-            // Both find out themselves whether it is theirs.
-            Source::Rare => {
-                self.signalled(now);
-                self.accept(now);
-            }
+            Source::Rare => self.rare(now),
             Source::Launcher => self.hear(now),
             Source::Client(id) => self.client(id, flags, now),
             Source::Tty(id) => self.draw(id),
@@ -186,6 +181,18 @@ impl Shim {
         }
     }
 
+    fn rare(&mut self, now: Instant) {
+        let (keys, others) = self.rare.take();
+        for client in keys {
+            self.await_key(client, now);
+        }
+        if others {
+            // Both find out themselves whether it is theirs.
+            self.signalled(now);
+            self.accept(now);
+        }
+    }
+
     /// Takes what the program of a terminal wrote. Whether there was something.
     fn output(&mut self, name: &str) -> bool {
         let Some(terminal) = self.terminals.get_mut(name) else {
@@ -197,17 +204,6 @@ impl Shim {
             process.wrote(bytes);
         }
         bytes > 0
-    }
-
-    /// Where a key was just typed, its echo is worth a moment.
-    fn await_echo(&mut self) {
-        let Some(name) = self.echo.take() else {
-            return;
-        };
-        let look = stay_awake(|| self.output(&name));
-        if let Some(terminal) = self.terminals.get_mut(&*name) {
-            terminal.echo.learn(look);
-        }
     }
 
     fn stream(&mut self, name: &str, end: End) {
@@ -330,6 +326,9 @@ impl Shim {
         };
         let broken = PollFlags::POLLERR | PollFlags::POLLHUP;
         if self.client_reads(client) && flags.intersects(PollFlags::POLLIN | broken) {
+            if let Some(client) = self.clients.get_mut(&id) {
+                client.read(&mut self.scratch);
+            }
             self.client_frames(id, now);
         } else if flags.intersects(broken)
             && let Some(client) = self.clients.get_mut(&id)
@@ -339,9 +338,6 @@ impl Shim {
     }
 
     fn client_frames(&mut self, id: u64, now: Instant) {
-        if let Some(client) = self.clients.get_mut(&id) {
-            client.read(&mut self.scratch);
-        }
         while let Some(client) = self.clients.get_mut(&id).filter(|client| !client.closing) {
             match client.next_frame() {
                 Ok(None) => {
@@ -371,6 +367,9 @@ impl Shim {
         let Some(client) = self.clients.remove(&id) else {
             return;
         };
+        if let Some(tty) = &client.tty {
+            self.rare.remove(tty);
+        }
         match client.role {
             Role::Plain => {}
             Role::Viewer(viewer) => {

@@ -281,8 +281,8 @@ static long daemonise(void) {
             for (;;)
                 pause();
         }
-        for (;;)
-            pause();
+        wait(NULL);
+        _exit(0);
     }
     return read(told[0], &pid, sizeof pid) == sizeof pid ? pid : -1;
 }

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::cli;
+use crate::host;
 use crate::wait::{self, PATIENCE};
 
 /// A screen with a program on it.
@@ -92,6 +93,23 @@ impl Term {
             &rows.to_string(),
         ])
         .ok();
+    }
+
+    /// Takes nothing more of what is written on it, until [`Term::thaw`].
+    ///
+    /// # Panics
+    /// If tmux does not say its pid.
+    #[must_use]
+    pub fn freeze(&self) -> i32 {
+        let pid = self.tmux(&["display-message", "-p", "#{pid}"]).ok().stdout;
+        let pid = pid.trim().parse().expect("tmux's own pid");
+        host::signal(pid, "STOP");
+        pid
+    }
+
+    /// Goes on where [`Term::freeze`] stopped.
+    pub fn thaw(&self, pid: i32) {
+        host::signal(pid, "CONT");
     }
 
     /// What the screen shows.

@@ -17,8 +17,12 @@ mod depth;
 mod facts;
 #[path = "attacks/files.rs"]
 mod files;
+#[path = "attacks/guarded.rs"]
+mod guarded;
 #[path = "attacks/ipc.rs"]
 mod ipc;
+#[path = "attacks/kernel.rs"]
+mod kernel;
 #[path = "attacks/listeners.rs"]
 mod listeners;
 #[path = "attacks/namespaces.rs"]
@@ -29,6 +33,10 @@ mod network;
 mod planted;
 #[path = "attacks/proc.rs"]
 mod proc;
+#[path = "attacks/races.rs"]
+mod races;
+#[path = "attacks/reach.rs"]
+mod reach;
 #[path = "attacks/report.rs"]
 mod report;
 #[path = "attacks/resources.rs"]
@@ -39,6 +47,8 @@ mod rights;
 mod scene;
 #[path = "attacks/shown.rs"]
 mod shown;
+#[path = "attacks/sniffer.rs"]
+mod sniffer;
 #[path = "attacks/trust.rs"]
 mod trust;
 #[path = "attacks/victims.rs"]
@@ -60,6 +70,12 @@ fn cases(world: &World) -> Vec<Case> {
     cases.extend(network::cases(world));
     cases.extend(trust::cases(world));
     cases.extend(resources::cases(world));
+    cases.extend(kernel::cases(world));
+    cases.extend(guarded::cases(world));
+    cases.extend(races::cases(world));
+    cases.extend(sniffer::cases(world));
+    // It ends a process that others attack.
+    cases.sort_by_key(|case| case.id == "F05h");
     let only = std::env::var("WSM_ATTACKS").unwrap_or_default();
     cases.retain(|case| case.id.starts_with(&only));
     cases
@@ -74,6 +90,7 @@ fn the_suite() {
     ids.dedup();
     assert_eq!(ids.len(), all.len(), "an id is there twice");
     let mut verdicts: Vec<_> = all.iter().map(|case| report::judge(&world, case)).collect();
+    verdicts.extend(races::verdicts(&world));
     verdicts.push(resources::outlives_its_agent(&world));
     report::report(&verdicts);
     let bad = |held: Ending| verdicts.iter().filter(move |verdict| verdict.held == held);

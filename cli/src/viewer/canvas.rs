@@ -47,9 +47,12 @@ fn restrict() -> Result<RulesetStatus, RulesetError> {
 mod tests {
     use std::os::fd::AsFd;
 
+    use rustix::event::{PollFd, PollFlags, poll};
     use rustix::io::Errno;
     use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
-    use rustix::termios::{tcgetattr, tcgetwinsize};
+    use rustix::termios::{
+        QueueSelector, ioctl_tiocexcl, tcflush, tcgetattr, tcgetpgrp, tcgetwinsize,
+    };
 
     use super::*;
 
@@ -67,6 +70,16 @@ mod tests {
         assert_eq!(rustix::io::read(&given, &mut seen), Err(Errno::BADF));
         assert_eq!(tcgetattr(&given).unwrap_err(), Errno::ACCESS);
         assert_eq!(tcgetwinsize(given.as_fd()).unwrap_err(), Errno::ACCESS);
+        let all = tcflush(&given, QueueSelector::IOFlush);
+        assert_eq!(all, Err(Errno::ACCESS));
+        assert_eq!(tcgetpgrp(&given), Err(Errno::ACCESS));
+        assert_eq!(ioctl_tiocexcl(&given), Err(Errno::ACCESS));
+        // That keys wait, and neither which nor how many (ADR 10).
+        rustix::io::write(&master, b"secret\n").unwrap();
+        let mut ready = [PollFd::new(&given, PollFlags::IN)];
+        assert_eq!(poll(&mut ready, None).unwrap(), 1);
+        assert_eq!(rustix::io::ioctl_fionread(&given), Err(Errno::ACCESS));
+        assert_eq!(rustix::io::ioctl_fionread(&ours), Ok(7));
         // What was open before, and what this thread opens, can do all that.
         assert!(tcgetattr(&ours).is_ok());
     }

@@ -19,7 +19,6 @@ use wsm_terminal::protocol::{Decoder, Frame, Hello, PROTOCOL_VERSION};
 use super::canvas;
 use super::picture::Picture;
 use super::{DRAW_BYTES, READ_BYTES, Turn};
-use crate::screen;
 
 /// How long the shim may take to answer a hello, and to read what was typed.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -112,7 +111,7 @@ impl Link {
                 let length = read_keys(&mut keyboard, &mut typed)?;
                 let typed = picture.typed(&typed[..length]);
                 typed
-                    .frame
+                    .frames
                     .iter()
                     .for_each(|frame| frame.encode(&mut self.out));
                 if typed.leaves {
@@ -128,8 +127,9 @@ impl Link {
                 if length == 0 || said[..length].contains(&QUIT) {
                     return Ok(self.leave(picture));
                 }
-                let (cols, rows) = screen::size();
-                Frame::Resize { cols, rows }.encode(&mut self.out);
+                if let Some(frame) = picture.resized() {
+                    frame.encode(&mut self.out);
+                }
             }
         }
     }

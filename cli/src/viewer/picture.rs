@@ -20,6 +20,8 @@ pub(super) struct Picture {
     wish: Wish,
     screen: Screen,
     watch: Watch,
+    /// The size that this connection was told last.
+    size: (u16, u16),
     /// Incarnation of the shim, and the number after the last byte that was drawn.
     drawn: Option<(u64, u64)>,
     incarnation: u64,
@@ -36,7 +38,7 @@ pub(super) struct Picture {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Typed {
     /// To send.
-    pub(super) frame: Option<Frame>,
+    pub(super) frames: Vec<Frame>,
     /// The user leaves.
     pub(super) leaves: bool,
 }
@@ -48,6 +50,7 @@ impl Picture {
             wish: wish.clone(),
             screen: Screen::enter(&title)?,
             watch: Watch::new(wish.detach),
+            size: screen::size(),
             drawn: None,
             incarnation: 0,
             acked: 0,
@@ -65,7 +68,8 @@ impl Picture {
 
     /// How a connection begins; with `tty`, the terminal goes along.
     pub(super) fn begin(&mut self, tty: bool) -> Vec<Frame> {
-        let (cols, rows) = screen::size();
+        self.size = screen::size();
+        let (cols, rows) = self.size;
         let attach = Frame::Attach(Attach {
             terminal: self.wish.terminal.clone(),
             resume: self.drawn,
@@ -82,11 +86,21 @@ impl Picture {
             .collect()
     }
 
-    /// Bytes from the keyboard; none: it is gone.
+    /// What is due if the terminal has another size than was told.
+    pub(super) fn resized(&mut self) -> Option<Frame> {
+        let (cols, rows) = screen::size();
+        let before = std::mem::replace(&mut self.size, (cols, rows));
+        (before != self.size).then_some(Frame::Resize { cols, rows })
+    }
+
+    /// Bytes from the keyboard; none: it is gone. Who changes the size and then types finds it
+    /// changed: the signal may come later than the keys.
     pub(super) fn typed(&mut self, bytes: &[u8]) -> Typed {
         let end = self.watch.find(bytes);
+        let keys = &bytes[..end.unwrap_or(bytes.len())];
+        let resized = self.resized().filter(|_| !keys.is_empty());
         Typed {
-            frame: self.input(&bytes[..end.unwrap_or(bytes.len())]),
+            frames: resized.into_iter().chain(self.input(keys)).collect(),
             leaves: end.is_some() || bytes.is_empty(),
         }
     }

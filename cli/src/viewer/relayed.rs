@@ -10,7 +10,7 @@ use wsm_terminal::protocol::Frame;
 
 use super::picture::Picture;
 use super::{DRAW_BYTES, READ_BYTES, Signals, Told, Turn};
-use crate::screen::{self, Keyboard};
+use crate::screen::Keyboard;
 
 /// A daemon that takes no input for so long is as good as gone.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,35 +32,32 @@ pub(super) async fn converse(
     }
     let mut buffer = [0; READ_BYTES];
     loop {
-        let frame = tokio::select! {
+        let frames = tokio::select! {
             biased;
             read = keyboard.read(&mut buffer) => {
                 let typed = picture.typed(&buffer[..read?]);
                 if typed.leaves {
-                    for frame in typed.frame.iter().chain([&Frame::Detach]) {
+                    for frame in typed.frames.iter().chain([&Frame::Detach]) {
                         // The shim notices a closed connection as well.
                         drop(send(&mut socket, frame).await);
                     }
                     return Ok(Turn::Ended(picture.detached()));
                 }
-                typed.frame
+                typed.frames
             }
             told = signals.next() => match told {
                 Told::Quit => return Ok(Turn::Ended(picture.detached())),
-                Told::Resized => {
-                    let (cols, rows) = screen::size();
-                    Some(Frame::Resize { cols, rows })
-                }
+                Told::Resized => picture.resized().into_iter().collect(),
             },
             message = socket.next() => match show(&mut socket, message, picture)? {
                 Some(turn) => return Ok(turn),
-                None => picture.ack(),
+                None => picture.ack().into_iter().collect(),
             },
         };
-        if let Some(frame) = frame
-            && let Err(why) = send(&mut socket, &frame).await
-        {
-            return Ok(Turn::Lost(why));
+        for frame in frames {
+            if let Err(why) = send(&mut socket, &frame).await {
+                return Ok(Turn::Lost(why));
+            }
         }
     }
 }

@@ -90,7 +90,8 @@ impl Host {
         PathBuf::from(paths.workspace)
     }
 
-    /// What the kernel says of an agent's extras; nothing for agents without.
+    /// What the kernel says of an agent's extras, and of the pointer to its git directory if that is no
+    /// longer pinned.
     pub(super) fn inspect_extras(
         &self,
         agent: &AgentId,
@@ -102,13 +103,19 @@ impl Host {
         };
         let mut reports = Vec::new();
         let extras = &record.extras;
-        if !extras.guards.is_empty() {
-            let mounts = std::fs::read_to_string(format!("/proc/{inside}/mountinfo"))?;
-            let workspace = self.workspace(agent, &record);
-            for (layer, hide) in [("protected names", false), ("hidden names", true)] {
-                reports.extend(guarded((layer, hide), &extras.guards, &workspace, &mounts));
-            }
+        let mounts = std::fs::read_to_string(format!("/proc/{inside}/mountinfo"))?;
+        let workspace = self.workspace(agent, &record);
+        for (layer, hide) in [("protected names", false), ("hidden names", true)] {
+            reports.extend(guarded((layer, hide), &extras.guards, &workspace, &mounts));
         }
+        // Always there, so worth a line only when it is not.
+        let pointer = Guard {
+            path: ".git".into(),
+            hide: false,
+            directory: false,
+        };
+        let pin = guarded(("git pointer", false), &[pointer], &workspace, &mounts);
+        reports.extend(pin.filter(|pin| pin.status != LayerStatus::Enforced));
         if let Some(tools) = extras.tools.as_deref() {
             reports.push(self.programs(tools, inside)?);
         }

@@ -100,6 +100,13 @@ impl Assembler {
         }
     }
 
+    /// Jumps to `yes` if the accumulator equals one of the values, to `no` otherwise.
+    pub(super) fn choose(&mut self, values: &[u32], yes: Label, no: Label) {
+        let (last, others) = values.split_last().expect("there is something to choose");
+        self.chain(others, yes);
+        self.jump_equal(*last, yes, no);
+    }
+
     /// The program with all jumps resolved.
     pub(super) fn finish(self) -> Vec<sock_filter> {
         let at = |label: Label| self.places[label.0].expect("every label that is used is placed");

@@ -1,5 +1,7 @@
 //! The screen and its snapshots: what a snapshot draws must be what was there.
 
+mod corpus;
+
 use alacritty_terminal::grid::Dimensions;
 use alacritty_terminal::index::Line;
 use alacritty_terminal::term::TermMode;

@@ -97,9 +97,9 @@ impl Client {
         }
     }
 
-    /// Reads what there is, at most what `scratch` holds. A descriptor may come along with an
-    /// attach; all others are closed.
-    pub(super) fn read(&mut self, scratch: &mut [u8]) {
+    /// Reads what there is, at most what `scratch` holds; whether there was something. A descriptor
+    /// may come along with an attach; all others are closed.
+    pub(super) fn read(&mut self, scratch: &mut [u8]) -> bool {
         let expects = self.greeted && matches!(self.role, Role::Plain);
         let read = if expects {
             pty::receive(self.socket.as_fd(), scratch)
@@ -111,10 +111,12 @@ impl Client {
             Ok((length, passed)) => {
                 self.decoder.push(&scratch[..length]);
                 self.passed = passed.or(self.passed.take());
+                return true;
             }
             Err(Errno::EAGAIN | Errno::EINTR) => {}
             Err(_) => self.gone = true,
         }
+        false
     }
 
     /// The descriptor that came along.

@@ -1,13 +1,17 @@
-//! Staying awake for the answer to a key.
+//! Staying awake for a key and for its answer.
 //!
 //! Most programs answer a key within some microseconds, and to go to sleep and be woken costs about
 //! as much: a processor that idles is slow to come back. So after a key the shim looks for the
-//! answer a little while before it sleeps. Where that does not pay (the program takes its time, or
+//! answer a little while before it sleeps. And where it has a viewer's terminal, the kernel wakes it
+//! together with the viewer when a key is pressed there: while the viewer reads the key the shim gets
+//! up, and looks for what the viewer sends. Where that does not pay (the program takes its time, or
 //! others want the processor) it is given up, and tried again after more and more keys: a program
 //! that never answers in time costs one such while in a thousand keys.
 
 use std::thread;
 use std::time::{Duration, Instant};
+
+use super::Shim;
 
 /// How long it looks.
 const AWAKE: Duration = Duration::from_micros(100);
@@ -20,7 +24,7 @@ const PASSED: std::ops::RangeInclusive<u32> = 1..=1024;
 /// The same where others wanted the processor.
 const PASSED_STOLEN: u32 = 64;
 
-/// Whether it pays for one terminal.
+/// Whether it pays for one terminal, or for the keys of one viewer.
 #[derive(Debug)]
 pub(super) struct Echo {
     /// Keys that are still passed over.
@@ -74,9 +78,38 @@ impl Echo {
     }
 }
 
+impl Shim {
+    /// A key was pressed, and the viewer is about to read it and to send it here.
+    pub(super) fn await_key(&mut self, id: u64, now: Instant) {
+        let Some(client) = self.clients.get_mut(&id) else {
+            return;
+        };
+        let tty = client.tty.as_mut();
+        if !tty.is_some_and(|tty| tty.keys.due(1)) || !client.reads() {
+            return;
+        }
+        let look = stay_awake(|| client.read(&mut self.scratch) || client.gone);
+        if let Some(tty) = &mut client.tty {
+            tty.keys.learn(look);
+        }
+        self.client_frames(id, now);
+    }
+
+    /// Where a key was just typed, its echo is worth a moment.
+    pub(super) fn await_echo(&mut self) {
+        let Some(name) = self.echo.take() else {
+            return;
+        };
+        let look = stay_awake(|| self.output(&name));
+        if let Some(terminal) = self.terminals.get_mut(&*name) {
+            terminal.echo.learn(look);
+        }
+    }
+}
+
 /// Calls `look` until it finds something or the time is over. Between two looks the processor is
 /// anybody's.
-pub(super) fn stay_awake(mut look: impl FnMut() -> bool) -> Look {
+fn stay_awake(mut look: impl FnMut() -> bool) -> Look {
     let begun = Instant::now();
     let mut last = begun;
     loop {

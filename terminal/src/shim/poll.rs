@@ -7,17 +7,21 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use super::client::{Client, Role};
 use super::process::Kind;
 use super::stream::{End, Peer};
 use super::terminal::Terminal;
+use super::tty::Tty;
 use super::viewer::OUT_HIGH;
 use super::{LINGER, Shim};
 
 /// A wait for a later time is made of several.
 const LONGEST: Duration = Duration::from_secs(60);
+
+/// Clients are numbered from 1.
+const NO_CLIENT: u64 = 0;
 
 /// Something that [`poll`] looks at.
 #[derive(Debug, Clone)]
@@ -34,15 +38,41 @@ pub(super) enum Source {
 }
 
 /// What seldom has anything to say, as one descriptor: a key shall not cost a look at each.
+///
+/// And what says that a key is on its way: the terminals of viewers. It is said once for each, when
+/// it happens, because it is the viewer who reads keys.
 pub(super) struct Rare(Epoll);
 
 impl Rare {
     pub(super) fn new(fds: [BorrowedFd<'_>; 2]) -> io::Result<Rare> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         for fd in fds {
-            epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
+            epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, NO_CLIENT))?;
         }
         Ok(Rare(epoll))
+    }
+
+    /// Says from now on when keys are pressed at the terminal of a client.
+    pub(super) fn add(&self, client: u64, tty: &Tty) {
+        let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
+        // Without it the key comes a little later.
+        let _added = self.0.add(tty.fd(), EpollEvent::new(flags, client));
+    }
+
+    /// Says so no more; closing is not enough where the viewer has the description as well.
+    pub(super) fn remove(&self, tty: &Tty) {
+        let _removed = self.0.delete(tty.fd());
+    }
+
+    /// Clients at whose terminals a key was pressed, and whether there is anything else.
+    pub(super) fn take(&self) -> (Vec<u64>, bool) {
+        let mut events = [EpollEvent::empty(); 8];
+        let count = self.0.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
+        let (keys, others): (Vec<u64>, Vec<u64>) = events[..count]
+            .iter()
+            .map(EpollEvent::data)
+            .partition(|&client| client != NO_CLIENT);
+        (keys, !others.is_empty())
     }
 }
 

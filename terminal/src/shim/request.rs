@@ -265,6 +265,9 @@ impl Shim {
         // Who may only look shall not be able to hold up what others see.
         if let Some(fd) = passed.filter(|_| attach.tty && !attach.read_only) {
             client.tty = Tty::new(fd);
+            if let Some(tty) = &client.tty {
+                self.rare.add(id, tty);
+            }
         }
         let first = terminal.driver.is_none() && !attach.read_only;
         if first {

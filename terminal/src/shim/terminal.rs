@@ -159,7 +159,8 @@ impl Terminal {
         });
     }
 
-    /// Reads what the program wrote, at most what `scratch` holds. Returns the number of bytes.
+    /// Takes what the program wrote, at most what `scratch` holds or a little more. Returns the
+    /// number of bytes.
     pub(super) fn read(
         &mut self,
         scratch: &mut [u8],
@@ -171,7 +172,7 @@ impl Terminal {
             let Some(master) = &self.master else {
                 break;
             };
-            match read(master, &mut scratch[total..]) {
+            match read(master, &mut *scratch) {
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => break,
                 // EIO: nobody has it open any more.
@@ -179,16 +180,15 @@ impl Terminal {
                     self.master = None;
                     self.input.clear();
                 }
+                // What is read is taken at once: the kernel moves up what comes next meanwhile.
                 Ok(length) => {
                     total += length;
+                    self.take(&scratch[..length], now, events);
                     if length < SHORT_BYTES {
                         break;
                     }
                 }
             }
-        }
-        if total > 0 {
-            self.take(&scratch[..total], now, events);
         }
         total as u64
     }

@@ -12,6 +12,7 @@ use nix::sys::stat::{SFlag, fstat, major};
 use nix::sys::uio::writev;
 use nix::unistd::write;
 
+use super::echo::Echo;
 use crate::protocol::{REDRAW, RESET};
 
 /// Device numbers of pseudo-terminals. Others may be slow hardware that blocks in spite of flags.
@@ -25,6 +26,8 @@ pub(super) struct Tty {
     drawn: usize,
     /// It took less than it was given.
     full: bool,
+    /// Whether it pays to wait for a key that was pressed here.
+    pub(super) keys: Echo,
 }
 
 impl Tty {
@@ -40,6 +43,7 @@ impl Tty {
             rest: Vec::new(),
             drawn: 0,
             full: false,
+            keys: Echo::default(),
         })
     }
 

@@ -1,9 +1,10 @@
 //! Viewers that give the shim their terminal to draw on.
 
 use std::fs::{File, OpenOptions};
-use std::io::{IoSlice, Read};
+use std::io::{IoSlice, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
 
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -139,6 +140,53 @@ fn the_shim_draws_on_the_terminal_until_the_viewer_leaves() {
         File::open("/dev/null").unwrap().into(),
     ));
     assert!(!desk.show(), "somebody has the terminal open");
+}
+
+/// Nanoseconds that the shim has had a processor.
+fn ran(shim: &Shim) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{}/schedstat", shim.pid())).unwrap();
+    text.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// The shim wakes when a key is pressed at a viewer's terminal, which the viewer reads.
+#[test]
+fn keys_that_never_come_cost_little_and_those_that_come_are_typed() {
+    const KEYS: u32 = 1000;
+    let shim = Shim::start();
+    let mut daemon = shim.connect();
+    daemon.start_terminal("main#1", "stty -echo; echo ready; cat");
+    let mut desk = Desk::new();
+    let mut client = given(&shim, &desk);
+    desk.until_text("ready");
+    let before = ran(&shim);
+    for _ in 0..KEYS {
+        (&desk.master).write_all(b"x").unwrap();
+        // Each is an event of its own, which a key that waits unread must not become.
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    let spent = Duration::from_nanos(ran(&shim) - before);
+    // All of them would be 100 ms of looking; ten are looked for.
+    assert!(spent < KEYS * Duration::from_micros(60), "{spent:?}");
+    let before = ran(&shim);
+    std::thread::sleep(Duration::from_millis(100));
+    let spent = Duration::from_nanos(ran(&shim) - before);
+    assert!(spent < Duration::from_millis(5), "{spent:?}");
+    for number in 1..50 {
+        (&desk.master).write_all(b"x").unwrap();
+        type_text(&mut client, number, &format!("key-{number}\r"));
+        desk.until_text(&format!("key-{number}\n"));
+    }
+    // Nobody waits at a terminal that was given back.
+    client.send(&Frame::Detach);
+    while client.receive().is_some() {}
+    let stays = |from| {
+        std::thread::sleep(Duration::from_millis(20));
+        (ran(&shim) == from).then_some(())
+    };
+    eventually("sleep", || stays(ran(&shim)));
+    let before = ran(&shim);
+    (&desk.master).write_all(b"xxx").unwrap();
+    stays(before).expect("it sleeps on");
 }
 
 #[test]

@@ -4,23 +4,41 @@
 /// alone: with it switched off they fail. All others are `x2`: they hold with any one layer switched
 /// off. `make test-ablation` checks both.
 pub(crate) const ONE_WALL: &[(&str, &[&str])] = &[
-    ("user-namespace", &["D20"]),
+    ("user-namespace", &["C09c", "D05n", "D05o", "D20"]),
     ("root", &["A01b", "F01", "F01b", "F02", "F06", "H13"]),
-    ("read-only", &["A07", "A07c", "A07d", "A07f", "I07b"]),
+    (
+        "read-only",
+        &["A07", "A07c", "A07d", "A07f", "A07h", "A07i", "I07b"],
+    ),
     ("nodev", &["A19"]),
-    ("pid-namespace", &[]),
+    ("pid-namespace", &["D13", "F05b"]),
     ("ipc-namespace", &["F08", "F08b", "F08c", "F08d"]),
     ("uts-namespace", &["D22"]),
     ("cgroup-namespace", &["C19"]),
-    ("network-namespace", &[]),
+    (
+        "network-namespace",
+        &[
+            "A11e", "C20", "F04", "G01", "G01b", "G01c", "G01d", "G02", "G02b", "G03", "G05",
+            "G05b", "G05c", "G06", "G06b", "G06d", "G06e", "G06f", "G06g", "G06h", "G06i", "G06j",
+            "G06k", "G07", "G07b", "G07c", "G25", "G26", "G27b", "G28", "G28b",
+        ],
+    ),
     ("proc-masks", &["C06", "C06.7", "C07.7", "C07.8"]),
     (
         "hidepid",
         &[
-            "A01", "C01.1", "C01.3", "C01.4", "C01.6", "C02h", "C05", "C05b", "D16d", "H01c",
+            "C01.1", "C01.3", "C01.4", "C01.6", "C02h", "C05", "C05b", "D16d", "H01c",
         ],
     ),
     ("git-pin", &["I07", "I07b", "I07c", "I07d"]),
+    (
+        "protected-names",
+        &[
+            "J02.0", "J02.1", "J02.2", "J02.3", "J02.4", "J02.5", "J02.6", "J03.7", "J03.8",
+            "J03.9", "J03.10", "J03.11", "J03.12", "J03.13", "J05", "J05b", "J05c", "J05d", "J05e",
+            "J05f", "J05g", "J05h", "J05i", "J05j", "J05k",
+        ],
+    ),
     (
         "landlock",
         &[
@@ -35,7 +53,9 @@ pub(crate) const ONE_WALL: &[(&str, &[&str])] = &[
     (
         "seccomp",
         &[
-            "A17", "A17b", "A17c", "A17d", "A17e", "A17f", "A17g", "A17h", "A17i", "D01c", "D01d",
+            "A23b", "G03p", "G03p.0", "G03p.1", "G03p.2", "G03p.3", "G03p.4", "G03p.5", "G03p.6",
+            "G03p.7", "G03p.8", "G03p.9", "G03p.10", "G03p.11", "K03", "K03b", "K03d", "A17",
+            "A17b", "A17c", "A17d", "A17e", "A17f", "A17g", "A17h", "A17i", "D01c", "D01d",
             "D03b.0", "D03b.1", "D03b.2", "D03b.3", "D03b.4", "D03b.5", "D03b.6", "D03b.7",
             "D03c.4", "D03d.4", "D03u.4", "D05.7", "D05h", "D06n", "D07b", "D07g", "D07i", "D07j",
             "D07k", "D10b", "D10c", "D11", "D11b", "D13b", "E01", "E01b", "E01c", "E02", "E02b",
@@ -86,8 +106,14 @@ pub(crate) fn newer(id: &str) -> Option<&'static str> {
 
 /// Why an attack does not work outside either: the kernel has no such call, no such family.
 pub(crate) fn lacks(_id: &str, seen: &str) -> Option<&'static str> {
-    ["ENOSYS", "EAFNOSUPPORT"]
-        .iter()
-        .any(|errno| seen.contains(errno))
-        .then_some("this kernel was built without it")
+    [
+        "ENOSYS",
+        "EAFNOSUPPORT",
+        "ENOTTY",
+        "EOPNOTSUPP",
+        "ENOPROTOOPT",
+    ]
+    .iter()
+    .any(|errno| seen.contains(errno))
+    .then_some("this kernel was built without it")
 }

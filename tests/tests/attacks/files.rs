@@ -4,7 +4,7 @@
 
 use crate::attacker::Outcome;
 use crate::case::{Case, Control, Sign, case, create, q, read, sh, sys, then, write};
-use crate::scene::{LEFT, PLACES};
+use crate::scene::{PLACES, left};
 use crate::world::World;
 
 /// Opens with flags.
@@ -217,10 +217,11 @@ fn base(path: &str) -> &str {
 }
 
 fn making() -> Vec<Case> {
+    let left = left();
     let made = PLACES.iter().zip("abcdefghi".chars());
     let mut cases: Vec<_> = made
         .map(|(place, letter)| {
-            let path = format!("{}/{LEFT}", place.trim_end_matches('/'));
+            let path = format!("{}/{left}", place.trim_end_matches('/'));
             case(
                 &format!("A02{letter}"),
                 &format!("make a file in {place}"),
@@ -240,26 +241,26 @@ fn making() -> Vec<Case> {
         case(
             "A02k",
             "a directory in /",
-            sys(libc::SYS_mkdir, &format!("\"/{LEFT} 0700")),
+            sys(libc::SYS_mkdir, &format!("\"/{left} 0700")),
             Sign::Success,
         ),
         case(
             "A02l",
             "a link in /usr",
-            sys(libc::SYS_symlink, &format!("\"/tmp \"/usr/{LEFT}")),
+            sys(libc::SYS_symlink, &format!("\"/tmp \"/usr/{left}")),
             Sign::Success,
         ),
         case(
             "A02m",
             "a fifo in /etc",
-            sys(libc::SYS_mknod, &format!("\"/etc/{LEFT} 0010644 0")),
+            sys(libc::SYS_mknod, &format!("\"/etc/{left} 0010644 0")),
             Sign::Success,
         ),
         case(
             "A02n",
             "a socket in /var/lib",
             sh(&format!(
-                "python3 -c 'import socket; socket.socket(1).bind(\"/var/lib/{LEFT}\")'"
+                "python3 -c 'import socket; socket.socket(1).bind(\"/var/lib/{left}\")'"
             )),
             Sign::Facts,
         ),

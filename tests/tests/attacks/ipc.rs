@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::case::{Case, Control, Sign, bytes, case, q, read, sh, sys, then};
 use crate::files::told;
 use crate::planted;
+use crate::scene;
 use crate::world::World;
 
 /// Key of the host's queue, memory and semaphores.
@@ -171,9 +172,10 @@ fn sockets(world: &World) -> Vec<Case> {
             "F06",
             "any socket file that is not its own",
             sh(&format!(
-                "find / -xdev -type s 2>/dev/null | grep -v '^/proc\\|^{}'; find /run /srv /var/lib /tmp -type s 2>/dev/null | grep -v '^{}'",
-                world.ground.0.display(),
-                world.ground.0.join("shown").display()
+                "find / /run /srv /var/lib /tmp -xdev -type s 2>/dev/null | grep -v '^/proc\\|^{}\\|^{}'",
+                world.ground.0.join("shown").display(),
+                // What holds the place of a protected name.
+                world.agent.workspace,
             )),
             Sign::Look(told),
         ),
@@ -355,8 +357,23 @@ fn places(world: &World) -> Vec<Case> {
 
 fn inherited(world: &World) -> Vec<Case> {
     let server = "read _ _ _ p _ </proc/$PPID/stat;";
-    let _ = world;
-    vec![
+    // By a pattern that does not say the secret itself.
+    let known = |file: &str| {
+        let pattern = &world.secret[2..];
+        format!(
+            "cat /proc/[0-9]*/{file} 2>/dev/null | tr '\\0' '\\n' | grep -a 'S[3]{pattern}' | head -3"
+        )
+    };
+    let mut cases: Vec<_> = scene::VARIABLES
+        .iter()
+        .enumerate()
+        .map(|(number, name)| {
+            let line = format!("printenv {name}");
+            let what = format!("{name} of who called wsm");
+            case(&format!("H14.{number}"), &what, sh(&line), Sign::Facts)
+        })
+        .collect();
+    cases.extend([
         case(
             "H01",
             "the environment of who called wsm",
@@ -366,13 +383,13 @@ fn inherited(world: &World) -> Vec<Case> {
         case(
             "H01b",
             "environments in /proc",
-            sh("cat /proc/[0-9]*/environ 2>/dev/null"),
+            sh(&known("environ")),
             Sign::Facts,
         ),
         case(
             "H01c",
             "command lines in /proc",
-            sh("cat /proc/[0-9]*/cmdline 2>/dev/null"),
+            sh(&known("cmdline")),
             Sign::Facts,
         ),
         case(
@@ -395,5 +412,6 @@ fn inherited(world: &World) -> Vec<Case> {
             sh("cd /; cd ..; cd ..; ls -d root opt 2>/dev/null"),
             Sign::Look(told),
         ),
-    ]
+    ]);
+    cases
 }

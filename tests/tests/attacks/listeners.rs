@@ -105,6 +105,23 @@ impl Listeners {
     }
 }
 
+/// `/hop/CODE/HOST:PORT/PATH` sends on; in PATH `+` stands for `-`, so that the name of a case is not
+/// heard at the first hop.
+fn answer(request: &[u8]) -> String {
+    let text = String::from_utf8_lossy(request);
+    let path = text
+        .split(' ')
+        .nth(1)
+        .and_then(|path| path.strip_prefix("/hop/"));
+    match path.and_then(|path| path.split_once('/')) {
+        None => "HTTP/1.1 200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\nok\n".into(),
+        Some((code, to)) => format!(
+            "HTTP/1.1 {code} Elsewhere\r\nlocation: http://{}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            to.replace('+', "-")
+        ),
+    }
+}
+
 fn note(heard: &Heard, who: &str, bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes).into_owned();
     heard
@@ -145,9 +162,7 @@ fn accept<S: Stream>(
                 let mut buffer = [0; 8192];
                 if let Ok(length @ 1..) = stream.read(&mut buffer) {
                     note(&heard, who, &buffer[..length]);
-                    let answer =
-                        "HTTP/1.1 200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\nok\n";
-                    drop(stream.write_all(answer.as_bytes()));
+                    drop(stream.write_all(answer(&buffer[..length]).as_bytes()));
                 }
             });
         }

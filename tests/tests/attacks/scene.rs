@@ -4,12 +4,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 use wsm_api::agent::Agent;
 use wsm_tests::instance::Instance;
 use wsm_tests::persona::Persona;
 use wsm_tests::{cli, host, wait};
 
+use crate::guarded::PROTECTED;
 use crate::listeners::Listeners;
 use crate::world::NEIGHBOUR;
 
@@ -25,6 +27,19 @@ impl Ground {
     /// What the template shows, read-only.
     pub(crate) fn shown(&self, name: &str) -> String {
         self.0.join("shown").join(name).display().to_string()
+    }
+
+    /// Gives its sockets to their owner.
+    pub(crate) fn give_sockets(&self, owner: &Persona) {
+        for socket in [
+            "hidden/socket",
+            "hidden/datagrams",
+            "shown/socket",
+            "shown/datagrams",
+        ] {
+            let path = self.0.join(socket);
+            std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid())).expect("root may");
+        }
     }
 
     /// Makes it as it was at first.
@@ -79,6 +94,21 @@ pub(crate) fn init_of(agent: &Agent) -> i32 {
     wait::until("the sandbox's PID 1", wait::PATIENCE, look, all)
 }
 
+/// What [`configure`] wrote.
+pub(crate) fn configured(wsm: &Instance) -> Vec<(PathBuf, String)> {
+    let paths =
+        ["config.toml", "templates/attacked.toml"].map(|name| wsm.dir().join("etc").join(name));
+    let texts = paths.into_iter();
+    texts
+        .map(|path| {
+            (
+                path.clone(),
+                fs::read_to_string(path).expect("root wrote it"),
+            )
+        })
+        .collect()
+}
+
 /// Configuration and template of the instance.
 pub(crate) fn configure(wsm: &Instance, ground: &Ground, listeners: &Listeners, egress: bool) {
     let config = "[egress]\n\
@@ -90,14 +120,14 @@ pub(crate) fn configure(wsm: &Instance, ground: &Ground, listeners: &Listeners, 
     let port = listeners.allowed;
     let network = if egress {
         format!(
-            "[network]\negress = \"allow\"\nallow = [\"allowed.example:{port}\", \"inner.example:{port}\"]\n"
+            "[network]\negress = \"allow\"\nallow = [\"allowed.example:{port}\", \"inner.example:{port}\", \"*.wild.example:{port}\"]\n"
         )
     } else {
         String::new()
     };
     let text = format!(
         "schema = 1\nname = \"attacked\"\ndescription = \"x\"\nextends = [\"shell\"]\n\
-         [filesystem]\nread = [\"{}\"]\n\
+         [filesystem]\nread = [\"{}\"]\nprotect = {PROTECTED:?}\n\
          {network}[limits]\nmemory = \"256M\"\npids = 100\n",
         ground.0.join("shown").display()
     );
@@ -128,13 +158,49 @@ pub(crate) fn neighbour_listens(wsm: &Instance, ann: &Persona, workspace: &str) 
 pub(crate) const PLACES: [&str; 9] = [
     "/", "/usr", "/usr/bin", "/etc", "/opt", "/var/lib", "/dev", "/root", "/srv",
 ];
-/// What it is called there.
-pub(crate) const LEFT: &str = "wsm-attack-left";
+/// What it is called there; another run of the suite has another name.
+pub(crate) fn left() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| format!("wsm-attack-left-{}", std::process::id()))
+}
 
 /// Removes what attacks left.
 pub(crate) fn clear() {
     for place in PLACES {
-        let left = Path::new(place).join(LEFT);
+        let left = Path::new(place).join(left());
         drop(fs::remove_dir(&left).or_else(|_| fs::remove_file(&left)));
     }
+}
+
+/// Variables that programs obey, or that hold keys; who starts an attacker has them all.
+pub(crate) const VARIABLES: [&str; 22] = [
+    "ATTACK_SECRET",
+    "LD_LIBRARY_PATH",
+    "PYTHONPATH",
+    "PERL5LIB",
+    "BASH_ENV",
+    "ENV",
+    "GIT_ASKPASS",
+    "GIT_SSH_COMMAND",
+    "EDITOR",
+    "PROMPT_COMMAND",
+    "GITHUB_TOKEN",
+    "ANTHROPIC_API_KEY",
+    "AWS_SECRET_ACCESS_KEY",
+    "SSH_AUTH_SOCK",
+    "GPG_AGENT_INFO",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "XDG_RUNTIME_DIR",
+    "DOCKER_HOST",
+    "KUBECONFIG",
+    "VSCODE_IPC_HOOK",
+];
+
+/// All of them, each with the secret in it.
+pub(crate) fn poisoned(secret: &str) -> impl Iterator<Item = (&'static str, String)> {
+    VARIABLES
+        .map(|name| (name, format!("/nowhere/{secret}")))
+        .into_iter()
 }

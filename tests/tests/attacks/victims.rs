@@ -6,7 +6,7 @@ use std::process::Command;
 use wsm_tests::{cli, host};
 
 use crate::facts::{self, Facts};
-use crate::scene::{LEFT, PLACES};
+use crate::scene::{PLACES, left};
 use crate::trust::TRUSTED;
 use crate::world::World;
 
@@ -27,7 +27,7 @@ impl World {
             "shown/dir",
         ];
         let mut paths: Vec<PathBuf> = own.iter().map(|name| self.ground.0.join(name)).collect();
-        paths.extend(PLACES.iter().map(|place| Path::new(place).join(LEFT)));
+        paths.extend(PLACES.iter().map(|place| Path::new(place).join(left())));
         seen.insert("an object".into(), self.first_object());
         let (pointer, etc) = (
             Path::new(&self.agent.workspace).join(".git"),

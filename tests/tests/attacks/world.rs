@@ -19,6 +19,7 @@ use crate::case::Control;
 use crate::facts::{self, Clock, Facts};
 use crate::listeners::Listeners;
 use crate::scene::{self, Ground, configure, init_of, prey};
+use crate::sniffer::Sniffer;
 use crate::trust::TRUSTED;
 
 /// Name of the agent that attacks.
@@ -37,6 +38,8 @@ pub(crate) struct World {
     baselines: RefCell<BTreeMap<&'static str, Facts>>,
     /// Who listens on the host.
     pub(crate) listeners: Listeners,
+    /// What passes on the host's networks.
+    pub(crate) sniffer: Sniffer,
     /// A process of the host that anybody could signal by its number.
     pub(crate) prey: RefCell<Child>,
     /// A process in the attacker's pid namespace, of its uid, that is not its own.
@@ -55,6 +58,8 @@ pub(crate) struct World {
     pub(crate) init: i32,
     /// What the workspace's `.git` says.
     pointer: String,
+    /// What root configured.
+    configured: Vec<(PathBuf, String)>,
     /// The neighbour.
     pub(crate) neighbour: Agent,
     /// The attacker's repository.
@@ -83,16 +88,8 @@ impl World {
         )));
         ground.lay(&ann, &secret);
         let listeners = Listeners::start(&ground);
+        ground.give_sockets(&ann);
         // Without a network of its own there is no way out to be made for it.
-        for socket in [
-            "hidden/socket",
-            "hidden/datagrams",
-            "shown/socket",
-            "shown/datagrams",
-        ] {
-            let path = ground.0.join(socket);
-            std::os::unix::fs::chown(path, Some(ann.uid()), Some(ann.gid())).expect("root may");
-        }
         configure(
             &wsm,
             &ground,
@@ -114,6 +111,7 @@ impl World {
             attackers: RefCell::default(),
             baselines: RefCell::default(),
             listeners,
+            sniffer: Sniffer::start(wsm.root()),
             prey: RefCell::new(prey()),
             planted: None,
             planter: None,
@@ -124,6 +122,7 @@ impl World {
             ground,
             pointer: fs::read_to_string(Path::new(&agent.workspace).join(".git"))
                 .expect("a worktree"),
+            configured: scene::configured(&wsm),
             agent,
             init,
             neighbour,
@@ -165,7 +164,7 @@ impl World {
                 .arg("--dir")
                 .arg(self.wsm.dir());
             exec.args(["exec", agent.name.as_str(), "--", "/home/agent/a"]);
-            exec.env("ATTACK_SECRET", &self.secret);
+            exec.envs(scene::poisoned(&self.secret));
             let find = |own: i32| {
                 let all = host::processes_of(&agent.id);
                 let named = all.iter().filter(|p| p.command == "/home/agent/a");
@@ -182,7 +181,7 @@ impl World {
         outside
             .arg(&program)
             .arg("alone")
-            .env("ATTACK_SECRET", &self.secret);
+            .envs(scene::poisoned(&self.secret));
         self.add("host", Attacker::start(outside, Some));
         let mut apart = self.wsm.root().command("unshare");
         apart.args([
@@ -304,6 +303,11 @@ impl World {
         (!found.is_empty()).then(|| found.join("; "))
     }
 
+    /// What the host changed itself is no breach.
+    pub(crate) fn look_again(&self) {
+        *self.victims.borrow_mut() = self.look_at_victims();
+    }
+
     fn saved(&self) -> PathBuf {
         self.wsm.root().home().join("git-as-it-was")
     }
@@ -372,6 +376,11 @@ impl World {
             }
         }
         self.ground.lay(&self.ann, &self.secret);
+        for (path, text) in &self.configured {
+            if fs::read_to_string(path).ok().as_deref() != Some(&**text) {
+                fs::write(path, text).expect("root writes");
+            }
+        }
         self.restore_repository();
         let mut child = self.prey.borrow_mut();
         if child.try_wait().expect("our child").is_some() {
@@ -379,7 +388,7 @@ impl World {
         }
         drop(child);
         self.listeners.forget();
-        *self.victims.borrow_mut() = self.look_at_victims();
+        self.look_again();
     }
 
     /// The pid of the prey, on the host.

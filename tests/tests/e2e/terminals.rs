@@ -9,6 +9,7 @@ use wsm_tests::host;
 use wsm_tests::instance::Instance;
 use wsm_tests::repo::Repo;
 use wsm_tests::term::Term;
+use wsm_tests::wait;
 
 /// The default detach key, by tmux's name for it.
 const DETACH: &str = "C-\\";
@@ -51,16 +52,10 @@ fn the_shim_draws_past_a_cli_that_sleeps() {
     let wsm = Instance::start();
     let repo = Repo::small(wsm.root(), "project");
     wsm.new_agent(&repo, "shell", "direct");
-    let cli = || {
-        let mut all = host::processes().into_iter();
-        let dir = wsm.dir().to_string_lossy().into_owned();
-        let ours = |command: &str| command.contains(&dir) && command.ends_with("attach direct");
-        all.find(|process| !process.command.starts_with("sh ") && ours(&process.command))
-    };
     for signal in ["TERM", "INT", "QUIT"] {
         let term = attach(&wsm, "direct", 80, 24);
         term.wait_for("$");
-        let pid = cli().expect("it has drawn").pid;
+        let pid = viewer(&wsm, "attach direct").expect("it has drawn");
         host::signal(pid, "STOP");
         wsm.wsm(&["send", "direct", &format!("clear; echo {signal}-$((6*7))")])
             .ok();
@@ -69,6 +64,45 @@ fn the_shim_draws_past_a_cli_that_sleeps() {
         host::signal(pid, "CONT");
         assert_eq!(term.wait_end(), 0, "{signal}: {}", term.screen());
         assert!(term.screen().contains("attach direct"), "{}", term.screen());
+    }
+}
+
+/// Pid of the `wsm` with these arguments.
+fn viewer(wsm: &Instance, args: &str) -> Option<i32> {
+    let dir = wsm.dir().to_string_lossy().into_owned();
+    let ours = |command: &str| command.contains(&dir) && command.ends_with(args);
+    let mut all = host::processes().into_iter();
+    let found = all.find(|process| !process.command.starts_with("sh ") && ours(&process.command));
+    found.map(|process| process.pid)
+}
+
+/// A window that hangs, a connection that stands still: whoever writes there waits for ever.
+#[test]
+fn a_terminal_that_takes_no_output_does_not_keep_its_viewer() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    wsm.new_agent(&repo, "shell", "stuck");
+    // The shim draws for the first, the viewer itself for the second.
+    for (args, signal) in [
+        (vec!["attach", "stuck"], "TERM"),
+        (vec!["attach", "stuck", "--read-only"], "HUP"),
+    ] {
+        wsm.wsm(&["send", "stuck", "clear"]).ok();
+        let term = Term::start(&wsm.command(wsm.root(), &args), 80, 24);
+        term.wait_for("$");
+        let pid = viewer(&wsm, &args.join(" ")).expect("it has drawn");
+        let tmux = term.freeze();
+        wsm.wsm(&["send", "stuck", "seq 300000; echo flood-$((6*7))"])
+            .ok();
+        wsm.wait_screen("stuck", "flood-42");
+        host::signal(pid, signal);
+        wait::until_true("the end of the viewer", || host::process(pid).is_none());
+        term.thaw(tmux);
+        // It did not leave in order, so there was no way to.
+        assert_eq!(term.wait_end(), 1, "{signal}: {}", term.screen());
+        // Its modes are what they were: the terminal shows what is typed.
+        term.type_text("echoed-again");
+        term.wait_for("echoed-again");
     }
 }
 
