@@ -84,11 +84,10 @@ impl Crowd {
             return None;
         }
         if counts.all >= CONNECTIONS_MAX {
-            let first = counts.first_stranger()?;
             if counts.all >= CONNECTIONS_MAX + LEAVING_MAX {
                 return None;
             }
-            first.leaves.notify_one();
+            counts.first_stranger()?.leaves.notify_one();
         }
         counts.all += 1;
         counts.by_address.insert(key, held + 1);
@@ -197,8 +196,8 @@ mod tests {
             .map(|n| crowd.admit(from(n), false).unwrap())
             .collect();
         held[0].1.know();
-        let new = crowd.admit(ip("192.0.2.1"), false);
-        assert!(new.is_some());
+        let new = crowd.admit(ip("192.0.2.1"), false).unwrap();
+        new.1.know();
         held[1].1.asked_to_leave().await;
         held.remove(1);
         // Nobody leaves, however many ask.
