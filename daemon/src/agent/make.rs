@@ -11,10 +11,8 @@ use wsm_sandbox::protocol::{
 use wsm_sandbox::spec::{AgentId, GrantId, INSIDE_ID, LayerStatus};
 use wsm_terminal::protocol::{Event, Reply as ShimReply, Request as ShimRequest};
 
-use super::assemble;
-use super::credentials;
-use super::setup;
 use super::work::{self, git_problem, odd, place};
+use super::{assemble, credentials, setup};
 use crate::broker::{odd_reply, problem};
 use crate::engine::{Engine, WSM, row};
 use crate::port::{LeaseError, Leased, RANGE_DEFAULT, Want, lease};
