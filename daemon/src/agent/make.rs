@@ -11,8 +11,9 @@ use wsm_sandbox::protocol::{
 use wsm_sandbox::spec::{AgentId, GrantId, INSIDE_ID, LayerStatus};
 use wsm_terminal::protocol::{Event, Reply as ShimReply, Request as ShimRequest};
 
+use super::assemble;
+use super::setup;
 use super::work::{self, git_problem, odd, place};
-use super::{assemble, credentials, setup};
 use crate::broker::{odd_reply, problem};
 use crate::engine::{Engine, WSM, row};
 use crate::port::{LeaseError, Leased, RANGE_DEFAULT, Want, lease};
@@ -213,14 +214,7 @@ pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Pro
             .commit(&change)
             .map_err(|e| crate::engine::store_problem(&e))?;
     }
-    for (name, credential) in credentials::visible(record) {
-        if record.inside.values.contains_key(name) {
-            let seen = credentials::seen(name, credential);
-            let change = Change::new(row(WSM, "credential.visible", record.id.as_str(), seen));
-            let written = engine.store.commit(&change);
-            written.map_err(|e| crate::engine::store_problem(&e))?;
-        }
-    }
+    setup::tell_visible(engine, record)?;
     let Some((shim, events)) = reconnect(engine, record).await else {
         let message = format!("reach the shim of {}", record.name);
         let hint = format!("see `wsm explain {}`", record.name);

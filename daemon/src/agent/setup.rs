@@ -11,9 +11,10 @@ use super::credentials;
 use super::handle::Message;
 use super::make::reconnect;
 use super::strain::how_it_ended;
-use crate::engine::Engine;
+use crate::engine::{Engine, WSM, row};
 use crate::record::Record;
 use crate::shim::{Shim, run_to_end};
+use crate::store::Change;
 
 /// How long one `[files]` entry may take to be written.
 const FILE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
@@ -37,6 +38,19 @@ pub(super) async fn set_up(
             drop(steps.send(Message::Step { reason }).await);
         }
         run_line(engine, record, "setup", number, line).await?;
+    }
+    Ok(())
+}
+
+/// Writes a row for each value that the agent sees from now on.
+pub(super) fn tell_visible(engine: &Engine, record: &Record) -> Result<(), Problem> {
+    for (name, credential) in credentials::visible(record) {
+        if record.inside.values.contains_key(name) {
+            let seen = credentials::seen(name, credential);
+            let change = Change::new(row(WSM, "credential.visible", record.id.as_str(), seen));
+            let written = engine.store.commit(&change);
+            written.map_err(|e| crate::engine::store_problem(&e))?;
+        }
     }
     Ok(())
 }

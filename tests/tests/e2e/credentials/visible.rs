@@ -5,10 +5,7 @@ use wsm_tests::instance::Part;
 
 use super::{VALUE, World};
 
-#[test]
-fn an_agent_sees_a_value_only_if_template_and_owner_say_so() {
-    let world = World::new();
-    let template = r#"schema = 1
+const TEMPLATE: &str = r#"schema = 1
 name = "seeing"
 extends = ["shell"]
 [credentials.seen]
@@ -16,7 +13,11 @@ secret = "tool-key"
 visible = true
 env = "TOOL_KEY"
 "#;
-    world.wsm.host_template("seeing", template);
+
+#[test]
+fn an_agent_sees_a_value_only_if_template_and_owner_say_so() {
+    let world = World::new();
+    world.wsm.host_template("seeing", TEMPLATE);
     world.set(&["tool-key"]).ok();
     let repo = world.new_agent("seeing", "seeing");
     let inside = || world.wsm.inside("seeing", "echo \"<$TOOL_KEY>\"").ok();
@@ -74,16 +75,11 @@ env = "TOOL_KEY"
 #[test]
 fn a_file_with_a_value_is_written_at_each_start() {
     let world = World::new();
-    let template = r#"schema = 1
-name = "filed"
-extends = ["shell"]
-[credentials.seen]
-secret = "tool-key"
-visible = true
-[files]
-"~/.tool" = "{credential.seen}"
-"#;
-    world.wsm.host_template("filed", template);
+    let file = "[files]\n\"~/.tool\" = \"{credential.seen}\"\n";
+    let template = TEMPLATE.replace("env = \"TOOL_KEY\"\n", file);
+    world
+        .wsm
+        .host_template("filed", &template.replace("seeing", "filed"));
     world.set(&["tool-key", "--visible"]).ok();
     world.new_agent("filed", "filed");
     let file = || world.wsm.inside("filed", "stat -c %a ~/.tool; cat ~/.tool");
