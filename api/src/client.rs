@@ -17,10 +17,12 @@ use crate::service::{AgentPorts, LogPart, Service};
 use crate::template::TemplateInfo;
 use crate::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send, Ticket};
 
+mod audit;
 mod people;
 mod way;
 mod wire;
 
+pub use audit::AuditQuery;
 use way::Way;
 pub use way::{Connection, Dial, Promise};
 pub use wire::Socket;

@@ -4,6 +4,7 @@
 //! `client` there is a typed client ([`client`]), with `openapi` the types describe themselves.
 
 pub mod agent;
+pub mod audit;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod event;

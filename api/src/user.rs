@@ -135,3 +135,35 @@ pub struct TokenMade {
     /// Its value.
     pub value: String,
 }
+
+/// Somebody whom an agent is shared with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Share {
+    /// The user.
+    pub user: String,
+    /// `viewer`, `approver` or `driver`; `owner` for the owner.
+    pub role: String,
+    /// Who shared it.
+    pub by: String,
+    /// Since when (RFC 3339).
+    pub since: String,
+    /// When it ends (RFC 3339); empty: when it is ended.
+    pub expires: String,
+    /// It has ended by itself.
+    pub expired: bool,
+}
+
+/// Request to share an agent, or to change a share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewShare {
+    /// With whom.
+    pub user: String,
+    /// `viewer`, `approver` or `driver`.
+    pub role: String,
+    /// Seconds until it ends; until it is ended without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_s: Option<u64>,
+}

@@ -6,9 +6,9 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    act, attach, capture, completion, daemon, diff, egress, exec, explain, follow, logs, ls, man,
-    merge, new, open, policy, ports, prune, rm, secret, send, shell, show, svc, template, token,
-    up, user, wait,
+    act, attach, audit, capture, completion, daemon, diff, egress, exec, explain, follow, logs, ls,
+    man, merge, new, open, policy, ports, prune, rm, secret, send, share, shell, show, svc,
+    template, token, up, user, wait,
 };
 
 /// Isolated workspaces for AI coding agents.
@@ -150,6 +150,13 @@ pub(crate) enum Verb {
     /// Secrets that are put into agents' requests, outside the sandbox.
     #[command(subcommand)]
     Secret(secret::Verb),
+    /// Share an agent, or tell whom it is shared with.
+    Share(share::Args),
+    /// End a share.
+    Unshare(share::Unshare),
+    /// The audit log: who did what, when, from where; and whether it is as it was written.
+    #[command(subcommand)]
+    Audit(audit::Verb),
     /// Who you are to wsm, and how far that reaches.
     Whoami,
     /// Users of this host.
@@ -180,10 +187,10 @@ pub(crate) enum Verb {
 }
 
 /// Verbs of the design that later versions bring.
-pub(crate) const LATER: [&str; 24] = [
-    "accept", "approve", "audit", "cp", "decline", "deny", "device", "fork", "handoff", "host",
-    "invite", "join", "lease", "memory", "pair", "play", "rec", "rollback", "share", "snapshot",
-    "unshare", "who", "drain", "export",
+pub(crate) const LATER: [&str; 21] = [
+    "accept", "approve", "cp", "decline", "deny", "device", "fork", "handoff", "host", "invite",
+    "join", "lease", "memory", "pair", "play", "rec", "rollback", "snapshot", "who", "drain",
+    "export",
 ];
 
 /// What was asked for.

@@ -2,6 +2,7 @@
 
 pub(crate) mod act;
 pub(crate) mod attach;
+pub(crate) mod audit;
 pub(crate) mod capture;
 pub(crate) mod completion;
 pub(crate) mod daemon;
@@ -23,6 +24,7 @@ pub(crate) mod prune;
 pub(crate) mod rm;
 pub(crate) mod secret;
 pub(crate) mod send;
+pub(crate) mod share;
 pub(crate) mod shell;
 pub(crate) mod show;
 pub(crate) mod status;

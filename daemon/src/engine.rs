@@ -1,5 +1,7 @@
 //! What every driver shares: the store, the broker, the host's facts and ports.
 
+mod checkpoint;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::PathBuf;
@@ -155,6 +157,8 @@ pub fn row(
         verb,
         subject: subject.to_owned(),
         message: message.into(),
+        before: String::new(),
+        after: String::new(),
     }
 }
 

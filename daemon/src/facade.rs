@@ -1,6 +1,7 @@
 //! What the edges (HTTP, CLI wiring) may ask of the daemon: one method per verb of the API.
 
 mod access;
+mod audit;
 mod create;
 mod kept;
 mod people;
@@ -8,8 +9,10 @@ mod policy;
 mod remove;
 mod review;
 mod secret;
+mod share;
 mod sources;
 mod terminal;
+mod token;
 mod view;
 
 use std::collections::BTreeMap;
@@ -127,6 +130,7 @@ impl Daemon {
             }
         }
         egress::follow_config(&engine);
+        engine.keep_checkpoints();
         Ok(Daemon { engine })
     }
 

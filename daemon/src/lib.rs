@@ -5,6 +5,7 @@
 pub mod account;
 pub mod actor;
 pub mod agent;
+pub mod audit;
 mod broker;
 pub mod egress;
 pub mod engine;

@@ -133,6 +133,12 @@ verbs! {
     Ports Anyone, View;
     /// What happened to those.
     Events Anyone, View;
+    /// What was done to those, and by oneself.
+    AuditRead Anyone, View;
+    /// Whether the journal is as it was written.
+    AuditVerify Admin, Admin;
+    /// Take exported rows out of the journal.
+    AuditRotate Admin, Admin;
     /// A new agent.
     New Anyone, Own;
     /// Empty the trash of what is one's own.
@@ -166,6 +172,8 @@ verbs! {
 
     /// See that it is there, and its state.
     See Role(Viewer), View;
+    /// Who it is shared with.
+    Shares Role(Viewer), View;
     /// What the kernel enforces on it.
     Show Role(Viewer), View;
     /// Why its state is what it is.

@@ -14,20 +14,25 @@ use crate::actor::Who;
 use crate::fault;
 use crate::record::Record;
 
+mod journal;
 mod people;
 #[cfg(test)]
 mod tests;
 
+/// A journal row as stored.
+pub use crate::audit::Entry as Stored;
+pub use journal::Query;
 pub use people::{DeviceRow, InviteRow, People, ShareRow, TokenRow, UserRow};
 
 /// What leads from each version of the schema to the next; the first makes an empty database.
 const SCHEMA: [&str; SCHEMA_VERSION as usize] = [
     include_str!("store/schema/1.sql"),
     include_str!("store/schema/2.sql"),
+    include_str!("store/schema/3.sql"),
 ];
 
 /// Version of the schema; a database with a newer one is refused.
-const SCHEMA_VERSION: u32 = 2;
+const SCHEMA_VERSION: u32 = 3;
 
 /// The database could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +80,20 @@ pub struct Row {
     pub subject: String,
     /// In words.
     pub message: String,
+    /// What it was before, where that can be said in a word.
+    pub before: String,
+    /// What it is now.
+    pub after: String,
+}
+
+impl Row {
+    /// Says what it was, and what it is now.
+    #[must_use]
+    pub fn changed(mut self, before: &str, after: &str) -> Row {
+        self.before = before.to_owned();
+        self.after = after.to_owned();
+        self
+    }
 }
 
 /// A change: never without a row. Agents and ports change in the same transaction.
@@ -86,6 +105,7 @@ pub struct Change<'a> {
     erased: Option<&'a str>,
     trust: Option<(&'a str, &'a str, &'a str)>,
     people: Vec<People>,
+    rotated: Option<u64>,
 }
 
 impl<'a> Change<'a> {
@@ -99,6 +119,7 @@ impl<'a> Change<'a> {
             erased: None,
             trust: None,
             people: Vec::new(),
+            rotated: None,
         }
     }
 
@@ -130,6 +151,13 @@ impl<'a> Change<'a> {
         self
     }
 
+    /// Takes all rows up to this number out of the journal; those after it go on from them.
+    #[must_use]
+    pub fn rotated(mut self, through: u64) -> Change<'a> {
+        self.rotated = Some(through);
+        self
+    }
+
     /// Changes users, tokens, devices, invitations or shares; in the order of the calls.
     #[must_use]
     pub fn people(mut self, people: People) -> Change<'a> {
@@ -138,26 +166,10 @@ impl<'a> Change<'a> {
     }
 }
 
-/// A journal row as stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// Sequence number.
-    pub seq: u64,
-    /// Milliseconds since the epoch.
-    pub at_ms: u64,
-    /// Who.
-    pub actor: String,
-    /// What.
-    pub verb: String,
-    /// On what.
-    pub subject: String,
-    /// In words.
-    pub message: String,
-}
-
 /// The database; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
+    path: Arc<Path>,
     connection: Arc<Mutex<Connection>>,
     newest: Arc<watch::Sender<u64>>,
 }
@@ -180,6 +192,7 @@ impl Store {
             })?;
         let (newest, _) = watch::channel(unsigned(newest));
         Ok(Store {
+            path: path.into(),
             connection: Arc::new(Mutex::new(connection)),
             newest: Arc::new(newest),
         })
@@ -210,20 +223,12 @@ impl Store {
         for one in &change.people {
             people::write(&tx, one)?;
         }
+        if let Some(through) = change.rotated {
+            journal::rotate(&tx, through)?;
+        }
         let mut seq = 0;
         for row in std::iter::once(&change.row).chain(&change.more) {
-            tx.execute(
-                "INSERT INTO journal (at_ms, actor, verb, subject, message)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![
-                    signed(row.at_ms),
-                    row.actor.user,
-                    row.verb,
-                    row.subject,
-                    row.message
-                ],
-            )?;
-            seq = unsigned(tx.last_insert_rowid());
+            seq = journal::append(&tx, row)?;
         }
         tx.commit()?;
         drop(connection);
@@ -278,46 +283,6 @@ impl Store {
         Ok(found.is_some())
     }
 
-    /// Journal rows after `after`, oldest first.
-    ///
-    /// # Errors
-    /// The database said no.
-    pub fn journal(&self, after: u64, limit: u32) -> Result<Vec<Stored>, StoreError> {
-        self.rows(
-            "SELECT seq, at_ms, actor, verb, subject, message FROM journal
-             WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-            params![signed(after), limit],
-        )
-    }
-
-    /// Newest rows about one subject, newest first.
-    ///
-    /// # Errors
-    /// The database said no.
-    pub fn about(&self, subject: &str, limit: u32) -> Result<Vec<Stored>, StoreError> {
-        self.rows(
-            "SELECT seq, at_ms, actor, verb, subject, message FROM journal
-             WHERE subject = ?1 ORDER BY seq DESC LIMIT ?2",
-            params![subject, limit],
-        )
-    }
-
-    fn rows(&self, sql: &str, with: impl rusqlite::Params) -> Result<Vec<Stored>, StoreError> {
-        let connection = self.lock();
-        let mut statement = connection.prepare_cached(sql)?;
-        let rows = statement.query_map(with, |row| {
-            Ok(Stored {
-                seq: unsigned(row.get(0)?),
-                at_ms: unsigned(row.get(1)?),
-                actor: row.get(2)?,
-                verb: row.get(3)?,
-                subject: row.get(4)?,
-                message: row.get(5)?,
-            })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
     /// Lets the database grow by this many pages from now on; `None`: as far as the disk goes.
     #[cfg(test)]
     pub(crate) fn leave_pages(&self, pages: Option<u32>) {
@@ -348,6 +313,9 @@ fn upgrade(connection: &mut Connection) -> Result<(), StoreError> {
     for (version, sql) in (1..).zip(SCHEMA).skip(version as usize) {
         let tx = connection.transaction()?;
         tx.execute_batch(sql)?;
+        if version == journal::CHAINED {
+            journal::chain_all(&tx)?;
+        }
         tx.pragma_update(None, "user_version", version)?;
         tx.commit()?;
     }

@@ -11,6 +11,7 @@
 
 mod access;
 mod branch;
+mod checkpoint;
 mod create;
 mod dirs;
 mod ending;

@@ -132,7 +132,38 @@ pub enum Request {
     },
     /// What this host can enforce. Answer: [`Reply::Host`].
     Host,
+    /// Write down where the journal's two chains end, in a file that only root can change and that
+    /// only ever grows. One in [`CHECKPOINT_PAUSE`] at most.
+    Checkpoint {
+        /// The newest row of what people did.
+        person: JournalEnd,
+        /// The newest row of what wsm did by itself.
+        wsm: JournalEnd,
+    },
 }
+
+/// Where a chain of the journal ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JournalEnd {
+    /// Number of the row.
+    pub seq: u64,
+    /// Its hash: 64 hexadecimal digits in lower case.
+    pub chain: String,
+}
+
+/// The file of checkpoints in the state directory; a line each: milliseconds since the epoch, then
+/// number and hash of people's newest row, then of wsm's.
+pub const CHECKPOINTS: &str = "checkpoints";
+
+/// Where the file goes when it is full; then there are two, and what was older is gone.
+pub const CHECKPOINTS_OLD: &str = "checkpoints.old";
+
+/// A full file: three months of a line each minute.
+pub const CHECKPOINTS_BYTES_MAX: u64 = 24 * 1024 * 1024;
+
+/// Shortest time between two checkpoints.
+pub const CHECKPOINT_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Most sockets per request: few enough for one SCM_RIGHTS message (253).
 pub const SOCKETS_MAX: u8 = 32;

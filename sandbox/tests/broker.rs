@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+#[path = "broker/checkpoint.rs"]
+mod checkpoint;
 #[path = "broker/crash.rs"]
 mod crash;
 #[path = "broker/egress.rs"]

@@ -40,6 +40,8 @@ mod rights;
 mod sandbox;
 #[path = "e2e/services.rs"]
 mod services;
+#[path = "e2e/sharing.rs"]
+mod sharing;
 #[path = "e2e/terminals.rs"]
 mod terminals;
 #[path = "e2e/told.rs"]

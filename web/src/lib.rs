@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use wsm_daemon::facade::Daemon;
 
 mod agents;
+mod audit;
 mod auth;
 pub mod config;
 mod events;

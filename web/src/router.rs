@@ -6,7 +6,9 @@ use axum::routing::{delete, get, post};
 use utoipa::OpenApi;
 use wsm_daemon::role::Verb;
 
-use crate::{Edge, agents, events, host, problem, review, secrets, services, terminals, users};
+use crate::{
+    Edge, agents, audit, events, host, problem, review, secrets, services, terminals, users,
+};
 
 /// Longest request body: the user's own templates go along with a new agent.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -54,6 +56,10 @@ routes! {
     post   "/v1/prune"                                     host::prune              Prune;
     get    "/v1/events"                                    events::list             Events;
 
+    get    "/v1/audit"                                     audit::query             AuditRead;
+    get    "/v1/audit/verify"                              audit::verify            AuditVerify;
+    post   "/v1/audit/rotate"                              audit::rotate            AuditRotate;
+
     get    "/v1/whoami"                                    users::whoami            Whoami;
     get    "/v1/users"                                     users::list              UserList;
     post   "/v1/users"                                     users::add               UserChange;
@@ -80,6 +86,10 @@ routes! {
     post   "/v1/agents/{agent}/pause"                      agents::pause            Freeze;
     post   "/v1/agents/{agent}/resume"                     agents::resume           Freeze;
     post   "/v1/agents/{agent}/restore"                    agents::restore          Remove;
+
+    get    "/v1/agents/{agent}/shares"                     users::shares            Shares;
+    post   "/v1/agents/{agent}/shares"                     users::share             Share;
+    delete "/v1/agents/{agent}/shares/{user}"              users::unshare           See;
 
     get    "/v1/agents/{agent}/diff"                       review::diff             Diff;
     post   "/v1/agents/{agent}/merge"                      review::merge            Merge;
@@ -112,6 +122,9 @@ pub(crate) fn router(edge: Edge) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(edge)
 }
+
+#[cfg(test)]
+mod rights;
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,11 @@
-//! People: users, and the tokens they come in with.
+//! People: users, the tokens they come in with, and what is shared with them.
 
 use axum::Json;
 use axum::extract::State;
 use wsm_api::problem::Problem;
-use wsm_api::user::{NewRole, NewToken, NewUser, Token, TokenMade, User, UserRemoved, Whoami};
+use wsm_api::user::{
+    NewRole, NewShare, NewToken, NewUser, Share, Token, TokenMade, User, UserRemoved, Whoami,
+};
 
 use crate::Edge;
 use crate::extract::{Body, Caller, Path};
@@ -88,4 +90,45 @@ pub(crate) async fn token_remove(
     Path(token): Path<String>,
 ) -> Answer<Token> {
     Ok(Json(edge.daemon.token_remove(&caller.actor, &token).await?))
+}
+
+#[utoipa::path(get, path = "/v1/agents/{agent}/shares",
+    params(("agent" = String, Path, description = "Name or id")),
+    responses((status = 200, body = Vec<Share>), (status = "default", body = Problem)))]
+/// Whom it is shared with.
+pub(crate) async fn shares(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path(agent): Path<String>,
+) -> Answer<Vec<Share>> {
+    Ok(Json(edge.daemon.shares(&caller.actor, &agent).await?))
+}
+
+#[utoipa::path(post, path = "/v1/agents/{agent}/shares", request_body = NewShare,
+    params(("agent" = String, Path, description = "Name or id")),
+    responses((status = 200, body = Share), (status = "default", body = Problem)))]
+/// Shares it, or changes a share.
+pub(crate) async fn share(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path(agent): Path<String>,
+    Body(new): Body<NewShare>,
+) -> Answer<Share> {
+    Ok(Json(edge.daemon.share(&caller.actor, &agent, new).await?))
+}
+
+#[utoipa::path(delete, path = "/v1/agents/{agent}/shares/{user}",
+    params(
+        ("agent" = String, Path, description = "Name or id"),
+        ("user" = String, Path, description = "With whom it was shared"),
+    ),
+    responses((status = 200, body = Share), (status = "default", body = Problem)))]
+/// Ends a share; its owner's to do, or that user's own.
+pub(crate) async fn unshare(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path((agent, user)): Path<(String, String)>,
+) -> Answer<Share> {
+    let ended = edge.daemon.unshare(&caller.actor, &agent, &user);
+    Ok(Json(ended.await?))
 }

@@ -1,10 +1,12 @@
-//! Users and tokens.
+//! Users, tokens and shares.
 
 use hyper::Method;
 
 use super::wire::{self, Target, decode};
 use super::{Client, Result};
-use crate::user::{NewRole, NewToken, NewUser, Token, TokenMade, User, UserRemoved, Whoami};
+use crate::user::{
+    NewRole, NewShare, NewToken, NewUser, Share, Token, TokenMade, User, UserRemoved, Whoami,
+};
 
 impl Client {
     /// Who the caller is.
@@ -75,6 +77,32 @@ impl Client {
     /// See [`super::ClientError`].
     pub async fn token_remove(&self, id: &str) -> Result<Token> {
         self.delete(Target::new("/v1/tokens").then(id)).await
+    }
+
+    /// Whom an agent is shared with; its owner first.
+    ///
+    /// # Errors
+    /// See [`super::ClientError`].
+    pub async fn shares(&self, agent: &str) -> Result<Vec<Share>> {
+        self.get(Target::agent(agent).then("shares")).await
+    }
+
+    /// Shares an agent, or changes a share.
+    ///
+    /// # Errors
+    /// See [`super::ClientError`].
+    pub async fn share(&self, agent: &str, new: &NewShare) -> Result<Share> {
+        self.post(Target::agent(agent).then("shares"), Some(wire::encode(new)))
+            .await
+    }
+
+    /// Ends a share.
+    ///
+    /// # Errors
+    /// See [`super::ClientError`].
+    pub async fn unshare(&self, agent: &str, user: &str) -> Result<Share> {
+        self.delete(Target::agent(agent).then("shares").then(user))
+            .await
     }
 
     async fn delete<T: serde::de::DeserializeOwned>(&self, target: Target) -> Result<T> {

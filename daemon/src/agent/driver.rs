@@ -206,13 +206,15 @@ impl Driver {
 
     /// Changes state and reason; the row is to be written with them.
     pub(super) fn turn(&mut self, actor: &Who, state: State, reason: String) -> Row {
-        if self.record.state != state {
+        let before = self.record.state;
+        if before != state {
             self.record.since_ms = now_ms();
         }
         self.record.state = state;
         self.record.reason = reason;
         let message = format!("{state}: {}", self.record.reason);
-        row(actor, "agent.state", self.record.id.as_str(), message)
+        let told = row(actor, "agent.state", self.record.id.as_str(), message);
+        told.changed(before.as_str(), state.as_str())
     }
 
     /// Tells a change of the record, which is shown as soon as it is written.

@@ -38,6 +38,8 @@ impl Driver {
                 network.allow.push(rule.clone());
             }
         }
+        let before = self.record.resolved.network.allow.join(", ");
+        let after = network.allow.join(", ");
         let origin = Origin {
             layer: Layer::Request,
             file: format!("wsm policy, by {actor}"),
@@ -53,7 +55,7 @@ impl Driver {
         let told = [said("allowed", &change.allow), said("denied", &change.deny)];
         let message = told.into_iter().flatten().collect::<Vec<_>>().join("; ");
         let id = self.record.id.to_string();
-        self.commit(row(actor, "policy.changed", &id, message));
+        self.commit(row(actor, "policy.changed", &id, message).changed(&before, &after));
         if self.shim.is_none() {
             return Ok(()); // it is told when it is started
         }

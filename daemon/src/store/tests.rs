@@ -56,6 +56,8 @@ fn every_older_database_is_brought_along() {
                 .collect();
             assert_eq!(told, [(1, "ada", "made"), (2, "wsm", "idle: quiet")]);
             assert_eq!(store.users().expect("it reads"), []);
+            let (count, _, findings) = store.verify(&[]).expect("it reads");
+            assert_eq!((count, findings), (2, Vec::new()), "they are chained in");
         }
     }
 }
@@ -143,4 +145,49 @@ fn people_read_back_and_go_with_all_that_is_theirs() {
     assert_eq!(store.users().expect("it reads"), []);
     assert_eq!(store.tokens(None).expect("it reads"), []);
     assert_eq!(store.shared_with("bob", 0).expect("it reads").len(), 0);
+}
+
+#[test]
+fn agents_rows_never_push_peoples_out() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("wsm.db");
+    let store = Store::open(&path).expect("a new database");
+    let write = |actor: &str, number: u32| {
+        let row = row(actor, "test", "host", format!("{number}"));
+        store.commit(&Change::new(row)).expect("it is written");
+    };
+    for number in 0..60 {
+        write("wsm", number);
+        if number % 10 == 0 {
+            write("ada", number);
+        }
+    }
+    let shorten = || {
+        let mut connection = store.lock();
+        let tx = connection.transaction().expect("it begins");
+        journal::shorten(&tx, 20).expect("it is shortened");
+        tx.commit().expect("it ends");
+    };
+    shorten();
+    let rows = store.journal(0, 1_000).expect("it reads");
+    let of = |actor: &str| rows.iter().filter(|row| row.actor == actor).count();
+    assert_eq!((of("ada"), of("wsm")), (6, 20));
+    for _ in 0..2 {
+        let (count, _, findings) = store.verify(&[]).expect("it reads");
+        assert_eq!((count, findings), (26, Vec::new()));
+        // All of a chain may go: what comes next goes on from where it was.
+        let ends = store.ends().expect("it reads");
+        let change = Change::new(row("ada", "journal.rotated", "host", "")).rotated(1_000);
+        store.commit(&change).expect("it is rotated");
+        for number in 0..25 {
+            write("wsm", number);
+        }
+        assert_ne!(store.ends().expect("it reads"), ends);
+        let known = crate::audit::Checkpoint {
+            at_ms: 0,
+            person: ends[0],
+            wsm: ends[1],
+        };
+        assert_eq!(store.verify(&[known]).expect("it reads").2, Vec::new());
+    }
 }

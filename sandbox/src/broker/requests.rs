@@ -9,7 +9,7 @@ use nix::sys::socket::{AddressFamily, Shutdown, SockFlag, SockType, shutdown, so
 use super::grants::{self, Checked};
 use super::record;
 use super::work::{self, Outcome, Task, Worker};
-use super::{Broker, Waiting, branch, dirs, inspect};
+use super::{Broker, Waiting, branch, checkpoint, dirs, inspect};
 use crate::fail::{self, Context, failure};
 use crate::protocol::{
     EXPOSED_MAX, Failure, FailureKind, HelperRights, Listed, Purpose, Reply, Request, SOCKETS_MAX,
@@ -36,6 +36,7 @@ pub(super) fn changes(request: &Request) -> Option<&AgentId> {
         | Request::Sockets { .. }
         | Request::Egress { .. }
         | Request::Helper { .. }
+        | Request::Checkpoint { .. }
         | Request::Host => None,
     }
 }
@@ -85,11 +86,7 @@ impl Broker {
             }
             Request::Strain { agent } => {
                 let held = self.runaways.holds(&agent);
-                work::answer(host, connection, None, || {
-                    let mut strain = host.tree.strain(&agent)?;
-                    strain.full |= held;
-                    Ok((Reply::Strained(strain), Vec::new()))
-                })
+                work::answer(host, connection, None, || strain(host, &agent, held))
             }
             Request::WatchBranch { agent, branch } => work::answer(host, connection, None, || {
                 branch::watch(host, &agent, &branch)
@@ -105,6 +102,9 @@ impl Broker {
                 agent,
                 rights,
             } => self.begin_helper(connection, &repository, agent, rights),
+            Request::Checkpoint { person, wsm } => work::answer(host, connection, None, || {
+                checkpoint::write(host.state.as_fd(), &person, &wsm)
+            }),
             Request::Host => work::answer(host, connection, None, || {
                 let checks = host::checks(host.state.as_fd());
                 Ok((Reply::Host { checks }, Vec::new()))
@@ -295,6 +295,17 @@ fn list(host: &super::setup::Host, making: &[AgentId]) -> Result<(Reply, Vec<Own
         },
         Vec::new(),
     ))
+}
+
+/// What an agent has run into of its limits.
+fn strain(
+    host: &super::setup::Host,
+    agent: &AgentId,
+    held: bool,
+) -> Result<(Reply, Vec<OwnedFd>), Failure> {
+    let mut strain = host.tree.strain(agent)?;
+    strain.full |= held;
+    Ok((Reply::Strained(strain), Vec::new()))
 }
 
 /// Sockets of the agent's network namespace. The worker enters it, and ends.
