@@ -6,7 +6,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 BUILD_NEEDS := gcc git libc6-dev:/usr/include/stdio.h
 # What the built-in templates and the stories of the tests start.
-STORY_NEEDS := strace gdb git curl tmux python3 nodejs:node npm util-linux:setpriv passwd:useradd openssl \
+STORY_NEEDS := strace gdb git curl tmux python3 nodejs:node npm util-linux:setpriv passwd:useradd openssl zstd \
 	openssh-client:ssh openssh-server:/usr/sbin/sshd python3-pip:/usr/lib/python3/dist-packages/pip \
 	postgresql:/usr/lib/postgresql/*/bin/postgres
 # A stock machine under emulation.
@@ -52,7 +52,7 @@ test-xterm: need-rust Cargo.lock ## what is drawn when somebody attaches, judged
 	tools/xterm/run
 
 bench: build ## measure against bwrap, runc and tmux; ONLY=spawn,echo runs some
-	@tools/need $(STORY_NEEDS) bubblewrap:bwrap runc openssl \
+	@tools/need $(STORY_NEEDS) bubblewrap:bwrap runc openssl socat ripgrep:rg \
 		nginx-light:/usr/sbin/nginx libnginx-mod-stream:/usr/lib/nginx/modules/ngx_stream_module.so
 	python3 bench/bench.py --bin $(TARGET)/release --out $(TARGET)/bench.json --only "$(ONLY)"
 

@@ -29,7 +29,8 @@ pub(crate) struct Cli {
         help_heading = "Global options"
     )]
     pub(crate) dir: Option<PathBuf>,
-    /// Use the daemon of another machine: ssh://[USER@]MACHINE[:PORT][/DIR].
+    /// Use the daemon of another machine: ssh://[USER@]MACHINE[:PORT][/DIR], or with a token
+    /// (WSM_TOKEN, or ~/.config/wsm/hosts.toml) https://MACHINE[:PORT].
     #[arg(
         long,
         global = true,
@@ -39,6 +40,17 @@ pub(crate) struct Cli {
         help_heading = "Global options"
     )]
     pub(crate) host: Option<String>,
+    /// Its certificate, where the system does not know it: sha256:…, as `wsm status` there prints
+    /// it, or a PEM file.
+    #[arg(
+        long,
+        global = true,
+        env = "WSM_HOST_CERT",
+        hide_env_values = true,
+        value_name = "PIN",
+        help_heading = "Global options"
+    )]
+    pub(crate) host_cert: Option<String>,
     /// Print one JSON document; problems go to standard error as JSON too.
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,
@@ -344,7 +356,7 @@ mod tests {
 
     #[test]
     fn verbs_of_later_versions_are_known() {
-        for line in ["handoff fix --to ann", "--json fork a", "who --help"] {
+        for line in ["handoff fix --to ann", "--json fork a", "pair --help"] {
             assert!(matches!(parsed(line), Ok(Asked::Later(..))), "{line}");
         }
         assert!(matches!(

@@ -95,7 +95,7 @@ fn instance(cli: &Cli) -> Result<(Client, Place), Failure> {
         let place = Place::new(cli.dir.as_deref());
         return Ok((Client::new(&place.run()), place));
     };
-    let dial = remote::dial(host, !cli.no_input && !cli.json)?;
+    let dial = remote::dial(host, cli.host_cert.as_deref(), !cli.no_input && !cli.json)?;
     let place = Place::there(host, dial.run_dir());
     if matches!(cli.verb, Verb::Up(_)) {
         place.only_here("`up`", "start it on that machine")?;

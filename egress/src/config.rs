@@ -87,6 +87,9 @@ pub enum BadConfig {
 struct File {
     egress: Table,
     recordings: Recordings,
+    /// Of `wsm-web`, which reads it by itself.
+    #[serde(rename = "web")]
+    _web: Option<toml::Table>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -129,8 +132,9 @@ impl HostConfig {
     /// It is no configuration.
     pub fn parse(text: &str) -> Result<HostConfig, BadConfig> {
         let malformed = |why: String| BadConfig::Malformed(why);
-        let File { egress, recordings } =
-            toml::from_str(text).map_err(|e| malformed(e.to_string()))?;
+        let File {
+            egress, recordings, ..
+        } = toml::from_str(text).map_err(|e| malformed(e.to_string()))?;
         let mut config = HostConfig {
             recordings,
             ..HostConfig::default()

@@ -62,6 +62,9 @@ const LINGER: Duration = Duration::from_secs(5);
 const STOP: Duration = Duration::from_secs(2);
 /// Bytes taken from one terminal or connection per turn of the loop, so that a flood starves nobody.
 const TURN_BYTES: usize = 64 * 1024;
+/// What is asked for to have those: so much comes fresh from the kernel and is neither cleared nor
+/// there before it is written, which is most of it in most shims.
+const SCRATCH_BYTES: usize = 256 * 1024;
 /// Reports taken from the launcher per turn.
 const REPORTS_PER_TURN: usize = 64;
 
@@ -92,7 +95,7 @@ pub(crate) struct Shim {
     /// The terminal that a key was typed into in this turn.
     echo: Option<Rc<str>>,
     /// What was just read.
-    scratch: Box<[u8]>,
+    scratch: Vec<u8>,
     /// When init ended.
     init_exit: Option<Instant>,
     /// Told to end, since when.
@@ -148,7 +151,7 @@ impl Shim {
             orphans: Vec::new(),
             events: Vec::new(),
             echo: None,
-            scratch: vec![0; TURN_BYTES].into_boxed_slice(),
+            scratch: vec![0; SCRATCH_BYTES],
             init_exit: None,
             stopping: false,
             stop_by: None,
@@ -212,7 +215,11 @@ impl Shim {
             return false;
         };
         terminal.write();
-        let bytes = terminal.read(&mut self.scratch, Instant::now(), &mut self.events);
+        let bytes = terminal.read(
+            &mut self.scratch[..TURN_BYTES],
+            Instant::now(),
+            &mut self.events,
+        );
         if let Some(process) = self.processes.get_mut(&terminal.process) {
             process.wrote(bytes);
         }
@@ -230,7 +237,7 @@ impl Shim {
             stream.write();
             return;
         }
-        let frame = stream.read(end);
+        let frame = stream.read(end, &mut self.scratch[..TURN_BYTES]);
         let peer = stream.peer();
         if let (Some(frame), Peer::Here(client)) = (frame, peer)
             && let Some(client) = self.clients.get_mut(&client)
@@ -241,11 +248,10 @@ impl Shim {
     }
 
     fn orphan(&mut self, at: usize) {
-        let mut bytes = [0; 16 * 1024];
         let Some(pipe) = self.orphans.get(at) else {
             return;
         };
-        match nix::unistd::read(pipe, &mut bytes) {
+        match nix::unistd::read(pipe, &mut self.scratch[..TURN_BYTES]) {
             Err(Errno::EAGAIN | Errno::EINTR) => {}
             // The order of the others changes; they come again in the next turn.
             Ok(0) | Err(_) => drop(self.orphans.swap_remove(at)),
@@ -280,7 +286,7 @@ impl Shim {
     fn hear(&mut self, now: Instant) {
         self.launcher.flush();
         for _ in 0..REPORTS_PER_TURN {
-            match self.launcher.receive() {
+            match self.launcher.receive(&mut self.scratch) {
                 Received::Nothing => break,
                 Received::Report(report, fd) => self.report(report, fd, now),
                 Received::Closed => {
@@ -326,7 +332,7 @@ impl Shim {
         }
         self.init_exit = Some(now);
         // What the launcher still said comes first.
-        while let Received::Report(report, fd) = self.launcher.receive() {
+        while let Received::Report(report, fd) = self.launcher.receive(&mut self.scratch) {
             self.report(report, fd, now);
         }
         self.launcher.close();
@@ -340,7 +346,7 @@ impl Shim {
         let broken = PollFlags::POLLERR | PollFlags::POLLHUP;
         if self.client_reads(client) && flags.intersects(PollFlags::POLLIN | broken) {
             if let Some(client) = self.clients.get_mut(&id) {
-                client.read(&mut self.scratch);
+                client.read(&mut self.scratch[..TURN_BYTES]);
             }
             self.client_frames(id, now);
         } else if flags.intersects(broken)

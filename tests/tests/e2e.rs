@@ -24,6 +24,8 @@ mod guards;
 mod keyboard;
 #[path = "e2e/lifecycle.rs"]
 mod lifecycle;
+#[path = "e2e/network.rs"]
+mod network;
 #[path = "e2e/people.rs"]
 mod people;
 #[path = "e2e/recovery.rs"]

@@ -114,9 +114,9 @@ routes! {
     get    "/v1/agents/{agent}/attach"                     terminals::attach        Drive;
     get    "/v1/agents/{agent}/exec"                       terminals::exec          Exec;
     get    "/v1/agents/{agent}/who"                        presence::who            Who;
-    post   "/v1/agents/{agent}/lease"                      presence::lease          Drive;
-    get    "/v1/agents/{agent}/recordings"                 presence::recordings     Watch;
-    get    "/v1/agents/{agent}/recordings/{recording}"     presence::recording      Watch;
+    post   "/v1/agents/{agent}/lease"                      presence::lease          Lease;
+    get    "/v1/agents/{agent}/recordings"                 presence::recordings     Recordings;
+    get    "/v1/agents/{agent}/recordings/{recording}"     presence::recording      Recordings;
 }
 
 /// The whole API.

@@ -51,9 +51,9 @@ impl Driver {
     pub(super) async fn on_opened(&mut self, opened: Opened) {
         self.shim = Some(opened.shim);
         self.events = Some(opened.events);
-        self.record.probes = opened.probes;
-        self.record.credentials = opened.credentials;
-        self.record.authority = opened.authority;
+        self.record.credentials = opened.equipped.credentials;
+        self.record.authority = opened.equipped.authority;
+        self.record.inside = opened.equipped.inside;
         let reduced: Vec<_> = opened.reduced;
         let message = if reduced.is_empty() {
             "the sandbox stands, every layer enforced".to_owned()

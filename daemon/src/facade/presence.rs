@@ -7,7 +7,6 @@ use wsm_terminal::protocol::{self, Person, Reply, Request};
 use super::Daemon;
 use super::terminal::{no_terminal, odd, shim_problem};
 use crate::actor::{Actor, Way};
-use crate::agent::handle::Published;
 use crate::agent::run::MAIN;
 use crate::engine::{row, store_problem};
 use crate::role::Verb;
@@ -57,11 +56,9 @@ impl Daemon {
         agent: &str,
         change: LeaseChange,
     ) -> Result<Lease, Problem> {
-        // Who may change what it is allowed may dispose of what others hold.
-        let owns = self.find(actor, agent, Verb::PolicyChange).is_ok();
         let verb = match change.act {
-            LeaseAct::Take => Verb::PolicyChange,
-            LeaseAct::Request | LeaseAct::Release | LeaseAct::Grant => Verb::Drive,
+            LeaseAct::Take => Verb::LeaseTake,
+            LeaseAct::Request | LeaseAct::Release | LeaseAct::Grant => Verb::Lease,
         };
         let (shim, published) = self.running(actor, agent, verb)?;
         knows_leases(&shim, agent)?;
@@ -74,6 +71,7 @@ impl Daemon {
             (LeaseAct::Grant, None) => return Err(invalid("grant it to whom?")),
             (_, Some(_)) => return Err(invalid("only a grant names somebody else")),
         };
+        let owns = self.find(actor, agent, Verb::LeaseTake).is_ok();
         if act == protocol::LeaseAct::Take {
             self.write_taking(actor, published.record.id.as_str(), &terminal, &shim)
                 .await?;

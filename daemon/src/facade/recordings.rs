@@ -50,7 +50,7 @@ impl Daemon {
         agent: &str,
         read: impl FnOnce(&std::path::Path, &std::path::Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T, Problem> {
-        let published = self.find(actor, agent, Verb::Watch)?.now();
+        let published = self.find(actor, agent, Verb::Recordings)?.now();
         let logs = self.engine.log_dir(&published.record.id);
         let etc = self.engine.etc_dir.clone();
         let _place = READING.acquire().await.expect("it is never closed");

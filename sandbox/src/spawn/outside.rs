@@ -88,6 +88,7 @@ impl Stage {
         if !ablation::off(Layer::Network) {
             enter_network(job.netns.as_ref())?;
         }
+        fail::point("spawn.network")?;
         Ok(Stage {
             root,
             bare,
@@ -261,6 +262,8 @@ pub(super) struct Shim {
     pub(super) logs: BTreeMap<String, OwnedFd>,
     pub(super) recordings: Vec<OwnedFd>,
     pub(super) stderr: OwnedFd,
+    /// For the broker, which keeps it for the next agent.
+    pub(super) file_map: OwnedFd,
 }
 
 /// Drops every right and every other descriptor and is the shim: same pid, last uid of the range.
@@ -300,7 +303,10 @@ pub(super) fn become_shim(
     prctl::set_name(c"wsm-shim").what(what)?;
     prctl::set_dumpable(false).what(what)?;
     fail::point("spawn.shim")?;
-    packet::send(status.as_fd(), &Status::Serves, &[]).what(what)?;
+    let serves = Status::Serves {
+        range_base: job.lease.range.base,
+    };
+    packet::send(status.as_fd(), &serves, &[shim.file_map.as_fd()]).what(what)?;
     let kept = [&shim.listen, &shim.orders, &job.lease.lock];
     let files = shim.logs.values().chain(&shim.recordings);
     keep_only(kept.into_iter().chain(files)).what(what)?;

@@ -340,7 +340,7 @@ impl Shim {
                 process.wrote(bytes);
             }
             Kind::Stream(stream) => {
-                let frames = stream.drain();
+                let frames = stream.drain(&mut self.scratch[..super::TURN_BYTES]);
                 let peer = stream.peer();
                 if let Peer::Here(client) = peer {
                     if let Some(client) = self.clients.get_mut(&client) {
