@@ -7,6 +7,7 @@ use wsm_terminal::protocol::{self, Person, Reply, Request};
 use super::Daemon;
 use super::terminal::{no_terminal, odd, shim_problem};
 use crate::actor::{Actor, Way};
+use crate::agent::handle::Published;
 use crate::agent::run::MAIN;
 use crate::engine::{row, store_problem};
 use crate::role::Verb;
