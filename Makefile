@@ -52,7 +52,7 @@ test-xterm: need-rust Cargo.lock ## what is drawn when somebody attaches, judged
 	tools/xterm/run
 
 bench: build ## measure against bwrap, runc and tmux; ONLY=spawn,echo runs some
-	@tools/need $(STORY_NEEDS) bubblewrap:bwrap runc openssl \
+	@tools/need $(STORY_NEEDS) bubblewrap:bwrap runc openssl socat ripgrep:rg \
 		nginx-light:/usr/sbin/nginx libnginx-mod-stream:/usr/lib/nginx/modules/ngx_stream_module.so
 	python3 bench/bench.py --bin $(TARGET)/release --out $(TARGET)/bench.json --only "$(ONLY)"
 

@@ -18,6 +18,21 @@ pub struct Status {
     pub broker: bool,
     /// Agents by state.
     pub agents: std::collections::BTreeMap<String, u32>,
+    /// The network, if it is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web: Option<Web>,
+}
+
+/// How the API is served over the network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Web {
+    /// Its URL; `""` when it does not serve.
+    pub url: String,
+    /// Fingerprint of the certificate, for `--host-cert`; `""` without TLS.
+    pub certificate: String,
+    /// Why it does not serve, `""` if it does.
+    pub problem: String,
 }
 
 /// One line of `doctor`.

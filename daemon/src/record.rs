@@ -7,7 +7,7 @@ use wsm_api::agent::State;
 use wsm_api::name::AgentName;
 use wsm_api::service::ServiceState;
 use wsm_sandbox::protocol::AgentPaths;
-use wsm_sandbox::spec::{AgentId, GrantId, ProbeReport};
+use wsm_sandbox::spec::{AgentId, GrantId};
 use wsm_template::resolved::Resolved;
 
 use crate::actor::Who;
@@ -74,8 +74,6 @@ pub struct Record {
     pub author: (String, String),
     /// Size of the first terminal.
     pub size: (u16, u16),
-    /// What the last self-test saw.
-    pub probes: Vec<ProbeReport>,
     /// Where the branch stands.
     pub sync: SyncRecord,
     /// What it has instead of secrets, by the template's names.
@@ -252,7 +250,6 @@ pub(crate) mod tests {
             attempts: 0,
             author: ("Ada".into(), "ada@example.org".into()),
             size: (80, 24),
-            probes: Vec::new(),
             sync: SyncRecord::default(),
             credentials: BTreeMap::new(),
             inside: Inside::default(),

@@ -17,7 +17,9 @@ use crate::problem::Answer;
     responses((status = 200, body = Status), (status = "default", body = Problem)))]
 /// What runs here, and who the caller is.
 pub(crate) async fn status(State(edge): State<Edge>, caller: Caller) -> Answer<Status> {
-    Ok(Json(edge.daemon.status(&caller.actor).await?))
+    let mut status = edge.daemon.status(&caller.actor).await?;
+    status.web = edge.config.web.clone();
+    Ok(Json(status))
 }
 
 #[utoipa::path(get, path = "/v1/doctor",

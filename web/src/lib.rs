@@ -14,12 +14,18 @@ use wsm_daemon::facade::Daemon;
 
 mod agents;
 mod audit;
+mod auth;
+pub mod config;
 mod events;
 mod extract;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod host;
+pub mod net;
 pub mod openapi;
 mod peer;
 mod pipe;
+mod presence;
 mod problem;
 mod review;
 pub mod router;
@@ -37,6 +43,8 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 pub struct Config {
     /// Uids besides 0 that may act on every agent: who runs this instance.
     pub admins: Vec<u32>,
+    /// What `status` says of the network.
+    pub web: Option<wsm_api::host::Web>,
 }
 
 /// State of every handler.
@@ -44,9 +52,13 @@ pub struct Config {
 pub(crate) struct Edge {
     daemon: Daemon,
     config: Arc<Config>,
+    /// The network, if it is on.
+    net: Option<Arc<config::Net>>,
+    failures: Arc<net::bounds::Failures>,
 }
 
-/// Serves the API on a Unix socket until `shutdown` completes.
+/// Serves the API on a Unix socket, and on the network if there is a listener for it, until
+/// `shutdown` completes.
 ///
 /// # Errors
 /// The listener failed for good.
@@ -54,13 +66,28 @@ pub async fn serve(
     listener: UnixListener,
     daemon: Daemon,
     config: Config,
+    net: Option<net::NetListener>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let edge = Edge {
         daemon,
         config: Arc::new(config),
+        net: net.as_ref().map(|net| Arc::new(net.config.clone())),
+        failures: Arc::default(),
     };
-    let service = router::router(edge).into_make_service_with_connect_info::<peer::Peer>();
+    let router = router::router(edge.clone());
+    let strangers = async {
+        match (net, edge.net) {
+            (Some(listener), Some(config)) => {
+                let guard = axum::middleware::from_fn_with_state(config, net::guard::guard);
+                net::serve(listener, router.clone().layer(guard)).await;
+            }
+            _ => std::future::pending().await,
+        }
+    };
+    let service = router
+        .clone()
+        .into_make_service_with_connect_info::<peer::Peer>();
     let stopping = Arc::new(Notify::new());
     let grace = stopping.clone();
     let server =
@@ -75,5 +102,6 @@ pub async fn serve(
     tokio::select! {
         ended = server.into_future() => ended,
         () = grace => Ok(()),
+        () = strangers => Ok(()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::net::{UnixListener, UnixStream};
 use wsm_daemon::account;
+
+use crate::net::bounds::Face;
 
 /// Connections per user at once. Each attached viewer holds one; a user with 250 agents open on
 /// every screen fits, and four hostile users don't exhaust the daemon's 1,024 descriptors.
@@ -20,11 +23,37 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// The peer of one connection; its place is free again when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
-    /// Unix uid, as the kernel says.
-    pub(crate) uid: u32,
-    /// Name of the account.
-    pub(crate) user: Arc<str>,
-    _place: Arc<Place>,
+    pub(crate) origin: Origin,
+    _place: Arc<dyn std::any::Any + Send + Sync>,
+}
+
+/// Where a connection comes from.
+#[derive(Debug, Clone)]
+pub(crate) enum Origin {
+    /// The Unix socket.
+    Local {
+        /// Unix uid, as the kernel says.
+        uid: u32,
+        /// Name of the account.
+        user: Arc<str>,
+    },
+    /// The network.
+    Net {
+        /// The other end: a client, or a proxy.
+        address: SocketAddr,
+        /// What the listener knows of it.
+        face: Arc<Face>,
+    },
+}
+
+impl Peer {
+    /// Keeps `place` as long as anything of the connection lives.
+    pub(crate) fn new(origin: Origin, place: impl Send + Sync + 'static) -> Peer {
+        Peer {
+            origin,
+            _place: Arc::new(place),
+        }
+    }
 }
 
 type Counts = Arc<Mutex<HashMap<u32, usize>>>;
@@ -82,11 +111,8 @@ impl Door {
         let uid = stream.peer_cred()?.uid();
         let place = Place::take(uid, &self.counts)
             .ok_or_else(|| io::Error::other(format!("too many connections of uid {uid}")))?;
-        Ok(Peer {
-            uid,
-            user: account::name(uid).into(),
-            _place: Arc::new(place),
-        })
+        let user = account::name(uid).into();
+        Ok(Peer::new(Origin::Local { uid, user }, place))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The only place where a problem becomes a status and a body.
 
 use axum::Json;
+use axum::http::header::{HeaderValue, WWW_AUTHENTICATE};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use wsm_api::problem::{Code, Problem};
@@ -31,6 +32,14 @@ impl Failure {
             status,
         }
     }
+
+    /// It may not be; HTTP has a more exact status.
+    pub(crate) fn refused(status: StatusCode, message: impl Into<String>) -> Failure {
+        Failure {
+            problem: Problem::new(Code::Refused, message, ""),
+            status,
+        }
+    }
 }
 
 impl IntoResponse for Failure {
@@ -38,7 +47,12 @@ impl IntoResponse for Failure {
         if self.problem.code == Code::Failed {
             tracing::warn!(problem = %self.problem, "a request failed");
         }
-        (self.status, Json(self.problem)).into_response()
+        let mut response = (self.status, Json(self.problem)).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        response
     }
 }
 

@@ -8,9 +8,11 @@ use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_op
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use wsm_api::host::Web;
 use wsm_api::problem::Code;
 use wsm_daemon::facade::Daemon;
 use wsm_web::Config;
+use wsm_web::net::NetListener;
 
 use crate::failure::{Exit, Failure, Outcome};
 
@@ -55,13 +57,49 @@ pub(crate) async fn run(args: &Args) -> Outcome {
     };
     let daemon = Daemon::start(&parts).await?;
     tracing::info!(state = %args.state.display(), "the daemon serves");
+    let (net, web) = network(args).await;
     let config = Config {
         admins: args.admins.clone(),
+        web,
     };
-    wsm_web::serve(listener, daemon, config, shutdown)
+    wsm_web::serve(listener, daemon, config, net, shutdown)
         .await
         .map_err(|e| failed("serve", e))?;
     Ok(Exit::DONE)
+}
+
+/// The listener on the network, if it is configured and can be. What is wrong with it is told, and
+/// no reason to leave those without a daemon who are on this machine.
+async fn network(args: &Args) -> (Option<NetListener>, Option<Web>) {
+    let opened = match wsm_web::config::load(&args.etc) {
+        Ok(None) => return (None, None),
+        Ok(Some(config)) => NetListener::open(config.clone(), &args.state)
+            .await
+            .map(|net| (config.url(), net)),
+        Err(why) => Err(why),
+    };
+    match opened {
+        Ok((url, net)) => {
+            let certificate = net.fingerprint().unwrap_or_default().to_owned();
+            tracing::info!(%url, %certificate, "the network is served");
+            let problem = String::new();
+            let web = Web {
+                url,
+                certificate,
+                problem,
+            };
+            (Some(net), Some(web))
+        }
+        Err(problem) => {
+            tracing::error!(%problem, "the network is not served");
+            let web = Web {
+                url: String::new(),
+                certificate: String::new(),
+                problem,
+            };
+            (None, Some(web))
+        }
+    }
 }
 
 /// The log of a part of wsm, for whoever started it.

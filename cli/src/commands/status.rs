@@ -37,6 +37,18 @@ pub(crate) async fn run(context: &Context) -> Outcome {
         )
     };
     render::print(&text)?;
+    if let Some(web) = status.web.as_ref().filter(|_| !context.output.json) {
+        let text = match (web.problem.as_str(), web.certificate.as_str()) {
+            ("", "") => format!("network {}\n", render::clean(&web.url)),
+            ("", pin) => format!(
+                "network {}\n        certificate {}\n",
+                render::clean(&web.url),
+                render::clean(pin)
+            ),
+            (problem, _) => format!("network off: {}\n", render::clean(problem)),
+        };
+        render::print(&text)?;
+    }
     Ok(if status.broker { Exit::DONE } else { Exit(1) })
 }
 

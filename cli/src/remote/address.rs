@@ -9,6 +9,28 @@ use crate::failure::Failure;
 pub(super) enum Address {
     /// Behind ssh.
     Ssh(Machine),
+    /// On the network.
+    Site(Site),
+}
+
+/// A server on the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Site {
+    /// By TLS; without it this machine's own loopback alone.
+    pub(super) secure: bool,
+    /// Name or address, without brackets.
+    pub(super) name: String,
+    pub(super) port: u16,
+}
+
+impl Site {
+    /// As the header `Host` has it.
+    pub(super) fn host(&self) -> String {
+        match self.name.contains(':') {
+            true => format!("[{}]:{}", self.name, self.port),
+            false => format!("{}:{}", self.name, self.port),
+        }
+    }
 }
 
 /// A machine that ssh reaches, and the instance there.
@@ -31,7 +53,7 @@ impl Address {
     /// Reads one. Nothing in it can be taken for an option, nor for anything that ssh expands.
     pub(super) fn parse(text: &str) -> Result<Address, Failure> {
         let wrong = |why: &str| {
-            let hint = "give ssh://[USER@]MACHINE[:PORT][/DIR]";
+            let hint = "give ssh://[USER@]MACHINE[:PORT][/DIR] or https://MACHINE[:PORT]";
             Failure::new(Code::Invalid, format!("--host {text:?}: {why}"), hint)
         };
         if text.len() > BYTES_MAX {
@@ -39,6 +61,9 @@ impl Address {
         }
         match text.split_once("://") {
             Some(("ssh", rest)) => machine(rest).map(Address::Ssh).map_err(wrong),
+            Some((scheme @ ("https" | "http"), rest)) => site(scheme == "https", rest)
+                .map(Address::Site)
+                .map_err(wrong),
             _ => Err(wrong("there is no such way to a host")),
         }
     }
@@ -66,6 +91,20 @@ fn machine(rest: &str) -> Result<Machine, &'static str> {
         name: name.to_owned(),
         port,
         dir: dir.map(str::to_owned),
+    })
+}
+
+fn site(secure: bool, rest: &str) -> Result<Site, &'static str> {
+    let place = rest.strip_suffix('/').unwrap_or(rest);
+    let (name, port) = name_and_port(place)?;
+    let loopback = |ip: std::net::IpAddr| ip.is_loopback();
+    if !secure && !name.parse().is_ok_and(loopback) {
+        return Err("without TLS a token goes to 127.0.0.1 and [::1] alone");
+    }
+    Ok(Site {
+        secure,
+        name: name.to_owned(),
+        port: port.unwrap_or(if secure { 443 } else { 80 }),
     })
 }
 
@@ -116,7 +155,34 @@ mod tests {
     fn ssh(text: &str) -> Option<Machine> {
         match Address::parse(text) {
             Ok(Address::Ssh(machine)) => Some(machine),
-            Err(_) => None,
+            Ok(Address::Site(_)) | Err(_) => None,
+        }
+    }
+
+    #[test]
+    fn sites() {
+        let host = |text: &str| match Address::parse(text) {
+            Ok(Address::Site(site)) => Some((site.secure, site.host())),
+            _ => None,
+        };
+        let site = |secure, host: &str| Some((secure, host.to_owned()));
+        assert_eq!(host("https://wsm.example"), site(true, "wsm.example:443"));
+        assert_eq!(
+            host("https://[2001:db8::1]:7443/"),
+            site(true, "[2001:db8::1]:7443")
+        );
+        assert_eq!(host("http://127.0.0.1:8080"), site(false, "127.0.0.1:8080"));
+        for bad in [
+            "https://",
+            "https://ann@wsm.example",
+            "https://wsm.example/x",
+            "https://wsm.example//",
+            "https://wsm.example?x",
+            "http://wsm.example",
+            "http://192.0.2.1",
+            "http://localhost.evil.example",
+        ] {
+            assert_eq!(host(bad), None, "{bad}");
         }
     }
 

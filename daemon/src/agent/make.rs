@@ -8,7 +8,7 @@ use wsm_sandbox::client::BrokerError;
 use wsm_sandbox::protocol::{
     AgentPaths, HelperRights, Reply as BrokerReply, Request as BrokerRequest,
 };
-use wsm_sandbox::spec::{AgentId, GrantId, INSIDE_ID, LayerStatus, ProbeReport};
+use wsm_sandbox::spec::{AgentId, GrantId, INSIDE_ID, LayerStatus};
 use wsm_terminal::protocol::{Event, Reply as ShimReply, Request as ShimRequest};
 
 use super::assemble;
@@ -42,7 +42,6 @@ pub(super) struct Made {
 pub(super) struct Opened {
     pub(super) shim: Shim,
     pub(super) events: mpsc::Receiver<Event>,
-    pub(super) probes: Vec<ProbeReport>,
     /// Layers that hold less than asked for.
     pub(super) reduced: Vec<String>,
     /// What of its credentials it was built with: only those parts are of use.
@@ -201,8 +200,8 @@ pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Pro
         tracing::warn!(agent = %record.name, %error, "the broker died; the sandbox is built again");
         asked = create(engine, record).await;
     }
-    let (layers, probes) = match asked.map_err(|e| problem(&e))? {
-        BrokerReply::Created { layers, probes, .. } => (layers, probes),
+    let layers = match asked.map_err(|e| problem(&e))? {
+        BrokerReply::Created { layers, .. } => layers,
         other => return Err(odd_reply(&other)),
     };
     engine.egress.serve(&engine.etc_dir, record).await?;
@@ -231,7 +230,6 @@ pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Pro
     Ok(Opened {
         shim,
         events,
-        probes,
         reduced,
         equipped: Box::new(equipped),
     })

@@ -18,6 +18,7 @@ use super::strain::how_it_ended;
 use crate::actor::Who;
 use crate::engine::{WSM, row};
 use crate::record::{Phase, Wanted};
+use crate::recordings;
 use crate::service::{Input, RESTARTS_MAX, RESTARTS_WINDOW};
 
 /// Terminal of the agent's command.
@@ -50,7 +51,6 @@ impl Driver {
     pub(super) async fn on_opened(&mut self, opened: Opened) {
         self.shim = Some(opened.shim);
         self.events = Some(opened.events);
-        self.record.probes = opened.probes;
         self.record.credentials = opened.equipped.credentials;
         self.record.authority = opened.equipped.authority;
         self.record.inside = opened.equipped.inside;
@@ -134,6 +134,7 @@ impl Driver {
             terminal,
             cols,
             rows,
+            record: recordings::record(&self.engine.etc_dir),
         };
         let request = Request::Start {
             process: self.main_process(),
@@ -358,6 +359,7 @@ impl Driver {
                 terminal: terminal.clone(),
                 cols,
                 rows,
+                record: recordings::record(&self.engine.etc_dir),
             };
             let request = Request::Start {
                 process,

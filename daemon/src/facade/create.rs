@@ -412,7 +412,6 @@ fn record(
         attempts: 0,
         author,
         size: new.size.unwrap_or(SIZE_DEFAULT),
-        probes: Vec::new(),
         sync: SyncRecord::default(),
         credentials,
         inside: Inside::default(),
