@@ -6,9 +6,11 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 BUILD_NEEDS := gcc git libc6-dev:/usr/include/stdio.h
 # What the built-in templates and the stories of the tests start.
-STORY_NEEDS := strace gdb git curl tmux python3 nodejs:node npm util-linux:setpriv passwd:useradd openssl \
+STORY_NEEDS := strace gdb git curl tmux python3 nodejs:node npm util-linux:setpriv passwd:useradd openssl zstd \
 	openssh-client:ssh openssh-server:/usr/sbin/sshd python3-pip:/usr/lib/python3/dist-packages/pip \
 	postgresql:/usr/lib/postgresql/*/bin/postgres
+# A stock machine under emulation.
+VM_NEEDS := qemu-system-x86:qemu-system-x86_64 mmdebstrap e2fsprogs:mke2fs binutils:strip
 # The built-in templates of agents and of Jupyter, with the real programs.
 CLI_NEEDS := @anthropic-ai/claude-code:claude @openai/codex:codex opencode-ai:opencode
 
@@ -26,7 +28,7 @@ run: build ## a demo: two agents in their sandboxes, and what they can and can't
 	tools/demo $(TARGET)/release
 
 test: need-rust need-nextest Cargo.lock ## everything that must pass (root, real kernel)
-	@tools/need $(BUILD_NEEDS) $(STORY_NEEDS) jupyter-notebook
+	@tools/need $(BUILD_NEEDS) $(STORY_NEEDS) $(VM_NEEDS) jupyter-notebook
 	@tools/need-npm $(CLI_NEEDS)
 	tools/test
 
@@ -40,15 +42,17 @@ chaos: need-rust Cargo.lock ## KILLS=200 kill -9 of daemon, broker and shims at 
 	tools/chaos $(KILLS)
 
 test-vm: need-rust Cargo.lock ## on a stock Debian 12 under qemu: systemd, unified cgroups, kernel 6.1 (root)
-	@tools/need $(BUILD_NEEDS) qemu-system-x86:qemu-system-x86_64 mmdebstrap e2fsprogs:mke2fs binutils:strip
-	tests/vm/run
+	@tools/need $(BUILD_NEEDS) $(VM_NEEDS)
+	tools/stage dev $(TARGET)/vm/bin
+	tests/vm/run $(TARGET)/vm/bin
+	WSM_VM_APPEND=ipv6.disable=1 tests/vm/run --short $(TARGET)/vm/bin
 
 test-xterm: need-rust Cargo.lock ## what is drawn when somebody attaches, judged by xterm.js
 	@tools/need $(BUILD_NEEDS) nodejs:node npm
 	tools/xterm/run
 
 bench: build ## measure against bwrap, runc and tmux; ONLY=spawn,echo runs some
-	@tools/need $(STORY_NEEDS) bubblewrap:bwrap runc openssl \
+	@tools/need $(STORY_NEEDS) bubblewrap:bwrap runc openssl socat ripgrep:rg \
 		nginx-light:/usr/sbin/nginx libnginx-mod-stream:/usr/lib/nginx/modules/ngx_stream_module.so
 	python3 bench/bench.py --bin $(TARGET)/release --out $(TARGET)/bench.json --only "$(ONLY)"
 

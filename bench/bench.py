@@ -18,6 +18,7 @@ import terminal
 ENTRIES = {
     "spawn": spawn.spawn,
     "spawn_runc": spawn.spawn_runc,
+    "spawn_srt": spawn.spawn_srt,
     "spawn_parallel": spawn.spawn_parallel,
     "new_small": new.new_small,
     "new_rate": new.new_rate,

@@ -51,7 +51,8 @@ class Lab:
             self.wsm("rm", "--purge", agent, check=False)
         self.up.send_signal(signal.SIGTERM)
         self.up.wait(30)
-        self.run(["umount", self.memory])
+        # What dies with the broker may do so a moment after it.
+        self.until("nobody to use run/", lambda: subprocess.run(["umount", self.memory], capture_output=True).returncode == 0)
         shutil.rmtree(self.base, ignore_errors=True)
 
     def ready(self):

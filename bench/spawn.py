@@ -82,9 +82,9 @@ class Spawner:
         return f"to the end of /bin/true, self-test included; teardown {middle * 1000:.1f} ms is extra"
 
 
-def timed(argv):
+def timed(argv, env=None):
     begun = time.perf_counter()
-    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    subprocess.run(argv, env=env, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     return time.perf_counter() - begun
 
 
@@ -133,6 +133,34 @@ def spawn_runc(lab):
     a, b = lab.alternate(ours.once, theirs, runs)
     ours.erase()
     return [lab.entry("spawn_runc", a * 1e3, "runc run", b * 1e3, "ms", "≤ 0.2", runs, ours.note())]
+
+
+def srt(lab):
+    """The program `srt`, installed beside the programs that are measured; why not, if it does not run."""
+    peers = os.path.join(os.path.dirname(lab.binaries), "peers", "srt")
+    program = os.path.join(peers, "node_modules/.bin/srt")
+    env = lab.env
+    if not os.path.exists(program):
+        os.makedirs(peers, exist_ok=True)
+        package = "@anthropic-ai/sandbox-runtime"
+        argv = ["npm", "install", "--prefix", peers, "--no-audit", "--no-fund", package]
+        subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=300)
+    tried = subprocess.run([program, "true"], env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+    if tried.returncode != 0:
+        raise RuntimeError(tried.stderr.decode(errors="replace").strip()[-200:])
+    return program, env
+
+
+def spawn_srt(lab):
+    runs = 11
+    try:
+        program, env = srt(lab)
+    except (OSError, RuntimeError, subprocess.SubprocessError) as why:
+        return [lab.entry("spawn_srt", None, "srt", None, "ms", "≤ 0.1", 0, f"srt does not run here: {why}")]
+    ours = Spawner(lab, runs + 1)
+    a, b = lab.alternate(ours.once, lambda: timed([program, "true"], env), runs)
+    ours.erase()
+    return [lab.entry("spawn_srt", a * 1e3, "srt true", b * 1e3, "ms", "≤ 0.1", runs, ours.note())]
 
 
 def rate(work, per_thread=8, threads=8):

@@ -247,7 +247,7 @@ pub struct Shown {
     pub agent: Agent,
     /// Layers, read back from the kernel now; empty when nothing runs.
     pub layers: Vec<Layer>,
-    /// What the self-test tried at the last start.
+    /// What the self-test tried when the sandbox that stands was made.
     pub probes: Vec<Probe>,
     /// Secrets that are put into its requests.
     #[serde(default)]
@@ -276,6 +276,9 @@ pub struct Credential {
     pub ready: bool,
     /// When it was last put into a request of any agent, `""` if never.
     pub used: String,
+    /// Whether the agent has the value itself, and nothing is put in.
+    #[serde(default)]
+    pub visible: bool,
 }
 
 /// `explain`: the evidence for the state, newest first.

@@ -19,6 +19,7 @@ use crate::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send, Ticke
 
 mod audit;
 mod people;
+mod presence;
 mod way;
 mod wire;
 
@@ -479,8 +480,11 @@ impl Client {
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn attach(&self, agent: &str) -> Result<Socket> {
-        self.upgrade(Target::agent(agent).then("attach")).await
+    pub async fn attach(&self, agent: &str, new: &NewTicket) -> Result<Socket> {
+        let target = Target::agent(agent).then("attach");
+        let target = target.query("terminal", &new.terminal);
+        self.upgrade(target.query("read_only", &new.read_only))
+            .await
     }
 
     /// A WebSocket to a command that is being started.

@@ -21,6 +21,18 @@ pub struct Secret {
     pub expired: bool,
     /// When it was last put into a request, `""` if never.
     pub used: String,
+    /// Whether agents may have the value itself, where their template says so.
+    #[serde(default)]
+    pub visible: bool,
+    /// Kind of the login, `""` if it is a secret.
+    #[serde(default)]
+    pub login: String,
+    /// Until when the login's access token is good; `""` if it is a secret.
+    #[serde(default)]
+    pub token_until: String,
+    /// Why the login is not renewed any more, `""` if it is: its user must log in again.
+    #[serde(default)]
+    pub refused: String,
 }
 
 /// A request to set a secret: the value does not come along.

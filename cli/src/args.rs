@@ -6,9 +6,9 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    act, attach, audit, capture, completion, daemon, diff, egress, exec, explain, follow, logs, ls,
-    man, merge, new, open, policy, ports, prune, rm, secret, send, share, shell, show, svc,
-    template, token, up, user, wait,
+    act, attach, audit, capture, completion, daemon, diff, egress, exec, explain, follow, lease,
+    logs, ls, man, merge, new, open, policy, ports, prune, rec, rm, secret, send, share, shell,
+    show, svc, template, token, up, user, wait, who,
 };
 
 /// Isolated workspaces for AI coding agents.
@@ -107,6 +107,13 @@ pub(crate) enum Verb {
     Exec(exec::Args),
     /// Type text into the agent's terminal.
     Send(send::Args),
+    /// Tell who looks at an agent's terminals, and who has the keyboard.
+    Who(who::Args),
+    /// Show who has an agent's keyboard, ask for it, hand it over.
+    Lease(lease::Args),
+    /// Recordings of what terminals showed.
+    #[command(subcommand)]
+    Rec(rec::Verb),
     /// Print what a terminal shows.
     Capture(capture::Args),
     /// Print the log of a service, of the set-up, or of the main terminal.
@@ -187,10 +194,9 @@ pub(crate) enum Verb {
 }
 
 /// Verbs of the design that later versions bring.
-pub(crate) const LATER: [&str; 21] = [
+pub(crate) const LATER: [&str; 16] = [
     "accept", "approve", "cp", "decline", "deny", "device", "fork", "handoff", "host", "invite",
-    "join", "lease", "memory", "pair", "play", "rec", "rollback", "snapshot", "who", "drain",
-    "export",
+    "join", "memory", "pair", "rollback", "snapshot", "drain",
 ];
 
 /// What was asked for.
@@ -350,7 +356,7 @@ mod tests {
 
     #[test]
     fn verbs_of_later_versions_are_known() {
-        for line in ["handoff fix --to ann", "--json fork a", "who --help"] {
+        for line in ["handoff fix --to ann", "--json fork a", "pair --help"] {
             assert!(matches!(parsed(line), Ok(Asked::Later(..))), "{line}");
         }
         assert!(matches!(

@@ -19,6 +19,7 @@ mod failure;
 mod grant;
 mod keys;
 mod place;
+mod player;
 #[cfg(test)]
 mod reference;
 mod registries;
@@ -150,6 +151,9 @@ async fn dispatch(context: &Context, verb: &Verb) -> Outcome {
         Verb::Shell(args) => shell::run(context, args).await,
         Verb::Exec(args) => exec::run(context, args).await,
         Verb::Send(args) => send::run(context, args).await,
+        Verb::Who(args) => who::run(context, args).await,
+        Verb::Lease(args) => lease::run(context, args).await,
+        Verb::Rec(verb) => rec::run(context, verb).await,
         Verb::Capture(args) => capture::run(context, args).await,
         Verb::Logs(args) => logs::run(context, args).await,
         Verb::Wait(args) => wait::run(context, args).await,

@@ -113,13 +113,17 @@ async fn connect(client: &Client, wish: &Wish) -> Result<Link, ClientError> {
         read_only: wish.read_only,
     };
     let Some(run) = client.run_dir() else {
-        return Ok(Link::Relayed(Box::new(client.attach(&wish.agent).await?)));
+        return Ok(Link::Relayed(Box::new(
+            client.attach(&wish.agent, &new).await?,
+        )));
     };
     let ticket = client.ticket(&wish.agent, &new).await?;
     match direct::Link::connect(run, &ticket) {
         Ok(link) => Ok(Link::Direct(link)),
         // Out of reach or full: the daemon has a way in.
-        Err(_) => Ok(Link::Relayed(Box::new(client.attach(&wish.agent).await?))),
+        Err(_) => Ok(Link::Relayed(Box::new(
+            client.attach(&wish.agent, &new).await?,
+        ))),
     }
 }
 

@@ -32,7 +32,7 @@ pub use host::follow_config;
 
 use crate::agent::{assemble, credentials};
 use crate::engine::{WSM, row};
-use crate::record::Record;
+use crate::record::{CredentialRecord, Record};
 use crate::store::{Change, Store};
 
 /// How long an order may take: egress may be starting, and asks the broker.
@@ -71,6 +71,8 @@ pub struct Egress {
     orders: mpsc::Sender<Asked>,
     /// What egress must be told when it is back.
     policies: Policies,
+    /// What agents were equipped with last, which their records say a little later.
+    equipped: Arc<Mutex<BTreeMap<String, BTreeMap<String, CredentialRecord>>>>,
 }
 
 /// The policy of an agent's record, by the host's configuration as it is now.
@@ -81,7 +83,9 @@ pub fn policy(etc: &Path, record: &Record) -> Result<PolicySpec, Problem> {
     let network = &record.resolved.network;
     let config = HostConfig::load(etc)
         .map_err(|bad| Problem::new(Code::Failed, bad.to_string(), "correct the file"))?;
-    let rules = config.expand(&network.allow).map_err(|details| Problem {
+    let mut allow = network.allow.clone();
+    allow.extend(credentials::login_hosts(record).filter(|host| !network.allow.contains(host)));
+    let rules = config.expand(&allow).map_err(|details| Problem {
         details,
         ..Problem::new(
             Code::Invalid,
@@ -151,8 +155,8 @@ pub fn annotate(record: &Record, layers: &mut [LayerReport]) {
     }
 }
 
-fn locked(policies: &Policies) -> std::sync::MutexGuard<'_, BTreeMap<String, Told>> {
-    policies.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked<T>(map: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    map.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Egress {
@@ -167,7 +171,12 @@ impl Egress {
             policies: Arc::clone(&policies),
         };
         tokio::spawn(line.run(asked));
-        Egress { orders, policies }
+        let equipped = Arc::default();
+        Egress {
+            orders,
+            policies,
+            equipped,
+        }
     }
 
     /// Lets an agent out as far as its record says. Nothing to do for one without network.
@@ -175,6 +184,11 @@ impl Egress {
     /// # Errors
     /// Its policy can't be used, or egress does not answer.
     pub async fn serve(&self, etc: &Path, record: &Record) -> Result<(), Problem> {
+        let mut record = record.clone();
+        if let Some(own) = locked(&self.equipped).get(record.id.as_str()) {
+            record.credentials.clone_from(own);
+        }
+        let record = &record;
         let policy = in_force(etc, record)?;
         if policy.mode == Mode::None && policy.exposes.is_empty() {
             return Ok(());
@@ -249,6 +263,7 @@ impl Egress {
     pub async fn erase(&self, record: &Record) {
         let agent = record.id.to_string();
         locked(&self.policies).remove(&agent);
+        locked(&self.equipped).remove(&agent);
         if assemble::spec(record).network != Network::Egress {
             return;
         }

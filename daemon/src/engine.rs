@@ -116,10 +116,13 @@ impl Engine {
     /// The log that an agent's shim writes for a service.
     #[must_use]
     pub fn log_file(&self, agent: &AgentId, service: &str) -> PathBuf {
-        self.agents_dir
-            .join(agent.as_str())
-            .join("log")
-            .join(format!("{service}.log"))
+        self.log_dir(agent).join(format!("{service}.log"))
+    }
+
+    /// Where an agent's shim writes.
+    #[must_use]
+    pub fn log_dir(&self, agent: &AgentId) -> PathBuf {
+        self.agents_dir.join(agent.as_str()).join("log")
     }
 
     /// Every agent's handle.

@@ -6,6 +6,8 @@ mod create;
 mod kept;
 mod people;
 mod policy;
+mod presence;
+mod recordings;
 mod remove;
 mod review;
 mod secret;
@@ -216,20 +218,20 @@ impl Daemon {
     pub async fn show(&self, actor: &Actor, agent: &str) -> Result<Shown, Problem> {
         let published = self.find(actor, agent, May::Show)?.now();
         let record = &published.record;
-        let mut layers = if published.shim.is_some() {
+        let (mut layers, probes) = if published.shim.is_some() {
             let request = BrokerRequest::Inspect {
                 agent: record.id.clone(),
             };
             match self.engine.broker.ask(request).await {
-                Ok(BrokerReply::Inspected { layers, .. }) => layers,
+                Ok(BrokerReply::Inspected { layers, probes }) => (layers, probes),
                 Ok(other) => return Err(crate::broker::odd_reply(&other)),
                 Err(e) => return Err(crate::broker::problem(&e)),
             }
         } else {
-            Vec::new()
+            (Vec::new(), Vec::new())
         };
         egress::annotate(record, &mut layers);
-        let mut shown = view::shown(&published, layers);
+        let mut shown = view::shown(&published, layers, probes);
         shown.credentials = self.credentials(record).await;
         Ok(shown)
     }

@@ -13,6 +13,7 @@ pub mod facade;
 mod fault;
 pub mod port;
 pub mod record;
+pub mod recordings;
 pub mod role;
 pub mod service;
 pub mod shim;

@@ -7,7 +7,7 @@ use wsm_api::agent::State;
 use wsm_api::name::AgentName;
 use wsm_api::service::ServiceState;
 use wsm_sandbox::protocol::AgentPaths;
-use wsm_sandbox::spec::{AgentId, GrantId, ProbeReport};
+use wsm_sandbox::spec::{AgentId, GrantId};
 use wsm_template::resolved::Resolved;
 
 use crate::actor::Who;
@@ -74,8 +74,6 @@ pub struct Record {
     pub author: (String, String),
     /// Size of the first terminal.
     pub size: (u16, u16),
-    /// What the last self-test saw.
-    pub probes: Vec<ProbeReport>,
     /// Where the branch stands.
     pub sync: SyncRecord,
     /// What it has instead of secrets, by the template's names.
@@ -84,6 +82,9 @@ pub struct Record {
     /// The certificate (PEM) that its sandbox was built to trust; none without credentials.
     #[serde(default)]
     pub authority: Option<String>,
+    /// What of its credentials must not be written down: egress tells it at each start.
+    #[serde(skip)]
+    pub inside: Inside,
     /// Services whose `init` has succeeded.
     pub initialized: BTreeSet<String>,
     /// Services as they were last recorded.
@@ -136,6 +137,15 @@ pub struct CredentialRecord {
     pub placeholder: String,
     /// Whether the secret was set when its sandbox was built.
     pub ready: bool,
+}
+
+/// What an agent has of its credentials beside placeholders.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inside {
+    /// Values that its template says it sees.
+    pub values: BTreeMap<String, wsm_egress::secret::Value>,
+    /// Files that it has instead of logins.
+    pub stands: BTreeMap<String, wsm_egress::login::Stand>,
 }
 
 /// A service as it was last recorded.
@@ -240,9 +250,9 @@ pub(crate) mod tests {
             attempts: 0,
             author: ("Ada".into(), "ada@example.org".into()),
             size: (80, 24),
-            probes: Vec::new(),
             sync: SyncRecord::default(),
             credentials: BTreeMap::new(),
+            inside: Inside::default(),
             authority: None,
             initialized: BTreeSet::new(),
             services: BTreeMap::new(),

@@ -192,9 +192,13 @@ verbs! {
     Policy Role(Viewer), View;
     /// Who else is there.
     Who Role(Viewer), View;
+    /// What its terminals recorded.
+    Recordings Role(Viewer), View;
 
     /// Type into a terminal.
     Drive Role(Driver), Drive;
+    /// Ask for the keyboard of a terminal, hand it over, let it go.
+    Lease Role(Driver), Drive;
     /// Type a text.
     Send Role(Driver), Drive;
     /// Open a terminal.
@@ -212,6 +216,8 @@ verbs! {
     Merge Role(Owner), Own;
     /// Change what it may reach: its owner chose the template, and may choose again.
     PolicyChange Role(Owner), Own;
+    /// Take the keyboard from whoever has it.
+    LeaseTake Role(Owner), Own;
     /// Trash it, purge it, take it out of the trash.
     Remove Role(Owner), Own;
     /// Share it, end a share.

@@ -32,6 +32,9 @@ pub use wire::FrameReader;
 /// means that it hangs or is frozen.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// From which [`Shim::speaks`] on there are leases, presence and recordings.
+pub const LEASES: u32 = 2;
+
 /// Connecting and both hellos.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -92,6 +95,7 @@ struct Inner {
     writes: mpsc::Sender<Vec<u8>>,
     number: AtomicU64,
     incarnation: u64,
+    speaks: u32,
     directory: File,
     name: String,
     tasks: [AbortHandle; 2],
@@ -173,7 +177,7 @@ impl Shim {
     /// # Errors
     /// Nobody listens there, or it speaks another version.
     pub async fn connect(directory: &File, name: &str) -> Result<Shim, ShimError> {
-        let (stream, hello) = raw(directory, name).await?;
+        let (stream, hello) = raw(directory, name, None).await?;
         let (read, write) = stream.into_split();
         let (writes, queue) = mpsc::channel(WRITES_MAX);
         let shared = Arc::new(Shared {
@@ -188,6 +192,7 @@ impl Shim {
             writes,
             number: AtomicU64::new(1),
             incarnation: hello.incarnation,
+            speaks: hello.speaks.max(1),
             directory: directory.try_clone()?,
             name: name.to_owned(),
             tasks: [reader.abort_handle(), writer.abort_handle()],
@@ -201,6 +206,12 @@ impl Shim {
     #[must_use]
     pub fn incarnation(&self) -> u64 {
         self.inner.incarnation
+    }
+
+    /// Newest additions to the protocol that it knows; it may be older than this daemon.
+    #[must_use]
+    pub fn speaks(&self) -> u32 {
+        self.inner.speaks
     }
 
     /// Asks, and waits for the answer at most [`REQUEST_TIMEOUT`]. Dropping the future is safe; the
@@ -266,7 +277,15 @@ impl Shim {
     /// # Errors
     /// As for [`raw`].
     pub async fn raw(&self) -> Result<(UnixStream, Hello), ShimError> {
-        raw(&self.inner.directory, &self.inner.name).await
+        raw(&self.inner.directory, &self.inner.name, None).await
+    }
+
+    /// The same for somebody: the shim holds it to the ticket.
+    ///
+    /// # Errors
+    /// As for [`raw`].
+    pub async fn raw_with(&self, ticket: String) -> Result<(UnixStream, Hello), ShimError> {
+        raw(&self.inner.directory, &self.inner.name, Some(ticket)).await
     }
 }
 
@@ -275,8 +294,12 @@ impl Shim {
 ///
 /// # Errors
 /// Nobody listens there, or it speaks another version.
-pub async fn raw(directory: &File, name: &str) -> Result<(UnixStream, Hello), ShimError> {
-    tokio::time::timeout(CONNECT_TIMEOUT, wire::greet(directory, name))
+pub async fn raw(
+    directory: &File,
+    name: &str,
+    ticket: Option<String>,
+) -> Result<(UnixStream, Hello), ShimError> {
+    tokio::time::timeout(CONNECT_TIMEOUT, wire::greet(directory, name, ticket))
         .await
         .unwrap_or(Err(ShimError::TimedOut(CONNECT_TIMEOUT)))
 }

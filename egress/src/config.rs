@@ -1,4 +1,4 @@
-//! The host's configuration: `config.toml`, table `[egress]`. Root writes it.
+//! The host's configuration: `config.toml`, tables `[egress]` and `[recordings]`. Root writes it.
 //!
 //! ```toml
 //! [egress]
@@ -9,6 +9,11 @@
 //!
 //! [egress.hosts]                      # names that this host answers for itself
 //! "registry.internal.example" = ["10.1.2.3"]
+//!
+//! [recordings]                        # of what terminals show; these are the defaults
+//! enabled = true
+//! mebibytes = 16                      # per terminal
+//! days = 30
 //! ```
 
 use std::collections::BTreeMap;
@@ -40,6 +45,30 @@ pub struct HostConfig {
     pub groups: BTreeMap<String, Vec<Rule>>,
     /// Names that the host answers for itself.
     pub hosts: BTreeMap<Host, Vec<IpAddr>>,
+    /// What is kept of terminals; no concern of egress, but of the same file.
+    pub recordings: Recordings,
+}
+
+/// What the host keeps of what terminals show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Recordings {
+    /// Whether anything is.
+    pub enabled: bool,
+    /// Bound of one terminal's recording.
+    pub mebibytes: u32,
+    /// What is older is given back.
+    pub days: u32,
+}
+
+impl Default for Recordings {
+    fn default() -> Recordings {
+        Recordings {
+            enabled: true,
+            mebibytes: 16,
+            days: 30,
+        }
+    }
 }
 
 /// Why the file can't be used.
@@ -57,6 +86,7 @@ pub enum BadConfig {
 #[serde(default, deny_unknown_fields)]
 struct File {
     egress: Table,
+    recordings: Recordings,
     /// Of `wsm-web`, which reads it by itself.
     #[serde(rename = "web")]
     _web: Option<toml::Table>,
@@ -102,8 +132,13 @@ impl HostConfig {
     /// It is no configuration.
     pub fn parse(text: &str) -> Result<HostConfig, BadConfig> {
         let malformed = |why: String| BadConfig::Malformed(why);
-        let File { egress, .. } = toml::from_str(text).map_err(|e| malformed(e.to_string()))?;
-        let mut config = HostConfig::default();
+        let File {
+            egress, recordings, ..
+        } = toml::from_str(text).map_err(|e| malformed(e.to_string()))?;
+        let mut config = HostConfig {
+            recordings,
+            ..HostConfig::default()
+        };
         for permit in egress.permit {
             let names = permit.names.iter().map(|name| Pattern::parse(name));
             config.permits.push(Permit {

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::host::Host;
+use crate::login::Kind;
 use crate::rule::{BadRule, Rule};
 use crate::secret;
 
@@ -13,7 +14,7 @@ pub const CREDENTIALS_MAX: usize = 32;
 /// Most hosts of one credential.
 pub const HOSTS_MAX: usize = 64;
 /// Most places, and path prefixes, of one credential.
-pub const PLACES_MAX: usize = 8;
+pub const PLACES_MAX: usize = 16;
 /// A placeholder is at least so long, so that nothing is one by chance …
 pub const PLACEHOLDER_BYTES_MIN: usize = 20;
 /// … and at most.
@@ -68,6 +69,32 @@ pub struct CredentialSpec {
     /// Whether a WebSocket may be opened with it.
     #[serde(default)]
     pub websocket: bool,
+    /// A login of this kind instead of a secret: see [`CredentialSpec::of_login`].
+    #[serde(default)]
+    pub login: Option<Kind>,
+}
+
+impl CredentialSpec {
+    /// Where a login goes is what its kind says, and nobody else.
+    #[must_use]
+    pub fn of_login(name: &str, owner: &str, kind: Kind, placeholder: &str) -> CredentialSpec {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let facts = kind.facts();
+        CredentialSpec {
+            name: name.to_owned(),
+            owner: owner.to_owned(),
+            secret: facts.secret.to_owned(),
+            hosts: owned(facts.hosts),
+            places: vec![Place::Header {
+                name: "authorization".to_owned(),
+                value: format!("Bearer {SECRET_MARK}"),
+            }],
+            paths: owned(facts.paths),
+            placeholder: placeholder.to_owned(),
+            websocket: false,
+            login: Some(kind),
+        }
+    }
 }
 
 /// A credential whose parts were read: made from a [`CredentialSpec`] alone.
@@ -75,6 +102,8 @@ pub struct CredentialSpec {
 pub struct Credential {
     spec: CredentialSpec,
     rules: Vec<Rule>,
+    /// Host of the token endpoint, for a login.
+    tokens: Option<Rule>,
 }
 
 /// All credentials of an agent.
@@ -94,6 +123,16 @@ pub struct BadCredential {
 impl Credential {
     fn compile(spec: &CredentialSpec) -> Result<Credential, String> {
         secret::check_name(&spec.secret).map_err(|bad| bad.to_string())?;
+        let tokens = spec.login.map(|kind| {
+            let own = CredentialSpec {
+                websocket: spec.websocket,
+                ..CredentialSpec::of_login(&spec.name, &spec.owner, kind, &spec.placeholder)
+            };
+            if own != *spec {
+                return Err("a login goes where its kind says".to_owned());
+            }
+            Rule::parse(kind.facts().token_host).map_err(|bad| bad.to_string())
+        });
         if spec.hosts.is_empty() || spec.hosts.len() > HOSTS_MAX {
             return Err(format!("it has one host to {HOSTS_MAX}"));
         }
@@ -111,6 +150,7 @@ impl Credential {
         check_placeholder(&spec.placeholder)?;
         Ok(Credential {
             rules: rules.map_err(|bad| bad.to_string())?,
+            tokens: tokens.transpose()?,
             spec: spec.clone(),
         })
     }
@@ -124,8 +164,19 @@ impl Credential {
     /// Whether it belongs to this host and port.
     #[must_use]
     pub fn is_for(&self, host: &Host, port: u16) -> bool {
-        let fits = |rule: &Rule| rule.port == port && rule.pattern.means(host);
-        self.rules.iter().any(fits)
+        self.rules.iter().any(|rule| fits(rule, host, port))
+    }
+
+    /// Whether new tokens of its login come from here.
+    #[must_use]
+    pub fn gives_tokens(&self, host: &Host, port: u16, path: &str) -> bool {
+        let here = |rule: &Rule| fits(rule, host, port);
+        let its = |kind: Kind| kind.facts().token_path == path;
+        self.tokens.as_ref().is_some_and(here) && self.spec.login.is_some_and(its)
+    }
+
+    fn all_rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().chain(&self.tokens)
     }
 
     /// Whether it may be used for this path (without the query).
@@ -183,15 +234,17 @@ impl Credentials {
     /// Whether TLS to this host is terminated.
     #[must_use]
     pub fn any_for(&self, host: &Host, port: u16) -> bool {
-        self.0
-            .iter()
-            .any(|credential| credential.is_for(host, port))
+        self.rules().any(|rule| fits(rule, host, port))
     }
 
     /// Rules of all hosts that TLS is terminated for.
     pub fn rules(&self) -> impl Iterator<Item = &Rule> {
-        self.0.iter().flat_map(|credential| &credential.rules)
+        self.0.iter().flat_map(Credential::all_rules)
     }
+}
+
+fn fits(rule: &Rule, host: &Host, port: u16) -> bool {
+    rule.port == port && rule.pattern.means(host)
 }
 
 /// Headers that are about the connection or the target: no place for a secret.
@@ -280,6 +333,7 @@ mod tests {
             paths: Vec::new(),
             placeholder: "sk-placeholder-0123456789".into(),
             websocket: false,
+            login: None,
         }
     }
 
@@ -352,6 +406,34 @@ mod tests {
         longer.name = "other".into();
         longer.placeholder.push('x');
         assert!(Credentials::compile(&[spec(), longer]).is_err());
+    }
+
+    #[test]
+    fn a_login_goes_where_its_kind_says() {
+        let login = CredentialSpec::of_login("login", "ann", Kind::Claude, "0123456789abcdef0123");
+        let all = Credentials::compile(std::slice::from_ref(&login)).unwrap();
+        let own = all.iter().next().unwrap();
+        let host = |name: &str| Host::parse(name).unwrap();
+        let (api, tokens) = (host("api.anthropic.com"), host("platform.claude.com"));
+        assert!(own.is_for(&api, 443) && own.covers("/v1/messages/count_tokens"));
+        // Where an account could be given a key that is good for ever.
+        assert!(!own.covers("/api/oauth/claude_cli/create_api_key"));
+        assert!(!own.is_for(&tokens, 443) && all.any_for(&tokens, 443));
+        assert!(own.gives_tokens(&tokens, 443, "/v1/oauth/token"));
+        assert!(!own.gives_tokens(&tokens, 443, "/v1/oauth/token/revoke"));
+        assert!(!own.gives_tokens(&api, 443, "/v1/oauth/token"));
+        type Change = fn(&mut CredentialSpec);
+        let bad: [Change; 4] = [
+            |spec| spec.hosts.push("evil.example.net".into()),
+            |spec| spec.paths.clear(),
+            |spec| spec.places.push(Place::Basic),
+            |spec| spec.secret = "model-key".into(),
+        ];
+        for (number, change) in bad.into_iter().enumerate() {
+            let mut spec = login.clone();
+            change(&mut spec);
+            assert!(Credentials::compile(&[spec]).is_err(), "{number}");
+        }
     }
 
     fn header(name: &str, value: &str) -> Place {

@@ -23,10 +23,12 @@ mod inject;
 mod injector;
 mod ledger;
 mod log;
+mod logins;
 mod names;
 mod search;
 mod secrets;
 mod socks;
+mod strangers;
 mod stream;
 mod terminate;
 mod tunnel;
@@ -42,13 +44,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UnixListener;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 
 pub use harden::harden;
 
 use agent::{Agent, Common};
 use dial::Dialer;
 use secrets::Secrets;
+use strangers::Strangers;
+use upstream::Trust;
 
 /// What egress is told at its start.
 #[derive(Debug)]
@@ -67,8 +71,6 @@ pub struct Config {
 
 /// How often it is written down when secrets were used last.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(30);
-/// Local users at once who bring a secret.
-const STRANGERS_MAX: usize = 16;
 
 /// Everything.
 #[derive(Debug)]
@@ -90,18 +92,15 @@ pub async fn run(config: Config, listener: UnixListener) -> io::Result<()> {
         run_dir: File::open(&config.run_dir)?,
         etc_dir: config.etc_dir.clone(),
         daemon_uid: config.daemon_uid,
-        common: Common {
-            dialer: Arc::new(Dialer::new(host_config(&config.etc_dir)?)),
-            logs: Arc::new(log::Logs::open(&config.state_dir)?),
-            secrets: Arc::new(Secrets::open(
-                &config.state_dir,
-                config.credentials_dir.as_deref(),
-            )),
-            trust: Arc::default(),
-        },
+        common: Common::new(
+            Dialer::new(host_config(&config.etc_dir)?),
+            log::Logs::open(&config.state_dir)?,
+            Secrets::open(&config.state_dir, config.credentials_dir.as_deref()),
+            Trust::default(),
+        ),
         agents: Mutex::default(),
     });
-    let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
+    let strangers = Arc::new(Strangers::default());
     let mut flush = tokio::time::interval(FLUSH_INTERVAL);
     loop {
         let (stream, _) = tokio::select! {
@@ -120,7 +119,7 @@ pub async fn run(config: Config, listener: UnixListener) -> io::Result<()> {
                     tracing::warn!(%error, "the daemon's connection broke");
                 }
             });
-        } else if let Ok(place) = Arc::clone(&strangers).try_acquire_owned() {
+        } else if let Some(place) = strangers.place(peer) {
             tokio::spawn(async move {
                 if let Err(error) = control::serve_stranger(&egress, stream, peer).await {
                     tracing::debug!(uid = peer, %error, "a user's connection broke");

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::credential::CredentialSpec;
+use crate::login::Stand;
 use crate::policy::PolicySpec;
-pub use secret::{Gift, SecretAnswer, SecretOrder};
+pub use secret::{Brought, Gift, SecretAnswer, SecretOrder};
 
 /// Name of the socket in the run directory.
 pub const SOCKET_NAME: &str = "egress.sock";
@@ -98,6 +99,9 @@ pub enum Answer {
         /// The certificate (PEM) of the authority that this agent must trust, if it has credentials.
         /// The same key each time, as long as the secrets' key is the same.
         authority: Option<String>,
+        /// What the agent has instead of logins, by the names of its credentials.
+        #[serde(default)]
+        stands: BTreeMap<String, Stand>,
     },
     /// To [`Order::Traffic`]: by `HOST:PORT`.
     Traffic(BTreeMap<String, Traffic>),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use crate::host::Host;
+use crate::login;
 use crate::rule::Pattern;
 
 /// Longest name.
@@ -77,6 +78,9 @@ pub enum BadSecret {
     /// Hosts.
     #[error("{0}")]
     Hosts(String),
+    /// Login.
+    #[error("{0}")]
+    Login(String),
 }
 
 /// Checks a name.
@@ -132,6 +136,12 @@ pub struct About {
     pub expires_ms: Option<u64>,
     /// When it was put into a request last.
     pub used_ms: Option<u64>,
+    /// Whether an agent may have the value itself, where its template says so.
+    #[serde(default)]
+    pub visible: bool,
+    /// If it is a login.
+    #[serde(default)]
+    pub login: Option<login::About>,
 }
 
 #[cfg(test)]

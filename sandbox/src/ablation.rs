@@ -67,6 +67,12 @@ pub(crate) const fn off(_: Layer) -> bool {
     false
 }
 
+/// Whether the limits are switched off in the sandbox that is being started.
+#[cfg(not(feature = "ablation"))]
+pub(crate) const fn limits_off(_: &std::os::fd::OwnedFd) -> bool {
+    false
+}
+
 /// Whether the self-test shall let the sandbox start whatever it finds.
 #[cfg(not(feature = "ablation"))]
 pub(crate) const fn lenient() -> bool {
@@ -74,7 +80,7 @@ pub(crate) const fn lenient() -> bool {
 }
 
 #[cfg(feature = "ablation")]
-pub(crate) use wanted::{lenient, off, read};
+pub(crate) use wanted::{lenient, limits_off, off, read};
 
 #[cfg(feature = "ablation")]
 mod wanted {
@@ -117,19 +123,27 @@ mod wanted {
 
     /// Reads what a test wants of the sandbox that this process is going to be: `LAYER [strict]`.
     pub(crate) fn read(run: &OwnedFd) {
+        WANTED.get_or_init(|| wanted(run));
+    }
+
+    /// For the broker, which starts many: asked anew for each.
+    pub(crate) fn limits_off(run: &OwnedFd) -> bool {
+        matches!(wanted(run), Some((Layer::Limits, _)))
+    }
+
+    fn wanted(run: &OwnedFd) -> Option<(Layer, bool)> {
         let mut text = String::new();
         let file = files::open_below(run.as_fd(), Path::new("ablate"), OFlag::O_RDONLY);
         let read = file.and_then(|file| std::fs::File::from(file).read_to_string(&mut text));
         let mut words = text.split_whitespace();
         let name = words.next().filter(|_| read.is_ok());
-        let layer = name.map(|name| {
+        name.map(|name| {
             let found = NAMES.iter().find(|(known, _)| *known == name);
             (
                 found.expect("a test names a layer that there is").1,
                 words.next() == Some("strict"),
             )
-        });
-        WANTED.get_or_init(|| layer);
+        })
     }
 
     pub(crate) fn off(layer: Layer) -> bool {

@@ -5,16 +5,17 @@
 //! are made in the sandbox's own file systems only, never in a directory of the host.
 
 mod guards;
+mod root;
 
-use std::collections::BTreeMap;
-use std::ffi::CString;
+use std::borrow::Cow;
+use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::{Mode, SFlag, makedev, mkdirat, mknodat};
+use nix::fcntl::OFlag;
+use nix::sys::stat::{Mode, SFlag, makedev, mknodat};
 use nix::unistd::symlinkat;
 
 use crate::ablation::{self, Layer};
@@ -24,6 +25,7 @@ use crate::plan::{Access, HostLayout, Op, Owners, Plan};
 use crate::protocol::{Account, Failure, FailureKind};
 use crate::spec::INSIDE_ID;
 use crate::sys::{self, attr};
+use root::NewRoot;
 
 /// Terminals that one agent may have open.
 const TERMINALS_MAX: &str = "256";
@@ -52,16 +54,6 @@ struct Source {
     /// `None` for something empty, which is made where it is needed.
     mount: Option<OwnedFd>,
     directory: bool,
-}
-
-/// A root file system, mounted on the stage.
-#[derive(Debug)]
-struct NewRoot {
-    /// Its root directory.
-    fd: Rc<OwnedFd>,
-    /// Directories that were made in it, or are roots of file systems of its own, as they are seen
-    /// now: every sandbox is made of many names in few directories.
-    dirs: BTreeMap<PathBuf, Rc<OwnedFd>>,
 }
 
 impl Applier<'_> {
@@ -98,7 +90,7 @@ impl Applier<'_> {
     ) -> Result<OwnedFd, Failure> {
         let mut root: Option<NewRoot> = None;
         // What is mounted, and whether it is of the host.
-        let mut mounts: Vec<(&Path, bool)> = Vec::new();
+        let mut mounts: Vec<(Cow<'_, OsStr>, bool)> = Vec::new();
         let mut sources = sources.0.into_iter();
         // What is made belongs to root inside from the start. Only root outside may make devices.
         let mut rights = None;
@@ -118,17 +110,18 @@ impl Applier<'_> {
                 (Some(root), Op::Bind { at, .. } | Op::Hold { at, .. } | Op::Guard { at, .. }) => {
                     // Parents come before what lies below them: the last one is the nearest.
                     let mut above = mounts.iter().rev();
-                    let above = above.find(|(mount, _)| at.starts_with(mount));
+                    let place = root::plain(at);
+                    let above = above.find(|(mount, _)| root::is_below(&place, mount));
                     let standing = above.is_some_and(|(_, of_host)| *of_host);
                     if let Some(source) = sources.next().flatten() {
                         self.bind(root, at, &source, standing).what(what)?;
                     }
-                    mounts.push((at, true));
+                    mounts.push((place, true));
                 }
                 (Some(root), _) => {
                     self.make(root, op).what(what)?;
                     if let Op::Tmpfs { at, .. } = op {
-                        mounts.push((at, false));
+                        mounts.push((root::plain(at), false));
                     }
                 }
             }
@@ -266,7 +259,7 @@ impl Applier<'_> {
             Some(mount) => sys::move_mount(mount.as_fd(), place.as_fd())?,
             None => self.cover(root.fd.as_fd(), place.as_fd(), source.directory)?,
         }
-        root.dirs.remove(at);
+        root.forget(at);
         Ok(())
     }
 
@@ -326,53 +319,6 @@ impl Applier<'_> {
             )),
             Err(error) => Err(error).what(what),
         }
-    }
-}
-
-impl NewRoot {
-    fn new(mount: OwnedFd) -> NewRoot {
-        let fd = Rc::new(mount);
-        let dirs = BTreeMap::from([("/".into(), Rc::clone(&fd))]);
-        NewRoot { fd, dirs }
-    }
-
-    /// A directory, made with everything above it that is missing.
-    fn dir(&mut self, at: &Path) -> io::Result<Rc<OwnedFd>> {
-        if let Some(dir) = self.dirs.get(at) {
-            return Ok(Rc::clone(dir));
-        }
-        let (above, name) = self.parent(at)?;
-        match mkdirat(above.as_fd(), name, Mode::from_bits_truncate(0o755)) {
-            Ok(()) | Err(nix::Error::EEXIST) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-        let dir = Rc::new(files::open_below(above.as_fd(), name, flags)?);
-        self.dirs.insert(at.into(), Rc::clone(&dir));
-        Ok(dir)
-    }
-
-    fn parent<'p>(&mut self, at: &'p Path) -> io::Result<(Rc<OwnedFd>, &'p Path)> {
-        let name = at.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        let dir = self.dir(at.parent().ok_or(io::ErrorKind::InvalidInput)?)?;
-        Ok((dir, Path::new(name)))
-    }
-
-    fn file(&mut self, at: &Path, bytes: &[u8]) -> io::Result<OwnedFd> {
-        let (dir, name) = self.parent(at)?;
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
-        let mode = Mode::from_bits_truncate(0o644);
-        let file = openat(dir.as_fd(), name, flags | OFlag::O_CLOEXEC, mode)?;
-        let mut file = std::fs::File::from(file);
-        io::Write::write_all(&mut file, bytes)?;
-        Ok(file.into())
-    }
-
-    /// Puts a file system of its own into its place.
-    fn mount(&mut self, mount: OwnedFd, at: &Path) -> io::Result<()> {
-        sys::move_mount(mount.as_fd(), self.dir(at)?.as_fd())?;
-        self.dirs.insert(at.into(), Rc::new(mount));
-        Ok(())
     }
 }
 

@@ -21,6 +21,7 @@ mod helper;
 mod inspect;
 mod maps;
 mod record;
+mod records;
 mod requests;
 mod runaway;
 mod setup;

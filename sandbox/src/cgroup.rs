@@ -12,7 +12,8 @@
 //! and do nothing else, and each group costs time at every start: there `agent-ID` is the payload, it
 //! exists only where something is limited (or is to have its share of the CPU), and shims stay in
 //! `wsm-INSTANCE`, where the zygote put itself. Limits, freezing and killing act on the payload; a v2
-//! group with children holds no processes itself.
+//! group that has controllers and children holds no processes itself. Where it has no controllers,
+//! the agent's own processes are in `payload`, and there is no `payload/agent`.
 //!
 //! BASE is the delegated unit `wsm-agents.service` beside the broker's own unit where systemd
 //! started the broker, and the root of the hierarchy otherwise: not the group that `wsm up` was
@@ -47,6 +48,8 @@ use limits::{Controller, Place};
 use mounts::Version;
 pub use tasks::Tasks;
 
+/// What is limited, frozen and killed.
+const PAYLOAD: &str = "payload";
 /// Limits of the shim, where it has a group that limits. Everywhere it limits itself as well.
 const SHIM_LIMITS: Limits = Limits {
     cpu_milli: None,
@@ -109,7 +112,7 @@ struct Hierarchy {
 pub struct AgentCgroup {
     /// `agent-ID` in each hierarchy; `None` where it needs no group.
     dirs: Vec<Option<AgentDir>>,
-    /// `payload/agent` in the v2 tree.
+    /// `payload/agent` in the v2 tree, or what stands for it.
     v2: Option<OwnedFd>,
     reports: Vec<LayerReport>,
 }
@@ -253,8 +256,9 @@ impl Tree {
             };
             let path = hierarchy.agent_path(id);
             if hierarchy.version == Version::V2 {
-                let leaf = open_dir(dir.as_fd(), "payload/agent");
-                v2 = Some(leaf.map_err(io_error(|| format!("open {path}/payload/agent")))?);
+                let name = hierarchy.agent_leaf();
+                let leaf = open_dir(dir.as_fd(), name);
+                v2 = Some(leaf.map_err(io_error(|| format!("open {path}/{name}")))?);
             }
             dirs.push(Some(AgentDir {
                 version: hierarchy.version,
@@ -355,6 +359,15 @@ impl Hierarchy {
         self.version == Version::V1 && !self.freezes
     }
 
+    /// Where the agent's own processes are, beside services. Each group costs time at every start.
+    fn agent_leaf(&self) -> &'static str {
+        if self.controllers.is_empty() {
+            PAYLOAD
+        } else {
+            "payload/agent"
+        }
+    }
+
     /// The groups to make below (and with) `agent-ID`, parents first.
     fn groups(&self, limits: &AgentLimits) -> Vec<String> {
         let flat = self.is_flat();
@@ -373,10 +386,11 @@ impl Hierarchy {
         }
         let mut groups = vec![String::new()];
         if !flat {
-            groups.extend(["payload".into(), "shim".into()]);
+            groups.extend([PAYLOAD.into(), "shim".into()]);
         }
-        if self.version == Version::V2 {
-            groups.push("payload/agent".into());
+        let leaf = self.agent_leaf();
+        if self.version == Version::V2 && leaf != PAYLOAD {
+            groups.push(leaf.into());
         }
         let inside = if flat { "services" } else { "payload/services" };
         if !services.is_empty() {

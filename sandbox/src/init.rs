@@ -14,7 +14,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
 use crate::ablation::{self, Layer};
-use crate::fail::{Context, failure};
+use crate::fail::{self as fault, Context, failure};
 use crate::landlock;
 use crate::launcher;
 use crate::packet;
@@ -110,6 +110,7 @@ fn prepare() -> Result<SignalFd, Failure> {
     let mut mask = SigSet::empty();
     mask.add(Signal::SIGCHLD);
     mask.thread_block().what(what)?;
+    fault::point("init.prepared")?;
     SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).what(what)
 }
 
@@ -117,7 +118,8 @@ fn prepare() -> Result<SignalFd, Failure> {
 fn drop_rights() -> Result<(), Failure> {
     let what = || "drop init's rights".to_owned();
     sys::clear_capabilities().what(what)?;
-    prctl::set_no_new_privs().what(what)
+    prctl::set_no_new_privs().what(what)?;
+    fault::point("init.dropped")
 }
 
 /// Reaps until the launcher ends or the shim is gone: its socket hangs up. Death of the parent

@@ -29,6 +29,9 @@ pub struct ShimConfig {
     pub init_pid: i32,
     /// Open, readable and writable log files by service name.
     pub logs: BTreeMap<String, i32>,
+    /// Open files for recordings of terminals; the first is the agent's own terminal's.
+    #[serde(default)]
+    pub recordings: Vec<i32>,
     /// Only this uid and root may connect without a ticket.
     pub daemon_uid: u32,
     /// Descriptors that shall stay open as long as the shim lives: the lock of the uid range.
@@ -41,6 +44,15 @@ pub const SETUP_LOG: &str = "setup";
 
 /// File that the shim's own messages go to, beside those logs.
 pub const SHIM_LOG: &str = ".shim.log";
+
+/// Terminals of an agent that are recorded at once.
+pub const RECORDINGS: u32 = 4;
+
+/// File of a recording, beside the logs.
+#[must_use]
+pub fn recording_file(number: u32) -> String {
+    format!(".rec-{number}")
+}
 
 /// File of a log.
 #[must_use]

@@ -19,14 +19,15 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
+use serde_json::value::to_raw_value;
 
 use crate::ablation;
-use crate::fail::{Context, failure};
+use crate::fail::{self, Context, failure};
 use crate::init::Init;
 use crate::launch::{Leaf, Order, PACKET_BYTES_MAX, Report};
 use crate::packet::{self, Packet, Received};
 use crate::protocol::{Failure, FailureKind};
-use crate::spawn::{Leaves, Status};
+use crate::spawn::{Leaves, Status, Tally};
 use crate::spec::ProbeReport;
 use crate::sys;
 use watch::Watcher;
@@ -62,7 +63,9 @@ pub(crate) fn run(init: Init) -> i32 {
 
 fn close_and_test(init: &Init) -> Result<(), Failure> {
     let outside = confine::listen_outside()?;
+    fail::point("launcher.start")?;
     let landlock = confine::enter(init)?;
+    fail::point("launcher.closed")?;
     let expected = confine::expected(init, landlock.as_ref(), &outside);
     let probes = confine::test(&expected)?;
     let broken: Vec<&ProbeReport> = probes.iter().filter(|probe| !probe.held).collect();
@@ -81,8 +84,16 @@ fn close_and_test(init: &Init) -> Result<(), Failure> {
             "run `wsm doctor`; this is a defect of wsm or of the kernel's configuration",
         ));
     }
-    let tested = Status::Tested { landlock, probes };
-    packet::send(init.status.as_fd(), &tested, &[]).what(|| "report the self-test".into())
+    fail::point("launcher.tested")?;
+    let what = || "report the self-test".to_owned();
+    let tested = Status::Tested {
+        landlock,
+        tally: Tally::of(&probes),
+        probes: to_raw_value(&probes)
+            .map_err(std::io::Error::from)
+            .what(what)?,
+    };
+    packet::send(init.status.as_fd(), &tested, &[]).what(what)
 }
 
 /// The serving launcher.

@@ -50,6 +50,8 @@ pub mod selftest;
 mod spawn;
 pub mod spec;
 #[cfg(feature = "engine")]
+mod stacks;
+#[cfg(feature = "engine")]
 mod sys;
 #[cfg(feature = "engine")]
 mod userns;

@@ -78,12 +78,23 @@ pub(crate) fn send_bytes(
 
 /// Receives one packet of at most `max` bytes; a longer one is an error.
 pub(crate) fn receive(socket: BorrowedFd<'_>, max: usize) -> io::Result<Received> {
+    let reset = |error: &io::Error| error.raw_os_error() == Some(libc::ECONNRESET);
+    // The other side is gone and left something unread. What it had said comes after that.
+    match receive_now(socket, max) {
+        Err(error) if reset(&error) => match receive_now(socket, max) {
+            Err(error) if reset(&error) => Ok(Received::End),
+            received => received,
+        },
+        received => received,
+    }
+}
+
+fn receive_now(socket: BorrowedFd<'_>, max: usize) -> io::Result<Received> {
     // Packets are small and the bound is large: a look at the length saves clearing the bound.
     let peek = MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC;
     let length = match recv(socket.as_raw_fd(), &mut [], peek) {
         Ok(length) => length,
         Err(nix::Error::EAGAIN | nix::Error::EINTR) => return Ok(Received::Nothing),
-        Err(nix::Error::ECONNRESET) => return Ok(Received::End),
         Err(errno) => return Err(errno.into()),
     };
     let mut bytes = vec![0; length.clamp(1, max)];
@@ -94,7 +105,6 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, max: usize) -> io::Result<Received
         let message = match recvmsg::<()>(socket.as_raw_fd(), &mut iov, Some(&mut space), flags) {
             Ok(message) => message,
             Err(nix::Error::EAGAIN | nix::Error::EINTR) => return Ok(Received::Nothing),
-            Err(nix::Error::ECONNRESET) => return Ok(Received::End),
             Err(errno) => return Err(errno.into()),
         };
         let mut fds = Vec::new();
@@ -116,4 +126,24 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, max: usize) -> io::Result<Received
     }
     bytes.truncate(length);
     Ok(Received::Packet(Packet { bytes, fds }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn what_was_said_is_heard_also_when_the_speaker_heard_nothing() {
+        let (here, there) = pair().unwrap();
+        send_bytes(here.as_fd(), b"unread", &[]).unwrap();
+        send_bytes(there.as_fd(), b"last words", &[]).unwrap();
+        drop(there);
+        let Received::Packet(packet) = receive(here.as_fd(), 64).unwrap() else {
+            panic!("lost");
+        };
+        assert_eq!(packet.bytes, b"last words");
+        assert!(matches!(receive(here.as_fd(), 64).unwrap(), Received::End));
+    }
 }

@@ -62,7 +62,8 @@ pub struct Facts {
     pub git_dir: PathBuf,
     /// Directories of the spec's grants.
     pub write: Vec<PathBuf>,
-    /// The host.
+    /// The host; the same for all, and therefore in no order.
+    #[serde(skip)]
     pub host: HostLayout,
     /// The programs that the spec names, and what they lead to; `None` for all of the host's.
     #[serde(default)]

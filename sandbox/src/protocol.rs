@@ -231,10 +231,8 @@ pub enum Reply {
         socket: String,
         /// Pid of the shim on the host.
         shim_pid: i32,
-        /// What holds.
+        /// What holds, the self-test as a whole among it; [`Request::Inspect`] tells its probes.
         layers: Vec<LayerReport>,
-        /// What the self-test tried.
-        probes: Vec<ProbeReport>,
     },
     /// Sandboxes that exist (a cgroup or a live shim).
     Listed {

@@ -1,8 +1,8 @@
 //! The spawner: a fork of the zygote that builds one sandbox and then becomes its shim.
 //!
 //! ```text
-//! zygote ─clone→ spawner: mount namespace, root by descriptors, netns
-//!                 ├─fork→ grouper: control groups, while the root is built
+//! zygote ─clone→ spawner: mount namespace, root by descriptors, netns; the broker makes the control
+//!                 │        groups meanwhile
 //!                 ├─clone3→ init: proc and masks, user namespace, no descriptor but its own
 //!                 └─ last uid of the range, no capabilities, the shim (same pid)
 //! ```
@@ -11,7 +11,6 @@
 //! before the agent's user namespace is entered, so that root inside has no rights over them.
 //! Until it is the shim the spawner dies with the broker; what it leaves is a control group.
 
-mod grouper;
 mod inside;
 mod outside;
 
@@ -26,6 +25,7 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getppid};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::ablation::{self, Layer};
 use crate::cgroup::{AgentCgroup, Tree};
@@ -35,13 +35,12 @@ use crate::landlock::LandlockStatus;
 use crate::launch::Leaf;
 use crate::lease::{self, Lease};
 use crate::packet;
-use crate::plan::{self, Facts, Plan};
+use crate::plan::{self, Facts, HostLayout, Plan};
 use crate::protocol::{Failure, FailureKind, PACKET_BYTES_MAX};
-use crate::spec::{LayerReport, Network, ProbeReport, Requirement, SandboxSpec};
+use crate::spec::{Network, ProbeReport, Requirement, SandboxSpec};
 use crate::sys::{self, Fork};
 use crate::userns::Range;
 use crate::zygote::ShimMain;
-use grouper::Grouper;
 
 /// Longest order in bytes: a request, and what the broker knows besides.
 const ORDER_BYTES_MAX: usize = 2 * PACKET_BYTES_MAX;
@@ -59,6 +58,8 @@ pub(crate) struct Place {
     pub(crate) empty: EmptyMounts,
     /// Who connects to the shim.
     pub(crate) daemon: (u32, u32),
+    /// What the host looks like.
+    pub(crate) layout: HostLayout,
     /// The parent of every spawner.
     pub(crate) broker: Pid,
 }
@@ -94,26 +95,42 @@ struct Job<'a> {
     netns: Option<OwnedFd>,
 }
 
+/// Probes that held, of those that there were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tally {
+    pub(crate) held: usize,
+    pub(crate) tried: usize,
+}
+
+impl Tally {
+    pub(crate) fn of(probes: &[ProbeReport]) -> Tally {
+        Tally {
+            held: probes.iter().filter(|probe| probe.held).count(),
+            tried: probes.len(),
+        }
+    }
+}
+
+/// What the broker says after the order, once the control groups stand.
+pub(crate) const GROUPED: &[u8] = b"1";
+
 /// What spawner and launcher tell the broker while it waits.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Status {
-    /// From the spawner: limits as they were set, the range of ids. The map of file owners comes
-    /// beside it.
-    Built {
-        /// First id of the range.
-        range_base: u32,
-        /// The limits.
-        limits: Vec<LayerReport>,
-    },
     /// From the launcher: closed and tested.
     Tested {
         /// What Landlock took; `None` where the kernel has none.
         landlock: Option<LandlockStatus>,
-        /// What the self-test saw.
-        probes: Vec<ProbeReport>,
+        /// How many probes held, and how many there were.
+        tally: Tally,
+        /// What the self-test saw, as [`ProbeReport`]s: kept, and read by whoever asks for it.
+        probes: Box<RawValue>,
     },
-    /// From the spawner: from here on it is the shim.
-    Serves,
+    /// From the spawner: from here on it is the shim. The map of file owners comes beside it.
+    Serves {
+        /// First id of the range.
+        range_base: u32,
+    },
     /// From whoever failed.
     Failed(Failure),
 }
@@ -140,7 +157,6 @@ fn spawn(
         let why = "the broker died";
         return Err(failure(FailureKind::Failed, "start the spawner", why, ""));
     }
-    let grouper = Grouper::start(&place.tree, status)?;
     let job = &ordered(place, status.as_fd())?;
     if ablation::off(Layer::Network) && job.spec.network != Network::Loopback {
         let why = "its rules would be made in the host's own network";
@@ -152,24 +168,18 @@ fn spawn(
         ));
     }
     fail::point("spawn.start")?;
-    grouper.order(&job.spec)?;
     let listen = outside::listen(job)?;
     let logs = outside::logs(job)?;
+    let recordings = outside::recordings(job)?;
     let stderr = outside::shim_log(job)?;
     let stage = outside::Stage::build(job)?;
     fail::point("spawn.root")?;
-    let limits = grouper.made()?;
+    await_groups(status.as_fd())?;
     let group = place.tree.open_agent(&job.spec.agent)?;
     fail::point("spawn.cgroup")?;
     let payload = group.payload_procs_fds()?;
     let (orders, shim_orders) = packet::pair().what(|| "make the launcher's socket".into())?;
     let init = init(job, leaves(&group, &job.spec)?, orders, status)?;
-    let built = Status::Built {
-        range_base: job.lease.range.base,
-        limits,
-    };
-    let map = [stage.file_map.as_fd()];
-    packet::send(status.as_fd(), &built, &map).what(|| "report to the broker".into())?;
     let namespaces = [
         (Layer::Pid, libc::CLONE_NEWPID),
         (Layer::Ipc, libc::CLONE_NEWIPC),
@@ -184,19 +194,37 @@ fn spawn(
         Fork::Child => inside::enter(job, init, &payload, &stage),
         Fork::Parent(pid) => pid,
     };
-    drop((init, payload, group));
+    drop((init, payload));
     fail::point("spawn.cloned")?;
-    // While init comes up: what was started and not waited for.
+    // While init comes up: what was started and not waited for, and what may wait for every
+    // processor.
     drop(stage.holders);
-    grouper.end()?;
+    join(&group.shim_procs_fds()?).what(|| "join the shim's control group".into())?;
+    drop(group);
     let descriptors = outside::Shim {
         init: pid,
         listen,
         orders: shim_orders,
         logs,
+        recordings,
         stderr,
+        file_map: stage.file_map,
     };
     outside::become_shim(job, descriptors, status, shim)
+}
+
+/// Waits until the broker has made the control groups. It ends this process if it can't.
+fn await_groups(status: BorrowedFd<'_>) -> Result<(), Failure> {
+    let what = || "wait for the control groups".to_owned();
+    match packet::receive(status, GROUPED.len()).what(what)? {
+        packet::Received::Packet(_) => Ok(()),
+        _ => Err(failure(
+            FailureKind::Failed,
+            what(),
+            "the broker is gone",
+            "",
+        )),
+    }
 }
 
 /// The order that the broker put into the socket.
@@ -206,9 +234,10 @@ fn ordered<'a>(place: &'a Place, status: BorrowedFd<'_>) -> Result<Job<'a>, Fail
     else {
         return Err(failure(FailureKind::Failed, what(), "there is none", ""));
     };
-    let order: Order = serde_json::from_slice(&packet.bytes)
+    let mut order: Order = serde_json::from_slice(&packet.bytes)
         .map_err(std::io::Error::from)
         .what(what)?;
+    order.facts.host = place.layout.clone();
     #[cfg(feature = "ablation")]
     ablation::read(&place.sockets);
     #[cfg_attr(

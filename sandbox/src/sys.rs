@@ -114,13 +114,12 @@ impl Drop for Stack {
 
 /// Does `work` in a child that uses this process's memory while this process stands still, until the
 /// child ends or is another program. Single-threaded processes only. What `work` gives is the code.
-pub(crate) fn vfork<F: FnMut() -> c_int>(mut work: F) -> io::Result<Pid> {
+pub(crate) fn vfork<F: FnMut() -> c_int>(stack: &Stack, mut work: F) -> io::Result<Pid> {
     extern "C" fn entry<F: FnMut() -> c_int>(work: *mut c_void) -> c_int {
         // SAFETY: the closure below, which nobody else uses before this child has gone.
         let work = unsafe { &mut *work.cast::<F>() };
         work()
     }
-    let stack = Stack::new()?;
     // CLONE_VFORK: this call returns when the child uses neither stack nor closure any more.
     stack.start(libc::CLONE_VFORK, entry::<F>, (&raw mut work).cast())
 }

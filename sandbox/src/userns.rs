@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::files;
 use crate::spec::INSIDE_ID;
-use crate::sys::{self, Stack};
+use crate::stacks::{self, Lent};
+use crate::sys;
 
 /// First id of the first range. The ranges lie above what `useradd` and `newuidmap` give out.
 pub(crate) const RANGE_BASE: u32 = 0x7000_0000;
@@ -72,7 +73,7 @@ impl Range {
 #[must_use]
 pub(crate) struct Holder {
     pid: Pid,
-    _stack: Stack,
+    _stack: Lent,
 }
 
 impl Drop for Holder {
@@ -90,7 +91,7 @@ pub(crate) fn make(
     gid_map: &str,
 ) -> io::Result<(OwnedFd, Holder)> {
     let (wait, done) = pipe2(OFlag::O_CLOEXEC)?;
-    let stack = Stack::new()?;
+    let stack = stacks::lend()?;
     let pid = sys::hold_user_namespace(wait.as_fd(), done.as_fd(), &stack)?;
     drop(wait);
     let result: io::Result<OwnedFd> = (|| {

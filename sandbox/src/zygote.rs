@@ -25,8 +25,10 @@ use crate::cgroup::Tree;
 use crate::fail::{self, Context, failure};
 use crate::launch::ShimConfig;
 use crate::packet::{self, Received};
+use crate::plan::HostLayout;
 use crate::protocol::{Failure, FailureKind, PACKET_BYTES_MAX};
 use crate::spawn::{self, EmptyMounts, Place};
+use crate::stacks;
 use crate::sys::{self, Fork};
 
 /// What the shim does; it ends when this returns.
@@ -46,6 +48,8 @@ pub(crate) struct ZygoteConfig {
     pub(crate) stage: PathBuf,
     /// Who connects to shims.
     pub(crate) daemon: (u32, u32),
+    /// What the host looks like.
+    pub(crate) layout: HostLayout,
     /// The fault that a test wants.
     pub(crate) fault: Option<String>,
 }
@@ -68,6 +72,7 @@ fn serve(shim: ShimMain) -> Result<(), Failure> {
     // Its forks execute nothing on the host. One that is the shim checks again.
     sys::clear_bounding_set().what(what)?;
     sys::ignore_sigpipe();
+    stacks::prepare().what(what)?;
     let control = nix::unistd::dup(io::stdin()).what(what)?;
     let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
     let null = nix::fcntl::open("/dev/null", flags, Mode::empty()).what(what)?;
@@ -89,6 +94,7 @@ fn serve(shim: ShimMain) -> Result<(), Failure> {
         empty: EmptyMounts::make(&config.stage)?,
         stage: config.stage,
         daemon: config.daemon,
+        layout: config.layout,
         broker,
     };
     while let Received::Packet(packet) =

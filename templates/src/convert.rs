@@ -2,6 +2,9 @@
 
 mod credentials;
 
+pub(crate) use credentials::LOGINS;
+pub use credentials::login_hosts;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -31,7 +34,7 @@ pub(crate) fn convert(
     let ports = reader.ports();
     let egress = reader.egress();
     let expose = reader.expose();
-    let credentials = reader.credentials();
+    let mut credentials = reader.credentials();
     let mut agent = reader.agent();
     agent.wait_for.retain(|name| services.contains_key(name));
     Resolved {
@@ -64,7 +67,7 @@ pub(crate) fn convert(
         },
         network: Network {
             egress,
-            allow: reader.allow(egress, &credentials),
+            allow: reader.allow(egress, &mut credentials),
             expose,
         },
         tools: match reader.value(&["tools", "allow"]) {

@@ -11,7 +11,6 @@ pub(crate) const LATER: &[(&str, &str)] = &[
     ("agent.mcp", "MCP servers"),
     ("agent.permissions", "approval modes"),
     ("agent.idle_stop", "stopping idle agents"),
-    ("credentials.*.visible", "secrets that the agent sees"),
     ("notify", "notifications"),
 ];
 

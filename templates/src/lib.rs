@@ -30,6 +30,7 @@ mod value;
 
 pub use check::PORTS_MAX;
 pub use check::SERVICES_MAX;
+pub use convert::login_hosts;
 pub use expand::ExpandError;
 pub use expand::Quoting;
 pub use expand::Vars;

@@ -293,9 +293,15 @@ pub enum Egress {
 /// `[credentials.NAME]`: the agent has a placeholder, egress puts the secret in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credential {
-    /// Name of the secret.
+    /// Name of the secret, `""` for a login.
     pub secret: String,
-    /// Hosts that get it.
+    /// Kind of the login, `""` for a secret.
+    #[serde(default)]
+    pub login: String,
+    /// Whether the agent has the value itself.
+    #[serde(default)]
+    pub visible: bool,
+    /// Hosts that get it; of a login those that may be reached for it.
     pub hosts: Vec<String>,
     /// Header that holds it.
     pub header: Option<Header>,

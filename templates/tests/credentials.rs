@@ -61,7 +61,7 @@ header = "authorization: Bearer"
     t.toml:12: credentials.two.prefix: is not up to 32 letters, digits, - and _
       hint: what its values begin with: "sk-"
     t.toml:14: credentials.three.secret: is missing
-      hint: the name that `wsm secret set` is given
+      hint: the name that `wsm secret set` is given, or `login`
     t.toml:15: credentials.three.header: "Bearer" has not one {secret}
       hint: write "x-api-key", or "authorization: Bearer {secret}"
     "#);
@@ -118,4 +118,54 @@ fn hosts_of_credentials_are_allowed_unless_the_repository_says_less() {
             "{change}: {refused}"
         );
     }
+}
+
+#[test]
+fn a_login_says_by_itself_where_it_goes() {
+    let text =
+        "[network]\negress = \"allow\"\n[credentials.me]\nlogin = \"codex\"\nwebsocket = true\n";
+    let sources = Sources {
+        user: vec![layer("t.toml", text)],
+        ..Sources::default()
+    };
+    let found = resolved(&sources);
+    let own = &found.credentials["me"];
+    assert_eq!((own.login.as_str(), own.websocket), ("codex", true));
+    // Only while there is one: without, nothing more is reached.
+    assert!(found.network.allow.is_empty());
+    assert_eq!(own.hosts, ["chatgpt.com", "auth.openai.com"]);
+    let narrowed = Sources {
+        repository: vec![layer(".wsm/t.toml", "network.allow = []\n")],
+        ..sources
+    };
+    assert!(resolved(&narrowed).credentials["me"].hosts.is_empty());
+    let text = r#"
+schema = 1
+[credentials.one]
+login = "gemini"
+[credentials.two]
+login = "claude"
+hosts = ["evil.example.net"]
+visible = true
+"#;
+    assert_snapshot!(problems(text));
+}
+
+#[test]
+fn a_visible_secret_goes_nowhere_but_inside() {
+    let text = "[credentials.me]\nsecret = \"gemini-login\"\nvisible = true\n[files]\n\"~/.x\" = \"{credential.me}\"\n";
+    let sources = Sources {
+        user: vec![layer("t.toml", text)],
+        ..Sources::default()
+    };
+    assert!(resolved(&sources).credentials["me"].visible);
+    let text = r#"
+schema = 1
+[credentials.me]
+secret = "key"
+visible = true
+hosts = ["api.example.com"]
+header = "x-api-key"
+"#;
+    assert_snapshot!(problems(text));
 }

@@ -140,12 +140,12 @@ idle_stop = "4h"
 secret = "x"
 hosts = ["a.example.com"]
 header = "x-api-key"
-visible = true
+visible = false
 [notify]
 on = ["finished"]
 "#;
     let found = problems(text);
-    assert_eq!(found.matches("not available yet").count(), 8, "{found}");
+    assert_eq!(found.matches("not available yet").count(), 7, "{found}");
     assert_snapshot!(found
             .lines()
             .filter(|line| !line.contains("hint"))
@@ -157,7 +157,6 @@ on = ["finished"]
     t.toml:8: agent.mcp: not available yet (MCP servers)
     t.toml:9: agent.permissions: not available yet (approval modes)
     t.toml:10: agent.idle_stop: not available yet (stopping idle agents)
-    t.toml:15: credentials.anthropic.visible: not available yet (secrets that the agent sees)
     t.toml:17: notify.on: not available yet (notifications)
     "#);
     // What asks for nothing is no request for the feature.

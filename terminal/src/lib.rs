@@ -3,7 +3,12 @@
 //! Without the feature `engine` this crate is only the frames ([`protocol`]).
 
 pub mod protocol;
+pub mod recording;
 
+#[cfg(feature = "engine")]
+pub mod lease;
+#[cfg(feature = "engine")]
+pub mod letterbox;
 #[cfg(feature = "engine")]
 pub mod pty;
 #[cfg(feature = "engine")]

@@ -51,7 +51,7 @@ fn run(config: &ShimConfig) -> io::Result<()> {
     prctl::set_dumpable(false)?;
     prctl::set_no_new_privs()?;
     let mut keep = vec![config.listen_fd, config.launcher_fd];
-    keep.extend(config.logs.values());
+    keep.extend(config.logs.values().chain(&config.recordings));
     keep.extend(&config.keep_fds);
     pty::close_others(&keep)?;
     shim::run(config)

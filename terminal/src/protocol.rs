@@ -9,14 +9,22 @@
 //! Who is neither the daemon nor root shows a ticket in its hello, and may be a viewer only.
 
 mod codec;
+mod event;
+mod people;
 
 use serde::{Deserialize, Serialize};
 use wsm_sandbox::launch::{Command, Exit};
 
 pub use self::codec::{Decoder, FrameError};
+pub use self::event::{Event, Mark, QUIET_MS};
+pub use self::people::{Lease, LeaseAct, Person, Presence, Record};
 
-/// Version both sides must speak; features are added by new frame types.
+/// Version both sides must speak; what was added since is told by [`Hello::speaks`].
 pub const PROTOCOL_VERSION: u32 = 1;
+
+/// Newest additions to it that this side knows. 2: leases, presence, pictures, recordings. Nothing
+/// that came with one is sent to a side that does not know it.
+pub const SPEAKS: u32 = 2;
 
 /// Longest frame in bytes, either way.
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
@@ -38,7 +46,8 @@ pub enum Frame {
     /// Client: bytes typed. Dropped with a [`Frame::Refused`] when the viewer is read-only or the
     /// epoch is not the lease's.
     Input {
-        /// Epoch of the lease the client believes it holds; 0 where leases are not used.
+        /// Epoch of the lease the client believes it holds; 0 if it was not told that it holds
+        /// one: it gets a free one then, or its user's from another viewer.
         epoch: u64,
         /// Counts up per client; a number already seen is dropped (a resend after a reconnect).
         number: u64,
@@ -59,6 +68,10 @@ pub enum Frame {
     },
     /// Client: leave; the shim closes the connection.
     Detach,
+    /// Client: whether the viewer is on a screen that somebody could look at.
+    Visible(bool),
+    /// Client: something about the lease; answered by [`Frame::Lease`] or [`Frame::Refused`].
+    Ask(LeaseAct),
     /// Shim: the whole screen as of `seq`; what came before need not be known.
     Snapshot {
         /// Sequence number that the snapshot includes.
@@ -70,6 +83,16 @@ pub enum Frame {
         /// Bytes that draw it on a freshly reset terminal, history first if it was asked for.
         bytes: Vec<u8>,
     },
+    /// Shim: draws the screen as of `seq` over what it drew last, to fit a viewer of another size.
+    /// The next comes when this one was acknowledged.
+    Picture {
+        /// Sequence number that it includes.
+        seq: u64,
+        /// Bytes that change the viewer's terminal, the whole of it if it is the first.
+        bytes: Vec<u8>,
+    },
+    /// Shim: who may type.
+    Lease(Lease),
     /// Shim: output that starts at `seq`.
     Output {
         /// Sequence number of the first byte.
@@ -126,6 +149,22 @@ pub struct Hello {
     /// only to a good one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
+    /// [`SPEAKS`] of this side; 0 is 1.
+    #[serde(default)]
+    pub speaks: u32,
+}
+
+impl Hello {
+    /// A client's, with a ticket or without.
+    #[must_use]
+    pub fn client(ticket: Option<String>) -> Hello {
+        Hello {
+            version: PROTOCOL_VERSION,
+            incarnation: 0,
+            ticket,
+            speaks: SPEAKS,
+        }
+    }
 }
 
 /// How long a [`Request::Ticket`] is good for, once.
@@ -154,6 +193,10 @@ pub struct Attach {
     /// else: a pseudo-terminal, open for writing only, that does not block. See [`REDRAW`].
     #[serde(default)]
     pub tty: bool,
+    /// The viewer's terminal has the size that it has: where the agent's is another, the shim
+    /// draws what fits ([`Frame::Picture`]). It puts notices for the viewer on the last line too.
+    #[serde(default)]
+    pub fit: bool,
 }
 
 /// Brings a terminal from whatever a program left, or from the middle of a sequence, to what a
@@ -197,6 +240,9 @@ pub enum Request {
         terminal: String,
         /// Bytes.
         bytes: Vec<u8>,
+        /// Who does: refused while somebody else has the keyboard. `None`: wsm itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        person: Option<Person>,
     },
     /// Everything the shim knows of.
     List,
@@ -236,6 +282,34 @@ pub enum Request {
         terminal: String,
         /// They may only look.
         read_only: bool,
+        /// Who they are.
+        #[serde(default)]
+        person: Person,
+    },
+    /// Somebody has no right to be here any more: their viewers are closed, their tickets and their
+    /// lease are void.
+    Expel {
+        /// The user.
+        user: String,
+        /// They may look on: only who may type is closed.
+        looks: bool,
+    },
+    /// Who looks, and who may type: in one terminal or in all.
+    Who {
+        /// Terminal.
+        terminal: Option<String>,
+    },
+    /// Change who may type.
+    Lease {
+        /// Terminal.
+        terminal: String,
+        /// How.
+        act: LeaseAct,
+        /// Who wants it.
+        person: Person,
+        /// They may dispose of what others hold.
+        #[serde(default)]
+        over: bool,
     },
 }
 
@@ -252,6 +326,9 @@ pub enum Io {
         cols: u16,
         /// Rows.
         rows: u16,
+        /// What it shows is kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        record: Option<Record>,
     },
     /// Standard output and error go to the service's bounded log; standard input is empty.
     Log {
@@ -319,6 +396,23 @@ pub enum Reply {
         /// 128 random bits in hexadecimal.
         ticket: String,
     },
+    /// Who looks.
+    Who {
+        /// Each viewer.
+        viewers: Vec<Presence>,
+        /// Who may type, by terminal.
+        leases: Vec<(String, Lease)>,
+    },
+    /// Who may type now.
+    Lease {
+        /// As it is now.
+        lease: Lease,
+    },
+    /// Refused, in words for people.
+    Refused {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// One process the shim knows of.
@@ -339,85 +433,3 @@ pub struct Process {
     /// Bytes written so far.
     pub output_bytes: u64,
 }
-
-/// What a shim tells its subscribers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Event {
-    /// A process ended.
-    Exited {
-        /// Which.
-        process: String,
-        /// How.
-        exit: Exit,
-    },
-    /// A terminal began to write after a silence of [`QUIET_MS`], or fell silent that long.
-    Activity {
-        /// Terminal.
-        terminal: String,
-        /// Writing, or silent.
-        active: bool,
-    },
-    /// The program rang the bell.
-    Bell {
-        /// Terminal.
-        terminal: String,
-    },
-    /// The program set its title (sanitised, at most 256 bytes).
-    Title {
-        /// Terminal.
-        terminal: String,
-        /// New title.
-        title: String,
-    },
-    /// The program asked for a notification (OSC 9, 99, 777), sanitised.
-    Notice {
-        /// Terminal.
-        terminal: String,
-        /// Text.
-        text: String,
-    },
-    /// The program said where it stands (OSC 133, OSC 9;4).
-    Mark {
-        /// Terminal.
-        terminal: String,
-        /// What it said.
-        mark: Mark,
-    },
-    /// Something below the watched directories changed.
-    Changed,
-    /// A service's log grew: ask for more with [`Request::Log`]. At most one every 100 ms each.
-    Logged {
-        /// Process.
-        process: String,
-    },
-    /// Events were dropped because the subscriber did not read: list again.
-    Missed,
-}
-
-/// What a program says about itself by OSC 133 (shells) and OSC 9;4 (progress).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mark {
-    /// A prompt is being drawn.
-    Prompt,
-    /// The prompt is over, the person types.
-    Input,
-    /// A command runs.
-    Running,
-    /// The command ended.
-    Finished {
-        /// Its exit code, if told.
-        code: Option<i32>,
-    },
-    /// Progress.
-    Progress {
-        /// 0 none, 1 normal, 2 error, 3 without a figure, 4 paused.
-        state: u8,
-        /// Percent, 0 to 100.
-        percent: u8,
-    },
-}
-
-/// Silence after which a terminal counts as quiet.
-pub const QUIET_MS: u64 = 10_000;

@@ -16,7 +16,10 @@ mod launcher;
 mod log;
 mod poll;
 mod process;
+mod record;
 mod request;
+mod serve;
+mod share;
 mod stream;
 mod terminal;
 mod tty;
@@ -45,6 +48,7 @@ use self::launcher::{Launcher, Received};
 use self::log::Log;
 use self::poll::{Rare, Source};
 use self::process::{Kind, Process, read_log};
+use self::record::Slots;
 use self::stream::{End, Peer};
 use self::terminal::Terminal;
 use crate::protocol::Event;
@@ -58,12 +62,17 @@ const LINGER: Duration = Duration::from_secs(5);
 const STOP: Duration = Duration::from_secs(2);
 /// Bytes taken from one terminal or connection per turn of the loop, so that a flood starves nobody.
 const TURN_BYTES: usize = 64 * 1024;
+/// What is asked for to have those: so much comes fresh from the kernel and is neither cleared nor
+/// there before it is written, which is most of it in most shims.
+const SCRATCH_BYTES: usize = 256 * 1024;
 /// Reports taken from the launcher per turn.
 const REPORTS_PER_TURN: usize = 64;
 
 /// What a shim holds.
 pub(crate) struct Shim {
     incarnation: u64,
+    /// Leases count milliseconds from here.
+    began: Instant,
     daemon_uid: u32,
     listener: UnixListener,
     launcher: Launcher,
@@ -79,13 +88,14 @@ pub(crate) struct Shim {
     next_id: u64,
     terminals: BTreeMap<String, Terminal>,
     logs: BTreeMap<String, Log>,
+    recordings: Slots,
     /// Pipes whose processes were forgotten but whose children may write on.
     orphans: Vec<OwnedFd>,
     events: Vec<Event>,
     /// The terminal that a key was typed into in this turn.
     echo: Option<Rc<str>>,
     /// What was just read.
-    scratch: Box<[u8]>,
+    scratch: Vec<u8>,
     /// When init ended.
     init_exit: Option<Instant>,
     /// Told to end, since when.
@@ -116,8 +126,13 @@ impl Shim {
         for (service, &fd) in &config.logs {
             logs.insert(service.clone(), Log::new(File::from(pty::adopt(fd)?))?);
         }
+        let mut recordings = Vec::new();
+        for &fd in &config.recordings {
+            recordings.push(File::from(pty::adopt(fd)?));
+        }
         Ok(Shim {
             incarnation: config.incarnation,
+            began: Instant::now(),
             daemon_uid: config.daemon_uid,
             listener,
             launcher: Launcher::new(pty::adopt(config.launcher_fd)?),
@@ -132,10 +147,11 @@ impl Shim {
             next_id: 1,
             terminals: BTreeMap::new(),
             logs,
+            recordings: Slots::new(recordings.into_iter()),
             orphans: Vec::new(),
             events: Vec::new(),
             echo: None,
-            scratch: vec![0; TURN_BYTES].into_boxed_slice(),
+            scratch: vec![0; SCRATCH_BYTES],
             init_exit: None,
             stopping: false,
             stop_by: None,
@@ -199,7 +215,11 @@ impl Shim {
             return false;
         };
         terminal.write();
-        let bytes = terminal.read(&mut self.scratch, Instant::now(), &mut self.events);
+        let bytes = terminal.read(
+            &mut self.scratch[..TURN_BYTES],
+            Instant::now(),
+            &mut self.events,
+        );
         if let Some(process) = self.processes.get_mut(&terminal.process) {
             process.wrote(bytes);
         }
@@ -217,7 +237,7 @@ impl Shim {
             stream.write();
             return;
         }
-        let frame = stream.read(end);
+        let frame = stream.read(end, &mut self.scratch[..TURN_BYTES]);
         let peer = stream.peer();
         if let (Some(frame), Peer::Here(client)) = (frame, peer)
             && let Some(client) = self.clients.get_mut(&client)
@@ -228,11 +248,10 @@ impl Shim {
     }
 
     fn orphan(&mut self, at: usize) {
-        let mut bytes = [0; 16 * 1024];
         let Some(pipe) = self.orphans.get(at) else {
             return;
         };
-        match nix::unistd::read(pipe, &mut bytes) {
+        match nix::unistd::read(pipe, &mut self.scratch[..TURN_BYTES]) {
             Err(Errno::EAGAIN | Errno::EINTR) => {}
             // The order of the others changes; they come again in the next turn.
             Ok(0) | Err(_) => drop(self.orphans.swap_remove(at)),
@@ -267,7 +286,7 @@ impl Shim {
     fn hear(&mut self, now: Instant) {
         self.launcher.flush();
         for _ in 0..REPORTS_PER_TURN {
-            match self.launcher.receive() {
+            match self.launcher.receive(&mut self.scratch) {
                 Received::Nothing => break,
                 Received::Report(report, fd) => self.report(report, fd, now),
                 Received::Closed => {
@@ -313,7 +332,7 @@ impl Shim {
         }
         self.init_exit = Some(now);
         // What the launcher still said comes first.
-        while let Received::Report(report, fd) = self.launcher.receive() {
+        while let Received::Report(report, fd) = self.launcher.receive(&mut self.scratch) {
             self.report(report, fd, now);
         }
         self.launcher.close();
@@ -327,7 +346,7 @@ impl Shim {
         let broken = PollFlags::POLLERR | PollFlags::POLLHUP;
         if self.client_reads(client) && flags.intersects(PollFlags::POLLIN | broken) {
             if let Some(client) = self.clients.get_mut(&id) {
-                client.read(&mut self.scratch);
+                client.read(&mut self.scratch[..TURN_BYTES]);
             }
             self.client_frames(id, now);
         } else if flags.intersects(broken)
@@ -372,13 +391,7 @@ impl Shim {
         }
         match client.role {
             Role::Plain => {}
-            Role::Viewer(viewer) => {
-                if let Some(terminal) = self.terminals.get_mut(&viewer.terminal)
-                    && terminal.driver == Some(id)
-                {
-                    terminal.driver = None;
-                }
-            }
+            Role::Viewer(viewer) => self.left(id, &viewer.terminal),
             Role::Stream(process) => {
                 if let Some(process) = self.processes.get_mut(&process)
                     && let Kind::Stream(stream) = &mut process.kind
@@ -413,6 +426,7 @@ impl Shim {
 
     /// What time brings, and what the last turn left to say.
     fn tick(&mut self, now: Instant) {
+        self.tick_leases(now);
         let mut exits = Vec::new();
         for terminal in self.terminals.values_mut() {
             if let Some(exit) = terminal.tick(now, &mut self.events) {
@@ -434,9 +448,10 @@ impl Shim {
             if client.subscribed {
                 events.iter().for_each(|event| client.event(event));
             }
-            if let Role::Viewer(viewer) = &client.role
+            if let Role::Viewer(viewer) = &mut client.role
                 && let Some(terminal) = self.terminals.get_mut(&viewer.terminal)
             {
+                viewer.tick(now);
                 // One that was behind goes on as soon as it can, the others when output is due.
                 let behind = viewer.stale || terminal.behind(viewer.sent);
                 if behind || terminal.shows {

@@ -23,13 +23,19 @@ const HISTORY_BYTES_MAX: usize = FRAME_BYTES_MAX / 2;
 /// styles are left out, and if need be everything but ASCII.
 #[must_use]
 pub fn snapshot(screen: &mut Screen, history_lines: usize) -> Vec<u8> {
+    snapshot_with(screen, history_lines, None)
+}
+
+/// The same with a notice over its last line, until it is drawn again without.
+#[must_use]
+pub fn snapshot_with(screen: &mut Screen, history_lines: usize, notice: Option<&str>) -> Vec<u8> {
     for (lines, detail) in [
         (history_lines, Detail::Full),
         (0, Detail::Full),
         (0, Detail::Plain),
         (0, Detail::Ascii),
     ] {
-        let bytes = Writer::new(detail).screen(screen, lines);
+        let bytes = Writer::new(detail).screen(screen, lines, notice);
         if bytes.len() <= SNAPSHOT_BYTES_MAX {
             return bytes;
         }
@@ -65,11 +71,11 @@ impl Writer {
         }
     }
 
-    fn screen(mut self, screen: &mut Screen, history_lines: usize) -> Vec<u8> {
+    fn screen(mut self, screen: &mut Screen, lines: usize, notice: Option<&str>) -> Vec<u8> {
         if screen.sync() {
             self.out.extend_from_slice(b"\x1b[?2026h");
         }
-        self.history(screen, history_lines);
+        self.history(screen, lines);
         self.colours(screen);
         let title = screen.title().to_owned();
         if !title.is_empty() {
@@ -90,6 +96,9 @@ impl Writer {
             self.pen_of(&Cell::default());
             self.out.extend_from_slice(b"\x1b(B\x1b)B\x1b[2J");
             self.grid(model.term());
+        }
+        if let Some(notice) = notice {
+            self.notice(model.term(), notice);
         }
         self.keys(model.keys().0);
         let modes = *model.term().mode();
@@ -117,6 +126,20 @@ impl Writer {
             self.out.push(0x0e);
         }
         self.out
+    }
+
+    /// Where and with what style writing goes on is said after this.
+    fn notice<T>(&mut self, term: &Term<T>, text: &str) {
+        let text: String = text
+            .chars()
+            .take(term.columns().saturating_sub(2))
+            .collect();
+        say!(
+            self,
+            "\x1b(B\x1b[{};1H\x1b[m\x1b[2K\x1b[7m {text} \x1b[m",
+            term.screen_lines()
+        );
+        self.pen = Pen::default();
     }
 
     /// History first, scrolled off the top by line feeds so that it ends up in the viewer's own.

@@ -56,6 +56,8 @@ mod victims;
 #[path = "attacks/world.rs"]
 mod world;
 
+use std::time::Instant;
+
 use case::Case;
 use report::Ending;
 use world::World;
@@ -74,10 +76,16 @@ fn cases(world: &World) -> Vec<Case> {
     cases.extend(guarded::cases(world));
     cases.extend(races::cases(world));
     cases.extend(sniffer::cases(world));
-    // It ends a process that others attack.
-    cases.sort_by_key(|case| case.id == "F05h");
+    // It ends a process that others attack; the last may end the whole agent.
+    cases.sort_by_key(|case| match &*case.id {
+        "F05h" => 1,
+        "K02" => 2,
+        _ => 0,
+    });
+    world.settle();
     let only = std::env::var("WSM_ATTACKS").unwrap_or_default();
-    cases.retain(|case| case.id.starts_with(&only));
+    let wanted = |id: &str| only.split(',').any(|prefix| id.starts_with(prefix));
+    cases.retain(|case| wanted(&case.id));
     cases
 }
 
@@ -89,7 +97,20 @@ fn the_suite() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), all.len(), "an id is there twice");
-    let mut verdicts: Vec<_> = all.iter().map(|case| report::judge(&world, case)).collect();
+    let judge = |case: &Case| {
+        let begun = Instant::now();
+        let verdict = report::judge(&world, case);
+        let held = verdict.held == Ending::Held;
+        let detail = if held { "" } else { &verdict.detail };
+        println!(
+            "{} {:?} {:.1?} {detail}",
+            case.id,
+            verdict.held,
+            begun.elapsed()
+        );
+        verdict
+    };
+    let mut verdicts: Vec<_> = all.iter().map(judge).collect();
     verdicts.extend(races::verdicts(&world));
     verdicts.push(resources::outlives_its_agent(&world));
     report::report(&verdicts);

@@ -25,6 +25,7 @@ pub mod net;
 pub mod openapi;
 mod peer;
 mod pipe;
+mod presence;
 mod problem;
 mod review;
 pub mod router;

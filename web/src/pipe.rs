@@ -44,6 +44,8 @@ impl Role {
                     | Frame::Resize { .. }
                     | Frame::Ack { .. }
                     | Frame::Detach
+                    | Frame::Visible(_)
+                    | Frame::Ask(_)
                     | Frame::Ping
             ),
             Role::Stream => matches!(frame, Frame::Stdin(_) | Frame::StdinEnd | Frame::Ping),

@@ -7,7 +7,8 @@ use utoipa::OpenApi;
 use wsm_daemon::role::Verb;
 
 use crate::{
-    Edge, agents, audit, events, host, problem, review, secrets, services, terminals, users,
+    Edge, agents, audit, events, host, presence, problem, review, secrets, services, terminals,
+    users,
 };
 
 /// Longest request body: the user's own templates go along with a new agent.
@@ -112,6 +113,10 @@ routes! {
     get    "/v1/agents/{agent}/capture"                    terminals::capture       Capture;
     get    "/v1/agents/{agent}/attach"                     terminals::attach        Drive;
     get    "/v1/agents/{agent}/exec"                       terminals::exec          Exec;
+    get    "/v1/agents/{agent}/who"                        presence::who            Who;
+    post   "/v1/agents/{agent}/lease"                      presence::lease          Lease;
+    get    "/v1/agents/{agent}/recordings"                 presence::recordings     Recordings;
+    get    "/v1/agents/{agent}/recordings/{recording}"     presence::recording      Recordings;
 }
 
 /// The whole API.

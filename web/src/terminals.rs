@@ -20,6 +20,9 @@ use crate::extract::{Body, Caller, Path, Query};
 use crate::pipe::{self, Role};
 use crate::problem::{Answer, Failure};
 
+/// The terminal that is meant where none is named.
+const MAIN: &str = "main";
+
 /// How long a client may take to say which command it wants.
 const EXEC_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -111,8 +114,20 @@ fn upgradable(upgrade: Upgrade) -> Result<WebSocketUpgrade, Failure> {
         .max_frame_size(FRAME_BYTES_MAX))
 }
 
+/// Query of `attach`.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AttachQuery {
+    /// Terminal (`main`).
+    terminal: Option<String>,
+    /// Only look.
+    #[serde(default)]
+    #[param(required = false)]
+    read_only: bool,
+}
+
 #[utoipa::path(get, path = "/v1/agents/{agent}/attach",
-    params(("agent" = String, Path, description = "Name or id")),
+    params(("agent" = String, Path, description = "Name or id"), AttachQuery),
     responses(
         (status = 101, description = "A WebSocket. Binary messages are frames of the shim \
             protocol: the shim's hello first; the client answers with attach"),
@@ -123,10 +138,15 @@ pub(crate) async fn attach(
     State(edge): State<Edge>,
     caller: Caller,
     Path(agent): Path<String>,
+    Query(query): Query<AttachQuery>,
     upgrade: Upgrade,
 ) -> Result<Response, Failure> {
     let ws = upgradable(upgrade)?;
-    let (shim, hello) = edge.daemon.attach(&caller.actor, &agent).await?;
+    let new = NewTicket {
+        terminal: query.terminal.unwrap_or_else(|| MAIN.to_owned()),
+        read_only: query.read_only,
+    };
+    let (shim, hello) = edge.daemon.attach(&caller.actor, &agent, new).await?;
     Ok(ws.on_upgrade(async move |mut socket| {
         let _place = caller.peer;
         if socket.send(Message::Binary(hello.into())).await.is_ok() {

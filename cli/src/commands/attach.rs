@@ -1,5 +1,6 @@
 //! `wsm attach`.
 
+use wsm_api::presence::{LeaseAct, LeaseChange};
 use wsm_api::problem::Code;
 use wsm_sandbox::launch::Exit as Ended;
 
@@ -21,8 +22,8 @@ pub(crate) struct Args {
     /// Only watch.
     #[arg(long)]
     read_only: bool,
-    /// Take the keyboard from whoever has it (not available yet: everybody may type).
-    #[arg(long)]
+    /// Take the keyboard from whoever has it; the owner's and admins' to do, and written down.
+    #[arg(long, conflicts_with = "read_only")]
     take: bool,
     /// Lines of history to put into the scrollback of this terminal.
     #[arg(long, value_name = "LINES", default_value_t = 0)]
@@ -46,14 +47,6 @@ pub(crate) struct Detach {
 }
 
 pub(crate) async fn run(context: &Context, args: &Args) -> Outcome {
-    if args.take {
-        let hint = "attach without it: everybody who may attach may type";
-        return Err(Failure::new(
-            Code::NotAvailable,
-            "`--take` is not available yet",
-            hint,
-        ));
-    }
     let agent = context.client.agent(&args.agent).await?;
     if !agent.terminals.is_empty() && !agent.terminals.contains(&args.terminal) {
         let name = clean(&args.terminal);
@@ -71,6 +64,14 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Outcome {
         history_lines: args.history,
         detach: args.detach.key,
     };
+    if args.take && screen::is_interactive() {
+        let change = LeaseChange {
+            terminal: Some(args.terminal.clone()),
+            act: LeaseAct::Take,
+            to: None,
+        };
+        context.client.lease(&wish.agent, &change).await?;
+    }
     watch(context, &wish).await
 }
 

@@ -1,5 +1,7 @@
-//! `wsm secret`: values that agents use and never see. A value goes from here to `wsm egress`
-//! itself; the daemon hears of its name alone.
+//! `wsm secret`: values and logins that agents use and never see. They go from here to `wsm egress`
+//! itself; the daemon hears of their names alone.
+
+mod login;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
@@ -9,7 +11,7 @@ use std::time::Duration;
 
 use wsm_api::problem::{Code, Problem};
 use wsm_api::secret::{NewSecret, Secret};
-use wsm_egress::protocol::{Answer, Gift, LINE_BYTES_MAX, Order, SOCKET_NAME, Word};
+use wsm_egress::protocol::{Answer, Brought, Gift, LINE_BYTES_MAX, Order, SOCKET_NAME, Word};
 use wsm_egress::secret::{VALUE_BYTES_MAX, Value};
 use zeroize::Zeroizing;
 
@@ -41,7 +43,13 @@ pub(crate) enum Verb {
         /// Not to be used any more after this long (90d, 12h, 30m).
         #[arg(long, value_name = "DURATION", value_parser = lifetime)]
         expires: Option<u64>,
+        /// Agents may have the value itself, where your templates say `visible = true`.
+        #[arg(long, conflicts_with = "everyone")]
+        visible: bool,
     },
+    /// Take over a program's login: its access token is put in outside, and renewed.
+    #[command(after_help = login::HELP)]
+    Login(login::Args),
     /// List secrets: names and times, never values.
     #[command(visible_alias = "list")]
     Ls,
@@ -62,6 +70,7 @@ pub(crate) async fn run(context: &Context, verb: &Verb) -> Outcome {
             everyone,
             to,
             expires,
+            visible,
         } => {
             if context.place.sockets().is_none() {
                 let hint = "a value goes to egress itself: use --host ssh://…, or the machine";
@@ -78,11 +87,13 @@ pub(crate) async fn run(context: &Context, verb: &Verb) -> Outcome {
                 Gift {
                     ticket,
                     hosts: to.clone(),
-                    value,
+                    visible: *visible,
+                    brought: Brought::Value(value),
                 },
             )?;
             told(context, name, "is set")
         }
+        Verb::Login(args) => login::run(context, args).await,
         Verb::Ls => list(context, &context.client.secrets().await?),
         Verb::Rm { name, everyone } => {
             let removed = context.client.secret_remove(name, *everyone).await?;
@@ -119,12 +130,18 @@ fn list(context: &Context, secrets: &[Secret]) -> Outcome {
                 "" => "everyone",
                 owner => owner,
             };
-            let expires = if secret.expired {
+            let expires = if !secret.refused.is_empty() {
+                format!("REFUSED ({})", secret.refused)
+            } else if secret.expired {
                 format!("EXPIRED {}", secret.expires)
-            } else {
+            } else if secret.login.is_empty() || !secret.expires.is_empty() {
                 never(&secret.expires)
+            } else {
+                format!("renewed by {}", secret.token_until)
             };
             let hosts = match secret.hosts.join(" ") {
+                _ if !secret.login.is_empty() => format!("where {} goes", secret.login),
+                none if none.is_empty() && secret.visible => "agents that may see it".to_owned(),
                 none if none.is_empty() => "wherever a template says".to_owned(),
                 hosts => hosts,
             };

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use wsm_api::terminal::Ticket;
-use wsm_terminal::protocol::{Decoder, Frame, Hello, PROTOCOL_VERSION};
+use wsm_terminal::protocol::{Decoder, Frame, Hello};
 
 use super::canvas;
 use super::picture::Picture;
@@ -63,12 +63,7 @@ impl Link {
             out: Vec::new(),
             gave: false,
         };
-        Frame::Hello(Hello {
-            version: PROTOCOL_VERSION,
-            incarnation: 0,
-            ticket: Some(ticket.ticket.clone()),
-        })
-        .encode(&mut link.out);
+        Frame::Hello(Hello::client(Some(ticket.ticket.clone()))).encode(&mut link.out);
         link.socket.write_all(&link.out)?;
         link.out.clear();
         // Its hello stays in the socket for the conversation; that it comes is what matters here.

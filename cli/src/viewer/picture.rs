@@ -26,6 +26,8 @@ pub(super) struct Picture {
     drawn: Option<(u64, u64)>,
     incarnation: u64,
     acked: u64,
+    /// Of the lease, while this viewer has it.
+    epoch: u64,
     /// Number of the last input.
     input: u64,
     held: Vec<u8>,
@@ -54,6 +56,7 @@ impl Picture {
             drawn: None,
             incarnation: 0,
             acked: 0,
+            epoch: 0,
             input: 0,
             held: Vec::new(),
             refused: None,
@@ -70,6 +73,8 @@ impl Picture {
     pub(super) fn begin(&mut self, tty: bool) -> Vec<Frame> {
         self.size = screen::size();
         let (cols, rows) = self.size;
+        // A connection that ended has let go.
+        self.epoch = 0;
         let attach = Frame::Attach(Attach {
             terminal: self.wish.terminal.clone(),
             resume: self.drawn,
@@ -78,6 +83,7 @@ impl Picture {
             read_only: self.wish.read_only,
             history_lines: self.wish.history_lines,
             tty,
+            fit: true,
         });
         let held = std::mem::take(&mut self.held);
         [Some(attach), self.input(&held)]
@@ -122,7 +128,7 @@ impl Picture {
         }
         self.input += 1;
         Some(Frame::Input {
-            epoch: 0,
+            epoch: self.epoch,
             number: self.input,
             bytes: bytes.to_vec(),
         })
@@ -167,6 +173,13 @@ impl Picture {
                 }
                 self.refused = Some(reason);
             }
+            Frame::Picture { seq, bytes } => {
+                out.extend_from_slice(&bytes);
+                self.seen(seq);
+                // The next one waits for this to be drawn.
+                self.acked = seq.wrapping_sub(ACK_BYTES);
+            }
+            Frame::Lease(lease) => self.epoch = if lease.yours { lease.epoch } else { 0 },
             Frame::Exited(exit) => return Ok(Some(Turn::Ended(End::Exited(exit)))),
             // The shim's size is drawn by what it sends, or it drew the screen itself.
             Frame::Resized { .. } => self.shown = true,

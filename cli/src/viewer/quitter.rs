@@ -10,8 +10,9 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use super::Quit;
 
-/// How long the orderly way may take: letting the shim go takes a second at most.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the orderly way may take: letting the shim go takes a second at most, and the machine
+/// may be busy.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Exit code of one that left without a word.
 const GONE: i32 = 1;

@@ -146,11 +146,7 @@ pub fn vars(record: &Record, host: &HostFacts) -> Vars {
             .collect(),
         urls: urls.collect(),
         params: record.resolved.params.clone(),
-        credentials: record
-            .credentials
-            .iter()
-            .map(|(name, own)| (name.clone(), own.placeholder.clone()))
-            .collect(),
+        credentials: credentials::texts(record),
     }
 }
 
@@ -301,17 +297,23 @@ pub fn shell_command(
     )
 }
 
-/// `[files]` but those of [`guarded_files`]: absolute path inside, and content.
+/// `[files]` but those of [`guarded_files`]: absolute path inside, and content. Either those that
+/// name `credentials`, which are written at each start, or the others, which are written once.
 ///
 /// # Errors
 /// A placeholder without a value.
-pub fn files(record: &Record, host: &HostFacts) -> Result<Vec<(String, String)>, ExpandError> {
+pub fn files(
+    record: &Record,
+    host: &HostFacts,
+    credentials: bool,
+) -> Result<Vec<(String, String)>, ExpandError> {
     let vars = vars(record, host);
     record
         .resolved
         .files
         .iter()
         .filter(|(path, text)| !is_guarded(record, path) && !credentials::lacks(record, text))
+        .filter(|(_, text)| credentials::named(text) == credentials)
         .map(|(path, text)| {
             let path = match path.strip_prefix("~/") {
                 Some(rest) => format!("{INSIDE_HOME}/{rest}"),

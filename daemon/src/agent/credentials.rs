@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 
 use wsm_egress::credential::{CredentialSpec, Credentials, Place};
+use wsm_egress::login::Kind;
 use wsm_egress::secret::About;
-use wsm_sandbox::spec::{INSIDE_AUTHORITIES, Network};
-use wsm_template::resolved::{Credential, Resolved};
+use wsm_sandbox::spec::{INSIDE_AUTHORITIES, INSIDE_HOME, Network};
+use wsm_template::ExpandError;
+use wsm_template::resolved::{Credential, Egress, Resolved};
 
-use super::assemble;
+use super::assemble::{self, HostFacts};
 use crate::record::{CredentialRecord, Record};
 use crate::store::now_ms;
 
@@ -57,8 +59,15 @@ pub fn specs(record: &Record) -> Vec<CredentialSpec> {
     }
     let specs = record.resolved.credentials.iter();
     specs
+        .filter(|(_, credential)| !credential.visible)
         .filter_map(|(name, credential)| {
             let own = record.credentials.get(name)?;
+            if let Some(kind) = Kind::named(&credential.login) {
+                return Some(CredentialSpec {
+                    websocket: credential.websocket,
+                    ..CredentialSpec::of_login(name, &record.owner, kind, &own.placeholder)
+                });
+            }
             Some(CredentialSpec {
                 name: name.clone(),
                 owner: record.owner.clone(),
@@ -68,6 +77,7 @@ pub fn specs(record: &Record) -> Vec<CredentialSpec> {
                 paths: credential.paths.clone(),
                 placeholder: own.placeholder.clone(),
                 websocket: credential.websocket,
+                login: None,
             })
         })
         .collect()
@@ -127,16 +137,100 @@ pub fn environment(record: &Record, env: &mut BTreeMap<String, String>) {
     }
     for (name, credential) in &record.resolved.credentials {
         let own = record.credentials.get(name).filter(|own| own.ready);
-        if let (Some(own), false) = (own, credential.env.is_empty()) {
-            env.insert(credential.env.clone(), own.placeholder.clone());
+        let text = if credential.visible {
+            record.inside.values.get(name).map(|value| value.reveal())
+        } else {
+            own.map(|own| own.placeholder.as_str())
+        };
+        if let (Some(text), false) = (text, credential.env.is_empty()) {
+            env.insert(credential.env.clone(), text.to_owned());
         }
     }
+}
+
+/// What `{credential.NAME}` stands for.
+#[must_use]
+pub fn texts(record: &Record) -> BTreeMap<String, String> {
+    let own = record.credentials.iter();
+    let own = own.map(|(name, own)| (name.clone(), own.placeholder.clone()));
+    let shown = record.inside.values.iter();
+    own.chain(shown.map(|(name, value)| (name.clone(), value.reveal().to_owned())))
+        .collect()
+}
+
+/// Names of the credentials that the agent itself sees, as its template says, and of their secrets.
+pub fn visible(record: &Record) -> impl Iterator<Item = (&str, &Credential)> {
+    let all = record.resolved.credentials.iter();
+    all.filter(|(_, credential)| credential.visible)
+        .map(|(name, credential)| (name.as_str(), credential))
+}
+
+/// Hosts that may be reached because there is a login.
+pub fn login_hosts(record: &Record) -> impl Iterator<Item = String> {
+    let allow = record.resolved.network.egress == Egress::Allow;
+    let ready = |name: &String| record.credentials.get(name).is_some_and(|own| own.ready);
+    let logins = record.resolved.credentials.iter();
+    logins
+        .filter(move |(name, own)| allow && !own.login.is_empty() && ready(name))
+        .flat_map(|(_, own)| own.hosts.iter().cloned())
+}
+
+/// In words, where a value is seen.
+#[must_use]
+pub fn seen(name: &str, credential: &Credential) -> String {
+    let place = match credential.env.as_str() {
+        "" => format!("where {{credential.{name}}} stands"),
+        env => format!("in {env}"),
+    };
+    format!(
+        "the agent sees the secret {} itself, {place}",
+        credential.secret
+    )
+}
+
+/// What a start does besides what the sandbox is built of.
+#[must_use]
+pub fn planned(record: &Record, steps: Vec<String>) -> Vec<String> {
+    let shown = visible(record).map(|(name, credential)| {
+        let seen = seen(name, credential);
+        format!("{seen} (credentials.{name}.visible): it can send it anywhere that it can reach")
+    });
+    let logins = record.resolved.credentials.values();
+    let logins = logins.filter_map(|credential| Kind::named(&credential.login));
+    let logins = logins.map(|kind| {
+        let facts = kind.facts();
+        let (file, name) = (facts.file, facts.name);
+        format!("write ~/{file} with placeholders, if there is a login (`wsm secret login {name}`)")
+    });
+    steps.into_iter().chain(logins).chain(shown).collect()
+}
+
+/// What is written at each start: files that name a credential, then those instead of logins.
+///
+/// # Errors
+/// A placeholder without a value.
+pub fn files(record: &Record, host: &HostFacts) -> Result<Vec<(String, String)>, ExpandError> {
+    let mut files = assemble::files(record, host, true)?;
+    for stand in record.inside.stands.values() {
+        files.push((format!("{INSIDE_HOME}/{}", stand.path), stand.text.clone()));
+    }
+    Ok(files)
+}
+
+/// Whether a text names a credential.
+#[must_use]
+pub fn named(text: &str) -> bool {
+    let names = wsm_template::names(text);
+    names.iter().any(|name| name.starts_with("credential."))
 }
 
 /// Whether a text names a credential whose secret is not set: what it would say helps nobody.
 #[must_use]
 pub fn lacks(record: &Record, text: &str) -> bool {
-    let ready = |name: &str| record.credentials.get(name).is_some_and(|own| own.ready);
+    let ready = |name: &str| match record.resolved.credentials.get(name) {
+        Some(credential) if credential.visible => record.inside.values.contains_key(name),
+        _ => record.credentials.get(name).is_some_and(|own| own.ready),
+    };
     wsm_template::names(text)
         .into_iter()
         .filter_map(|name| name.strip_prefix("credential."))
@@ -146,7 +240,6 @@ pub fn lacks(record: &Record, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::assemble::HostFacts;
     use wsm_template::{Request, Source, Sources, resolve};
 
     fn record(text: &str) -> Record {
@@ -215,8 +308,10 @@ mod tests {
             env.into_iter().collect()
         };
         let files = |record: &Record| {
-            let files = assemble::files(record, &host).expect("they expand");
-            files.into_iter().map(|(path, _)| path).collect::<Vec<_>>()
+            let once = assemble::files(record, &host, false).expect("they expand");
+            let each = super::files(record, &host).expect("they expand");
+            let paths = once.into_iter().chain(each).map(|(path, _)| path);
+            paths.collect::<Vec<_>>()
         };
         let before = env(&record);
         assert!(!before.contains_key("MODEL_KEY") && !before.contains_key("OTHER"));
@@ -234,6 +329,69 @@ mod tests {
     }
 
     #[test]
+    fn what_is_visible_is_inside_and_not_put_in() {
+        let text = r#"
+        schema = 1
+        [network]
+        egress = "allow"
+        [credentials.seen]
+        secret = "key"
+        visible = true
+        env = "KEY"
+        [files]
+        "~/.key" = "{credential.seen}"
+    "#;
+        let mut record = record(text);
+        let host = HostFacts::default();
+        assert!(specs(&record).is_empty());
+        record.credentials.get_mut("seen").expect("one").ready = true;
+        let env = |record: &Record| -> BTreeMap<String, String> {
+            let env = assemble::environment(record, &host).expect("it expands");
+            env.into_iter().collect()
+        };
+        assert!(!env(&record).contains_key("KEY"));
+        assert!(super::files(&record, &host).expect("none").is_empty());
+        let value = wsm_egress::secret::Value::new("the-value".to_owned().into()).expect("one");
+        record.inside.values.insert("seen".into(), value);
+        assert_eq!(env(&record)["KEY"], "the-value");
+        let files = super::files(&record, &host).expect("they expand");
+        assert_eq!(files, [("/home/agent/.key".into(), "the-value".into())]);
+        let written = serde_json::to_string(&record).expect("JSON");
+        assert!(!written.contains("the-value") && !format!("{record:?}").contains("the-value"));
+        let plan = planned(&record, Vec::new()).join("\n");
+        assert!(
+            plan.contains("sees the secret key itself, in KEY"),
+            "{plan}"
+        );
+    }
+
+    #[test]
+    fn a_login_goes_where_its_kind_says() {
+        let text =
+            "schema = 1\n[network]\negress = \"allow\"\n[credentials.me]\nlogin = \"claude\"\n";
+        let mut record = record(text);
+        check(&record).expect("egress takes it");
+        let spec = specs(&record).pop().expect("one");
+        assert_eq!(spec.login, Some(Kind::Claude));
+        assert_eq!(login_hosts(&record).count(), 0);
+        record.credentials.get_mut("me").expect("one").ready = true;
+        assert_eq!(login_hosts(&record).count(), 2);
+        // Two crates say it: one resolves templates, the other puts it in.
+        for kind in Kind::ALL {
+            let facts = kind.facts();
+            let hosts = [facts.hosts, &[facts.token_host]].concat();
+            assert_eq!(wsm_template::login_hosts(facts.name), hosts);
+        }
+        let stand = wsm_egress::login::Stand {
+            path: ".claude/.credentials.json".into(),
+            text: "{}".into(),
+        };
+        record.inside.stands.insert("me".into(), stand);
+        let files = super::files(&record, &HostFacts::default()).expect("they expand");
+        assert_eq!(files[0].0, "/home/agent/.claude/.credentials.json");
+    }
+
+    #[test]
     fn the_owners_secret_comes_first_and_an_expired_one_is_none() {
         let about = |owner: Option<&str>, expires_ms| About {
             owner: owner.map(str::to_owned),
@@ -242,6 +400,8 @@ mod tests {
             set_ms: 1,
             expires_ms,
             used_ms: None,
+            visible: false,
+            login: None,
         };
         let all = [about(None, None), about(Some("ada"), None)];
         let found = |all: &[About], owner| secret(all, owner, "key").map(|a| a.owner.clone());

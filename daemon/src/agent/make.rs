@@ -1,8 +1,6 @@
 //! The long work of a driver: making, opening, setting up, closing, erasing. Each function only
 //! acts and answers; what it means for the agent is the driver's to decide.
 
-use std::collections::BTreeMap;
-
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use wsm_api::problem::{Code, Problem};
@@ -10,15 +8,16 @@ use wsm_sandbox::client::BrokerError;
 use wsm_sandbox::protocol::{
     AgentPaths, HelperRights, Reply as BrokerReply, Request as BrokerRequest,
 };
-use wsm_sandbox::spec::{AgentId, GrantId, INSIDE_ID, LayerStatus, ProbeReport};
+use wsm_sandbox::spec::{AgentId, GrantId, INSIDE_ID, LayerStatus};
 use wsm_terminal::protocol::{Event, Reply as ShimReply, Request as ShimRequest};
 
 use super::assemble;
+use super::setup;
 use super::work::{self, git_problem, odd, place};
 use crate::broker::{odd_reply, problem};
 use crate::engine::{Engine, WSM, row};
 use crate::port::{LeaseError, Leased, RANGE_DEFAULT, Want, lease};
-use crate::record::{CredentialRecord, Phase, Record};
+use crate::record::{Phase, Record};
 use crate::shim::Shim;
 use crate::store::Change;
 use crate::workspace::protocol::{
@@ -43,12 +42,10 @@ pub(super) struct Made {
 pub(super) struct Opened {
     pub(super) shim: Shim,
     pub(super) events: mpsc::Receiver<Event>,
-    pub(super) probes: Vec<ProbeReport>,
     /// Layers that hold less than asked for.
     pub(super) reduced: Vec<String>,
-    /// What of its credentials it was built with.
-    pub(super) credentials: BTreeMap<String, CredentialRecord>,
-    pub(super) authority: Option<String>,
+    /// What of its credentials it was built with: only those parts are of use.
+    pub(super) equipped: Box<Record>,
 }
 
 /// Makes directories, branch and worktree; whatever an earlier try left is removed first.
@@ -193,7 +190,7 @@ pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Pro
     let _place = engine.making.acquire().await;
     engine.egress.forget(record).await;
     let mut equipped = record.clone();
-    engine.egress.equip(&mut equipped).await?;
+    engine.egress.equip(&mut equipped, true).await?;
     let record = &equipped;
     let mut asked = create(engine, record).await;
     for _ in 1..TRIES_MAX {
@@ -203,8 +200,8 @@ pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Pro
         tracing::warn!(agent = %record.name, %error, "the broker died; the sandbox is built again");
         asked = create(engine, record).await;
     }
-    let (layers, probes) = match asked.map_err(|e| problem(&e))? {
-        BrokerReply::Created { layers, probes, .. } => (layers, probes),
+    let layers = match asked.map_err(|e| problem(&e))? {
+        BrokerReply::Created { layers, .. } => layers,
         other => return Err(odd_reply(&other)),
     };
     engine.egress.serve(&engine.etc_dir, record).await?;
@@ -217,11 +214,13 @@ pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Pro
             .commit(&change)
             .map_err(|e| crate::engine::store_problem(&e))?;
     }
+    setup::tell_visible(engine, record)?;
     let Some((shim, events)) = reconnect(engine, record).await else {
         let message = format!("reach the shim of {}", record.name);
         let hint = format!("see `wsm explain {}`", record.name);
         return Err(Problem::new(Code::Failed, message, hint));
     };
+    setup::write_credentials(engine, record, &shim).await?;
     let reduced = layers
         .iter()
         .filter(|layer| layer.status != LayerStatus::Enforced);
@@ -231,10 +230,8 @@ pub(super) async fn open(engine: &Engine, record: &Record) -> Result<Opened, Pro
     Ok(Opened {
         shim,
         events,
-        probes,
         reduced,
-        credentials: equipped.credentials,
-        authority: equipped.authority,
+        equipped: Box::new(equipped),
     })
 }
 

@@ -5,10 +5,11 @@ use wsm_sandbox::protocol::Listed;
 use wsm_template::resolved::Restart;
 use wsm_terminal::protocol::{Reply, Request};
 
+use super::credentials;
 use super::driver::{Driver, Next, Stage};
 use super::make;
 use crate::actor::Who;
-use crate::engine::WSM;
+use crate::engine::{WSM, row};
 use crate::record::{Phase, Record, Wanted};
 
 /// What is to be done: decided from what was written and what is there.
@@ -97,6 +98,24 @@ impl Driver {
         }
     }
 
+    /// Gets the values that the agent sees, for what is started in it from now on.
+    async fn see_again(&mut self) {
+        let mut equipped = self.record.clone();
+        if let Err(problem) = self.engine.egress.equip(&mut equipped, false).await {
+            tracing::warn!(agent = %self.record.name, %problem, "what it may see is not known");
+            return;
+        }
+        let seen = credentials::visible(&equipped).map(|(name, own)| credentials::seen(name, own));
+        let seen = seen.collect::<Vec<_>>().join("; ");
+        self.record = equipped;
+        self.commit(row(
+            WSM,
+            "credential.visible",
+            self.record.id.as_str(),
+            seen,
+        ));
+    }
+
     /// A pause or a resume may have broken off between the kernel and the record, which was not
     /// acknowledged then: the record holds.
     async fn as_recorded(&self) {
@@ -128,6 +147,10 @@ impl Driver {
                 tracing::warn!(agent = %record.name, %problem, "no way out");
             }
         });
+        // Values that it sees are written down nowhere.
+        if credentials::visible(&self.record).next().is_some() {
+            self.see_again().await;
+        }
         self.watch_work().await;
         if self.record.phase < Phase::Made {
             return self.set_up();

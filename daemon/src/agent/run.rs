@@ -18,6 +18,7 @@ use super::strain::how_it_ended;
 use crate::actor::Who;
 use crate::engine::{WSM, row};
 use crate::record::{Phase, Wanted};
+use crate::recordings;
 use crate::service::{Input, RESTARTS_MAX, RESTARTS_WINDOW};
 
 /// Terminal of the agent's command.
@@ -50,9 +51,9 @@ impl Driver {
     pub(super) async fn on_opened(&mut self, opened: Opened) {
         self.shim = Some(opened.shim);
         self.events = Some(opened.events);
-        self.record.probes = opened.probes;
-        self.record.credentials = opened.credentials;
-        self.record.authority = opened.authority;
+        self.record.credentials = opened.equipped.credentials;
+        self.record.authority = opened.equipped.authority;
+        self.record.inside = opened.equipped.inside;
         let reduced: Vec<_> = opened.reduced;
         let message = if reduced.is_empty() {
             "the sandbox stands, every layer enforced".to_owned()
@@ -133,6 +134,7 @@ impl Driver {
             terminal,
             cols,
             rows,
+            record: recordings::record(&self.engine.etc_dir),
         };
         let request = Request::Start {
             process: self.main_process(),
@@ -357,6 +359,7 @@ impl Driver {
                 terminal: terminal.clone(),
                 cols,
                 rows,
+                record: recordings::record(&self.engine.etc_dir),
             };
             let request = Request::Start {
                 process,

@@ -3,18 +3,24 @@
 use tokio::sync::mpsc;
 use wsm_api::problem::{Code, Problem};
 use wsm_sandbox::launch::Exit;
+use wsm_template::ExpandError;
 use wsm_terminal::protocol::{Event, Io, Reply, Request};
 
 use super::assemble::{self, SETUP_LOG};
+use super::credentials;
 use super::handle::Message;
 use super::make::reconnect;
 use super::strain::how_it_ended;
-use crate::engine::Engine;
+use crate::engine::{Engine, WSM, row};
 use crate::record::Record;
 use crate::shim::{Shim, run_to_end};
+use crate::store::Change;
 
 /// How long one `[files]` entry may take to be written.
 const FILE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Holds what is to be written.
+const TEXT_VARIABLE: &str = "WSM_TEXT";
 
 /// Writes `[files]` and runs `setup`, each line to its end.
 pub(super) async fn set_up(
@@ -23,16 +29,61 @@ pub(super) async fn set_up(
     shim: &Shim,
     steps: Option<mpsc::Sender<Message>>,
 ) -> Result<(), Problem> {
+    let files = assemble::files(record, &engine.host, false);
+    write_files(engine, record, shim, files, "022").await?;
+    let lines = &record.resolved.workspace.setup;
+    for (number, line) in lines.iter().enumerate() {
+        if let Some(steps) = &steps {
+            let reason = format!("setup {} of {}: {line}", number + 1, lines.len());
+            drop(steps.send(Message::Step { reason }).await);
+        }
+        run_line(engine, record, "setup", number, line).await?;
+    }
+    Ok(())
+}
+
+/// Writes a row for each value that the agent sees from now on.
+pub(super) fn tell_visible(engine: &Engine, record: &Record) -> Result<(), Problem> {
+    for (name, credential) in credentials::visible(record) {
+        if record.inside.values.contains_key(name) {
+            let seen = credentials::seen(name, credential);
+            let change = Change::new(row(WSM, "credential.visible", record.id.as_str(), seen));
+            let written = engine.store.commit(&change);
+            written.map_err(|e| crate::engine::store_problem(&e))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes what its credentials say, anew at each start: a secret may have been set since.
+pub(super) async fn write_credentials(
+    engine: &Engine,
+    record: &Record,
+    shim: &Shim,
+) -> Result<(), Problem> {
+    let files = credentials::files(record, &engine.host);
+    write_files(engine, record, shim, files, "077").await
+}
+
+async fn write_files(
+    engine: &Engine,
+    record: &Record,
+    shim: &Shim,
+    files: Result<Vec<(String, String)>, ExpandError>,
+    umask: &str,
+) -> Result<(), Problem> {
     let invalid = |e: &dyn std::fmt::Display| Problem::new(Code::Invalid, e.to_string(), "");
-    let files = assemble::files(record, &engine.host).map_err(|e| invalid(&e))?;
-    for (number, (path, text)) in files.into_iter().enumerate() {
-        let line = "mkdir -p \"$(dirname \"$1\")\" && printf %s \"$2\" > \"$1\"";
-        let argv = ["/bin/sh", "-ec", line, "sh", &path, &text]
+    for (number, (path, text)) in files.map_err(|e| invalid(&e))?.into_iter().enumerate() {
+        // The text may be a value: others read arguments, and nobody an environment.
+        let line = "umask $2 && mkdir -p \"$(dirname \"$1\")\" && printf %s \"$WSM_TEXT\" > \"$1\"";
+        let argv = ["/bin/sh", "-ec", line, "sh", &path, umask]
             .map(str::to_owned)
             .to_vec();
         let leaf = wsm_sandbox::launch::Leaf::Agent;
         let command = assemble::command(record, &engine.host, argv, leaf);
-        let command = command.map_err(|e| invalid(&e))?;
+        let mut command = command.map_err(|e| invalid(&e))?;
+        command.env.retain(|(name, _)| name != TEXT_VARIABLE);
+        command.env.push((TEXT_VARIABLE.to_owned(), text));
         // A name of its own each time: a daemon that died may have left one of this number.
         let process = format!("file/{number}#{}", crate::store::now_ms());
         let ran = run_to_end(shim, &process, command, FILE_TIMEOUT).await;
@@ -46,14 +97,6 @@ pub(super) async fn set_up(
                 "",
             ));
         }
-    }
-    let lines = &record.resolved.workspace.setup;
-    for (number, line) in lines.iter().enumerate() {
-        if let Some(steps) = &steps {
-            let reason = format!("setup {} of {}: {line}", number + 1, lines.len());
-            drop(steps.send(Message::Step { reason }).await);
-        }
-        run_line(engine, record, "setup", number, line).await?;
     }
     Ok(())
 }

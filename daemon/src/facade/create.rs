@@ -19,7 +19,7 @@ use crate::actor::{Actor, Way};
 use crate::agent::driver::Driver;
 use crate::agent::{assemble, credentials, make, work};
 use crate::engine::{Engine, row, store_problem};
-use crate::record::{Phase, PortRecord, Record, SyncRecord, Wanted};
+use crate::record::{Inside, Phase, PortRecord, Record, SyncRecord, Wanted};
 use crate::role::{Subject, Verb};
 use crate::store::{Change, StoreError, now_ms};
 use crate::workspace::Helper;
@@ -412,9 +412,9 @@ fn record(
         attempts: 0,
         author,
         size: new.size.unwrap_or(SIZE_DEFAULT),
-        probes: Vec::new(),
         sync: SyncRecord::default(),
         credentials,
+        inside: Inside::default(),
         authority: None,
         initialized: BTreeSet::new(),
         services: BTreeMap::new(),
@@ -486,7 +486,7 @@ async fn dry_run(engine: &Engine, record: &Record) -> Result<DryRun, Problem> {
         })
         .await;
     let plan = match asked.map_err(|e| crate::broker::problem(&e))? {
-        BrokerReply::Planned { steps } => steps,
+        BrokerReply::Planned { steps } => credentials::planned(record, steps),
         other => return Err(crate::broker::odd_reply(&other)),
     };
     let resolved = serde_json::to_string_pretty(&record.resolved).map_err(json)?;

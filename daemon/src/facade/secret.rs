@@ -5,6 +5,7 @@ use wsm_api::problem::{Code, Problem};
 use wsm_api::secret::{NewSecret, Secret, SecretRemoved, SecretTicket};
 use wsm_egress::credential::{CredentialSpec, Place};
 use wsm_egress::secret::{About, check_name};
+use wsm_template::resolved::Credential as OfTemplate;
 
 use super::Daemon;
 use crate::actor::{Actor, Way};
@@ -97,12 +98,16 @@ impl Daemon {
     /// What of an agent's requests is put in, as far as egress tells.
     pub(super) async fn credentials(&self, record: &Record) -> Vec<Credential> {
         let specs = credentials::specs(record);
-        if specs.is_empty() {
+        let seen: Vec<_> = credentials::visible(record).collect();
+        if specs.is_empty() && seen.is_empty() {
             return Vec::new();
         }
         let all = self.engine.egress.secrets().await;
         let shown = |spec: CredentialSpec| injected(record, spec, all.as_deref());
-        specs.into_iter().map(shown).collect()
+        let seen = seen
+            .into_iter()
+            .map(|(name, own)| visible(record, name, own, all.as_deref()));
+        specs.into_iter().map(shown).chain(seen).collect()
     }
 
     /// Whose secret is meant; one for everybody is an admin's to change.
@@ -129,10 +134,19 @@ impl Daemon {
 
 fn injected(record: &Record, spec: CredentialSpec, all: Result<&[About], &Problem>) -> Credential {
     let found = all.map(|all| credentials::secret(all, &spec.owner, &spec.secret));
-    let status = match found {
-        Ok(Some(about)) => format!("secret of {}", whose(&about.owner)),
-        Ok(None) => format!("not set: `wsm secret set {}`", spec.secret),
-        Err(problem) => problem.message.clone(),
+    let status = match (found, spec.login.map(|kind| kind.facts().name)) {
+        (Ok(Some(about)), None) => format!("secret of {}", whose(&about.owner)),
+        (Ok(None), None) => format!("not set: `wsm secret set {}`", spec.secret),
+        (Ok(Some(about)), Some(kind)) => match about.login.as_ref().map(|l| &l.refused) {
+            Some(Some(why)) => format!(
+                "login of {} not renewed, {why}: {}",
+                record.owner,
+                again(kind)
+            ),
+            _ => format!("{kind} login of {}", record.owner),
+        },
+        (Ok(None), Some(kind)) => format!("no login: {}", again(kind)),
+        (Err(problem), _) => problem.message.clone(),
     };
     let built_with = record.credentials.get(&spec.name).is_some_and(|c| c.ready);
     let found = found.ok().flatten();
@@ -154,6 +168,45 @@ fn injected(record: &Record, spec: CredentialSpec, all: Result<&[About], &Proble
         name: spec.name,
         secret: spec.secret,
         hosts: spec.hosts,
+        visible: false,
+    }
+}
+
+fn again(kind: &str) -> String {
+    format!("`wsm secret login {kind}`")
+}
+
+/// A secret that the agent has itself.
+fn visible(
+    record: &Record,
+    name: &str,
+    own: &OfTemplate,
+    all: Result<&[About], &Problem>,
+) -> Credential {
+    let found = all.map(|all| credentials::secret(all, &record.owner, &own.secret));
+    let inside = record.inside.values.contains_key(name);
+    let set = format!("`wsm secret set {} --visible`", own.secret);
+    let status = match &found {
+        Ok(Some(about)) if inside => format!("VISIBLE: secret of {}", whose(&about.owner)),
+        Ok(Some(about)) if about.visible => "set since it was started: restart it".to_owned(),
+        Ok(Some(_)) => format!("not set to be visible: {set}"),
+        Ok(None) => format!("not set: {set}"),
+        Err(problem) => problem.message.clone(),
+    };
+    let found = found.ok().flatten();
+    Credential {
+        name: name.to_owned(),
+        secret: own.secret.clone(),
+        hosts: own.hosts.clone(),
+        places: vec!["inside, the value itself".to_owned()],
+        env: own.env.clone(),
+        status,
+        ready: inside,
+        used: found
+            .and_then(|about| about.used_ms)
+            .map(rfc3339)
+            .unwrap_or_default(),
+        visible: true,
     }
 }
 
@@ -171,7 +224,14 @@ fn whose(owner: &Option<String>) -> &str {
 
 fn shown(about: About) -> Secret {
     let time = |ms: Option<u64>| ms.map(rfc3339).unwrap_or_default();
+    let login = about.login.as_ref();
     Secret {
+        visible: about.visible,
+        login: login
+            .map(|l| l.kind.facts().name.to_owned())
+            .unwrap_or_default(),
+        token_until: time(login.map(|l| l.until_ms)),
+        refused: login.and_then(|l| l.refused.clone()).unwrap_or_default(),
         name: about.name,
         owner: about.owner.unwrap_or_default(),
         hosts: about.hosts,

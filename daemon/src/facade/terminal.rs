@@ -11,6 +11,7 @@ use wsm_api::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send, Tic
 use wsm_sandbox::launch::Leaf;
 use wsm_terminal::protocol::{Frame, Io, Process, Reply, Request};
 
+use super::presence::{held, person};
 use super::{Daemon, kept};
 use crate::actor::Actor;
 use crate::agent::assemble::{self, SETUP_LOG};
@@ -113,10 +114,12 @@ impl Daemon {
         let request = Request::Send {
             terminal: terminal.clone(),
             bytes,
+            person: Some(person(actor)),
         };
         match shim.request(request).await.map_err(|e| shim_problem(&e))? {
             Reply::Done => Ok(()),
             Reply::NotFound => Err(no_terminal(agent, &terminal)),
+            Reply::Refused { reason } => Err(held(agent, reason)),
             Reply::Failed { what, .. } => Err(Problem::new(
                 Code::Conflict,
                 format!("type into {agent}: {what}"),
@@ -208,18 +211,20 @@ impl Daemon {
         Ok(Opened { terminal })
     }
 
-    /// A connection to the shim, hellos exchanged (the shim's is returned as its message, to be
-    /// passed on): the edge copies frames both ways. The viewer sends `Frame::Attach` itself.
+    /// A connection to the shim for this viewer, hellos exchanged (the shim's is returned as its
+    /// message, to be passed on): the edge copies frames both ways. The viewer sends
+    /// `Frame::Attach` itself, and the shim holds it to who it is and what it may.
     ///
     /// # Errors
-    /// The agent does not run.
+    /// The agent does not run, or the terminal can't exist.
     pub async fn attach(
         &self,
         actor: &Actor,
         agent: &str,
+        new: NewTicket,
     ) -> Result<(UnixStream, Vec<u8>), Problem> {
-        let (shim, _) = self.running(actor, agent, Verb::Drive)?;
-        let (stream, hello) = shim.raw().await.map_err(|e| shim_problem(&e))?;
+        let (shim, _, ticket) = self.admit(actor, agent, new).await?;
+        let (stream, hello) = shim.raw_with(ticket).await.map_err(|e| shim_problem(&e))?;
         Ok((stream, Frame::Hello(hello).encode_message()))
     }
 
@@ -234,6 +239,17 @@ impl Daemon {
         agent: &str,
         new: NewTicket,
     ) -> Result<Ticket, Problem> {
+        let (_, published, ticket) = self.admit(actor, agent, new).await?;
+        let socket = socket_name(&published.record.id);
+        Ok(Ticket { socket, ticket })
+    }
+
+    async fn admit(
+        &self,
+        actor: &Actor,
+        agent: &str,
+        new: NewTicket,
+    ) -> Result<(Shim, Arc<Published>, String), Problem> {
         let verb = if new.read_only {
             Verb::Watch
         } else {
@@ -243,12 +259,10 @@ impl Daemon {
         let request = Request::Ticket {
             terminal: new.terminal.clone(),
             read_only: new.read_only,
+            person: person(actor),
         };
         match shim.request(request).await.map_err(|e| shim_problem(&e))? {
-            Reply::Ticket { ticket } => Ok(Ticket {
-                socket: socket_name(&published.record.id),
-                ticket,
-            }),
+            Reply::Ticket { ticket } => Ok((shim, published, ticket)),
             Reply::NotFound => Err(no_terminal(agent, &new.terminal)),
             other => Err(odd(&other)),
         }
@@ -317,7 +331,7 @@ impl Daemon {
         Ok(stream)
     }
 
-    fn running(
+    pub(super) fn running(
         &self,
         actor: &Actor,
         agent: &str,
@@ -363,7 +377,7 @@ async fn newest(shim: &Shim, service: &str) -> Result<Option<Process>, Problem> 
         .max_by_key(|p| (p.started_ms, p.process.clone())))
 }
 
-fn no_terminal(agent: &str, terminal: &str) -> Problem {
+pub(super) fn no_terminal(agent: &str, terminal: &str) -> Problem {
     let message = format!("{agent} has no terminal {terminal}");
     Problem::new(
         Code::NotFound,
@@ -372,7 +386,7 @@ fn no_terminal(agent: &str, terminal: &str) -> Problem {
     )
 }
 
-fn shim_problem(error: &ShimError) -> Problem {
+pub(super) fn shim_problem(error: &ShimError) -> Problem {
     Problem::new(
         Code::Failed,
         format!("reach the shim: {error}"),
@@ -380,7 +394,7 @@ fn shim_problem(error: &ShimError) -> Problem {
     )
 }
 
-fn odd(reply: &Reply) -> Problem {
+pub(super) fn odd(reply: &Reply) -> Problem {
     Problem::new(
         Code::Failed,
         format!("the shim answered something else: {reply:?}"),

@@ -6,7 +6,7 @@ use wsm_api::host::Check;
 use wsm_api::service::{Port, Service, ServiceState};
 use wsm_api::template::TemplateInfo;
 use wsm_sandbox::protocol::HostCheck;
-use wsm_sandbox::spec::LayerReport;
+use wsm_sandbox::spec::{LayerReport, ProbeReport};
 
 use crate::agent::assemble;
 use crate::agent::handle::Published;
@@ -86,17 +86,21 @@ pub(super) fn shown_services(record: &Record) -> Vec<Service> {
     shown.collect()
 }
 
-pub(super) fn shown(published: &Published, layers: Vec<LayerReport>) -> Shown {
+pub(super) fn shown(
+    published: &Published,
+    layers: Vec<LayerReport>,
+    probes: Vec<ProbeReport>,
+) -> Shown {
     let record = &published.record;
     let layer = |report: LayerReport| Layer {
         layer: report.layer,
         status: word(&report.status),
         detail: report.detail,
     };
-    let probes = record.probes.iter().map(|probe| Probe {
-        layer: probe.layer.clone(),
-        tried: probe.tried.clone(),
-        saw: probe.saw.clone(),
+    let probes = probes.into_iter().map(|probe| Probe {
+        layer: probe.layer,
+        tried: probe.tried,
+        saw: probe.saw,
         held: probe.held,
     });
     let provenance = record.resolved.provenance.iter().map(|(key, origin)| {

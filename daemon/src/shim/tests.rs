@@ -50,17 +50,14 @@ impl Fake {
             frames: FrameReader::new(read),
             write,
         };
-        let hello = Hello {
-            version: PROTOCOL_VERSION,
-            incarnation: 0,
-            ticket: None,
-        };
+        let hello = Hello::client(None);
         assert_eq!(peer.next().await, Some(Frame::Hello(hello)));
         let incarnation = 42;
         peer.say(&Frame::Hello(Hello {
             version,
             incarnation,
             ticket: None,
+            speaks: 0,
         }))
         .await;
         peer
@@ -142,7 +139,7 @@ async fn a_raw_connection_leaves_what_follows_the_hello() {
         peer.say(&Frame::Pong).await;
         peer
     };
-    let (stream, _peer) = tokio::join!(raw(&fake.directory, "a.sock"), serve);
+    let (stream, _peer) = tokio::join!(raw(&fake.directory, "a.sock", None), serve);
     let (stream, hello) = stream.expect("it listens");
     assert_eq!(hello.incarnation, 42);
     let next = FrameReader::new(stream).next().await.expect("well formed");
@@ -333,4 +330,26 @@ async fn a_command_that_can_not_start_says_why() {
     let (output, _) = tokio::join!(run, peer.answer(failed));
     let error = output.expect_err("not started").to_string();
     assert_eq!(error, "exec true: No such file or directory (os error 2)");
+}
+
+/// What an agent's shim of the first version says: it may not be asked what it does not know.
+#[tokio::test]
+async fn an_older_shim_is_taken_for_what_it_is() {
+    let fake = Fake::new();
+    let (shim, mut peer) = fake.pair().await;
+    assert_eq!(shim.speaks(), 1);
+    let (reply, request) = tokio::join!(shim.request(Request::List), async {
+        peer.answer(Reply::Done).await
+    });
+    assert_eq!(
+        (reply.expect("answered"), request),
+        (Reply::Done, Request::List)
+    );
+    // Its hello, byte for byte, has no word of what came later.
+    let old = br#"{"version":1,"incarnation":42}"#;
+    let hello: Hello = serde_json::from_slice(old).expect("an old hello");
+    assert_eq!((hello.speaks, hello.ticket), (0, None));
+    // And ours is one that it reads: nothing is missing, and the version is its own.
+    let ours = serde_json::to_value(Hello::client(None)).expect("a hello");
+    assert_eq!(ours["version"], 1);
 }

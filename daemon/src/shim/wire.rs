@@ -60,7 +60,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 }
 
 /// Connects and exchanges hellos.
-pub(super) async fn greet(directory: &File, name: &str) -> Result<(UnixStream, Hello), ShimError> {
+pub(super) async fn greet(
+    directory: &File,
+    name: &str,
+    ticket: Option<String>,
+) -> Result<(UnixStream, Hello), ShimError> {
     let mut stream = connect(directory, name)
         .await
         .map_err(|source| ShimError::Connect {
@@ -68,12 +72,7 @@ pub(super) async fn greet(directory: &File, name: &str) -> Result<(UnixStream, H
             source,
         })?;
     let mut bytes = Vec::new();
-    let hello = Hello {
-        version: PROTOCOL_VERSION,
-        incarnation: 0,
-        ticket: None,
-    };
-    Frame::Hello(hello).encode(&mut bytes);
+    Frame::Hello(Hello::client(ticket)).encode(&mut bytes);
     stream.write_all(&bytes).await?;
     let hello = read_hello(&mut stream).await?;
     if hello.version == PROTOCOL_VERSION {

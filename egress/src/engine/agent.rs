@@ -14,6 +14,7 @@ use super::dial::Dialer;
 use super::injector::Injector;
 use super::ledger::Ledger;
 use super::log::Logs;
+use super::logins::Logins;
 use super::names::Names;
 use super::secrets::Secrets;
 use super::terminate::TERMINATED_MAX;
@@ -50,6 +51,7 @@ pub(super) struct Shared {
     pub(super) dialer: Arc<Dialer>,
     logs: Arc<Logs>,
     pub(super) secrets: Arc<Secrets>,
+    pub(super) logins: Arc<Logins>,
     pub(super) trust: Arc<Trust>,
 }
 
@@ -59,7 +61,26 @@ pub(super) struct Common {
     pub(super) dialer: Arc<Dialer>,
     pub(super) logs: Arc<Logs>,
     pub(super) secrets: Arc<Secrets>,
+    pub(super) logins: Arc<Logins>,
     pub(super) trust: Arc<Trust>,
+}
+
+impl Common {
+    pub(super) fn new(dialer: Dialer, logs: Logs, secrets: Secrets, trust: Trust) -> Common {
+        let (dialer, secrets, trust) = (Arc::new(dialer), Arc::new(secrets), Arc::new(trust));
+        let shared = (
+            Arc::clone(&secrets),
+            Arc::clone(&dialer),
+            Arc::clone(&trust),
+        );
+        Common {
+            logins: Arc::new(Logins::new(shared.0, shared.1, shared.2)),
+            logs: Arc::new(logs),
+            dialer,
+            secrets,
+            trust,
+        }
+    }
 }
 
 /// An agent that is served. Everything of it ends when it is dropped.
@@ -152,6 +173,7 @@ impl Shared {
             dialer: common.dialer,
             logs: common.logs,
             secrets: common.secrets,
+            logins: common.logins,
             trust: common.trust,
         }
     }

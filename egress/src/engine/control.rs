@@ -121,13 +121,11 @@ impl Egress {
                 credentials,
             } => {
                 let served = self.serve(agent, &policy, &credentials, events).await;
-                served.map_or_else(Answer::Failed, |authority| Answer::Serving { authority })
+                served.unwrap_or_else(Answer::Failed)
             }
             Order::Authority { agent, credentials } => {
                 match Injector::new(&self.common.secrets, &agent, &credentials) {
-                    Ok(injector) => Answer::Serving {
-                        authority: injector.pem(),
-                    },
+                    Ok(injector) => injector.told(),
                     Err(why) => Answer::Failed(why),
                 }
             }
@@ -180,10 +178,10 @@ impl Egress {
         spec: &PolicySpec,
         credentials: &[CredentialSpec],
         events: &mpsc::Sender<Word>,
-    ) -> Result<Option<String>, String> {
+    ) -> Result<Answer, String> {
         let policy = Policy::compile(spec).map_err(|bad| bad.to_string())?;
         let injector = Injector::new(&self.common.secrets, &id, credentials)?;
-        let authority = injector.pem();
+        let told = injector.told();
         // What the host permits may have changed since the last start of an agent.
         self.common
             .dialer
@@ -193,7 +191,7 @@ impl Egress {
             && agent.policy().exposed_ports().eq(policy.exposed_ports())
         {
             agent.change((policy, injector), events.clone());
-            return Ok(authority);
+            return Ok(told);
         }
         // What leads out is a rule of the kernel: it is made anew, with new sockets.
         served.remove(&id);
@@ -203,7 +201,7 @@ impl Egress {
         let agent = Agent::start(&id, (policy, injector), sockets, common, events.clone());
         let agent = agent.map_err(|e| format!("serve {id}: {e}"))?;
         served.insert(id, agent);
-        Ok(authority)
+        Ok(told)
     }
 
     async fn sockets(&self, id: &str, exposed: Vec<u16>) -> Result<[OwnedFd; 2], String> {

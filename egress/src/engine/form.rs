@@ -116,6 +116,7 @@ mod tests {
             paths: Vec::new(),
             placeholder: HELD.into(),
             websocket: false,
+            login: None,
         };
         Credentials::compile(&[spec]).unwrap()
     }

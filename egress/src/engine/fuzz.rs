@@ -37,6 +37,7 @@ fn credentials() -> Credentials {
         paths: vec!["/v1".into()],
         placeholder: PLACEHOLDER.into(),
         websocket: false,
+        login: None,
     };
     Credentials::compile(&[spec]).expect("it is in order")
 }

@@ -1,5 +1,7 @@
 //! Puts values where placeholders stand, in the head of one request; pure but for the values.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use hyper::Uri;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
@@ -11,6 +13,7 @@ use base64::Engine;
 use super::search::{BASE64, Search, basic};
 use crate::credential::{Credential, Credentials, Place, SECRET_MARK};
 use crate::host::Host;
+use crate::login::forms;
 use crate::secret::Value;
 
 /// So much of a header's name is told.
@@ -52,7 +55,7 @@ pub(super) fn inject(
         check_path(credential, &parts.uri)?;
         let places = credential.spec().places.iter();
         let filler = places
-            .filter_map(|place| filler(place, name, found, &credential.spec().placeholder))
+            .filter_map(|place| filler(place, name, found, &shown(credential)))
             .next();
         let alone = parts.headers.get_all(name).iter().count() == 1;
         let Some(filler) = filler.filter(|_| alone) else {
@@ -68,6 +71,15 @@ pub(super) fn inject(
         parts.headers.insert(name, value);
     }
     no_other(&parts.headers, search)
+}
+
+/// What the agent has instead of the value, whole.
+fn shown(credential: &Credential) -> Cow<'_, str> {
+    let spec = credential.spec();
+    match spec.login {
+        Some(kind) => forms::access(kind, &spec.placeholder).into(),
+        None => spec.placeholder.as_str().into(),
+    }
 }
 
 /// Two placeholders in one header: the second is left.

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::vault::Vault;
+use super::vault::{Content, New, Vault, VaultError};
 use crate::host::Host;
-use crate::protocol::{Answer, Gift, SecretAnswer, SecretOrder};
+use crate::login::{Kind, Login};
+use crate::protocol::{Answer, Brought, Gift, SecretAnswer, SecretOrder};
 use crate::secret::{self, Value};
 
 /// How long a ticket is good for: it is asked for when the value is there.
@@ -55,6 +56,41 @@ impl Secrets {
     pub(super) fn value(&self, owner: &str, name: &str, host: &Host) -> Result<Value, String> {
         let value = self.vault()?.value(owner, name, host);
         value.map_err(|why| why.to_string())
+    }
+
+    /// A login of `owner`'s, and why it is not renewed any more, if so; or why there is none.
+    pub(super) fn login(&self, owner: &str, kind: Kind) -> Result<(Login, Option<String>), String> {
+        let login = self.vault()?.login(owner, kind);
+        login.map_err(|why| why.to_string())
+    }
+
+    /// A login was put into a request.
+    pub(super) fn used_login(&self, owner: &str, kind: Kind) {
+        if let Ok(vault) = &self.vault {
+            vault.used_login(owner, kind);
+        }
+    }
+
+    /// What came of renewing a login.
+    pub(super) fn renewed(&self, owner: &str, old: &Login, new: Result<Login, String>) {
+        if let Ok(vault) = &self.vault
+            && let Err(error) = vault.renewed(owner, old, new)
+        {
+            tracing::error!(%error, "a renewed login is not written down; it is tried again");
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn keep(&self, new: New) -> Result<(), String> {
+        let kept = self.vault()?.set(new);
+        kept.map_err(|e| e.to_string())
+    }
+
+    #[cfg(test)]
+    pub(super) fn about(&self, owner: &str, kind: Kind) -> Option<crate::secret::About> {
+        let all = self.vault().unwrap().list();
+        let mut all = all.into_iter();
+        all.find(|a| a.owner.as_deref() == Some(owner) && a.name == kind.facts().secret)
     }
 
     /// 32 bytes for one purpose and one name, the same after a restart.
@@ -104,6 +140,10 @@ impl Secrets {
                 Ok(SecretAnswer::Removed(removed))
             }
             SecretOrder::List => Ok(SecretAnswer::All(vault.list())),
+            SecretOrder::Reveal { owner, name } => {
+                let value = vault.reveal(&owner, &name).map_err(|why| why.to_string())?;
+                Ok(SecretAnswer::Value(value))
+            }
         }
     }
 
@@ -144,8 +184,18 @@ impl Secrets {
             expires_ms,
             ..
         } = expected;
-        let kept = vault.set(owner, name, gift.hosts, expires_ms, gift.value);
-        kept.map_err(|e| e.to_string())
+        let new = New {
+            owner,
+            name,
+            hosts: gift.hosts,
+            expires_ms,
+            visible: gift.visible,
+            content: match gift.brought {
+                Brought::Value(value) => Content::Plain(value),
+                Brought::Login(login) => Content::Login(login),
+            },
+        };
+        vault.set(new).map_err(|e: VaultError| e.to_string())
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Expected>> {
@@ -175,7 +225,8 @@ mod tests {
         Gift {
             ticket: ticket.to_owned(),
             hosts: Vec::new(),
-            value: Value::new(Zeroizing::new("sk-secret".into())).unwrap(),
+            visible: false,
+            brought: Brought::Value(Value::new(Zeroizing::new("sk-secret".into())).unwrap()),
         }
     }
 

@@ -8,6 +8,7 @@
 //! ```
 //! Both sides speak the same protocol, so that one connection of the agent is one to the server.
 
+mod login;
 mod server;
 
 use std::convert::Infallible;
@@ -209,10 +210,17 @@ impl Session {
         }
         let injector = self.shared.injector();
         self.addressed(&request)?;
+        if let Some((credential, kind)) = self.asks_for_tokens(&request, &injector) {
+            return self.new_token(request, credential, kind).await;
+        }
         let upgrade = self.websocket(&mut request, &injector)?;
         let (mut parts, body) = request.into_parts();
         let Target { host, port } = &self.target;
-        let value = |credential: &Credential| self.value(credential);
+        let tokens = self.tokens(&parts, &injector).await;
+        let value = |credential: &Credential| match credential.spec().login {
+            Some(_) => tokens.value(credential),
+            None => self.value(credential),
+        };
         let credentials = &injector.credentials;
         inject::inject(
             &mut parts,
@@ -226,6 +234,7 @@ impl Session {
         let body = self.body(&mut parts, body, &injector).await?;
         self.shared.allowed(&shown(&ask));
         let answer = self.send(Request::from_parts(parts, body)).await?;
+        self.answered_with(answer.status(), tokens);
         self.answered(answer, upgrade)
     }
 

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::login::Login;
 use crate::secret::{About, Value};
 
 /// What the daemon wants of the store.
@@ -29,6 +30,13 @@ pub enum SecretOrder {
     },
     /// Tell all, without their values.
     List,
+    /// Tell a value, for an agent that may see it: only of a secret that was brought for that.
+    Reveal {
+        /// Whose agent.
+        owner: String,
+        /// Its name.
+        name: String,
+    },
 }
 
 /// Answer to a [`SecretOrder`].
@@ -41,9 +49,21 @@ pub enum SecretAnswer {
     Removed(bool),
     /// To [`SecretOrder::List`].
     All(Vec<About>),
+    /// To [`SecretOrder::Reveal`].
+    Value(Value),
 }
 
-/// A value, from the user who was given the ticket.
+/// What is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Brought {
+    /// A value.
+    Value(Value),
+    /// A login, without what of its file is of no use here.
+    Login(Box<Login>),
+}
+
+/// A value or a login, from the user who was given the ticket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gift {
@@ -52,6 +72,9 @@ pub struct Gift {
     /// Where alone it may go; empty: wherever a rule of its owner's says. Said here, where the
     /// daemon can't change it.
     pub hosts: Vec<String>,
-    /// The value.
-    pub value: Value,
+    /// Whether agents may have the value itself. Said here for the same reason.
+    #[serde(default)]
+    pub visible: bool,
+    /// What is to be kept.
+    pub brought: Brought,
 }

@@ -1,27 +1,31 @@
 //! Creating a sandbox: what is checked before, what is kept after, what is undone on failure.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::unistd::{UnlinkatFlags, unlinkat};
+use serde_json::value::RawValue;
 
 use super::dirs;
 use super::extras;
-use super::record::{self, AgentRecord, Made};
+use super::record::{AgentRecord, Made};
 use super::setup::Host;
 use super::work::{self, Outcome, Task, Worker};
 use super::zygote::{Spawner, Zygote};
 use super::{Broker, Waiting};
+use crate::ablation;
 use crate::ceiling::Ceiling;
+use crate::cgroup::AgentLimits;
 use crate::fail::{self, Context, failure};
 use crate::landlock::LandlockStatus;
 use crate::packet::{self, Packet};
 use crate::plan::{self, Facts};
 use crate::protocol::{Account, Failure, FailureKind, Purpose, Reply};
-use crate::spawn::{self, Order, Status};
+use crate::spawn::{self, GROUPED, Order, Status, Tally};
 use crate::spec::{
-    AgentId, Extras, GrantId, LayerReport, LayerStatus, Limits, Network, ProbeReport, SandboxSpec,
+    AgentId, Extras, GrantId, LayerReport, LayerStatus, Limits, Network, SandboxSpec,
 };
 use crate::sys;
 use crate::userns::Range;
@@ -35,10 +39,11 @@ pub(super) struct Creating {
     asked: Limits,
     network: Network,
     account: Account,
-    built: Option<(u32, Vec<LayerReport>)>,
-    tested: Option<(Option<LandlockStatus>, Vec<ProbeReport>)>,
-    /// The spawner is a shim.
-    serves: bool,
+    /// The limits as they were set.
+    limits: Vec<LayerReport>,
+    tested: Option<(Option<LandlockStatus>, Tally, Box<RawValue>)>,
+    /// The spawner is a shim, with this first id of its range.
+    serves: Option<u32>,
     failed: Option<Failure>,
     /// The map of file owners that it was made with.
     file_map: Option<OwnedFd>,
@@ -47,12 +52,15 @@ pub(super) struct Creating {
 impl Creating {
     pub(super) fn hear(&mut self, packet: Packet) {
         match serde_json::from_slice(&packet.bytes) {
-            Ok(Status::Built { range_base, limits }) => {
-                self.built = Some((range_base, limits));
+            Ok(Status::Serves { range_base }) => {
+                self.serves = Some(range_base);
                 self.file_map = packet.fds.into_iter().next();
             }
-            Ok(Status::Tested { landlock, probes }) => self.tested = Some((landlock, probes)),
-            Ok(Status::Serves) => self.serves = true,
+            Ok(Status::Tested {
+                landlock,
+                tally,
+                probes,
+            }) => self.tested = Some((landlock, tally, probes)),
             // The first failure is the cause, later ones its consequences.
             Ok(Status::Failed(failed)) => {
                 self.failed.get_or_insert(failed);
@@ -101,22 +109,32 @@ impl Broker {
         let asked = spec.limits.clone();
         let network = spec.network;
         let account = facts.account.clone();
+        let services = spec.services.clone();
         let what = || format!("start the spawner of {agent}");
-        let Spawner { pid, socket } = self.new_spawner().what(what)?;
-        if let Err(error) = self.order(&socket, spec, facts) {
-            sys::kill(pid, libc::SIGKILL).unwrap_or(());
+        let spawner = self.new_spawner().what(what)?;
+        if let Err(error) = self.order(&spawner.socket, spec, facts) {
+            sys::kill(spawner.pid, libc::SIGKILL).unwrap_or(());
             return Err(error).what(what);
         }
-        let creating = Creating {
+        let mut creating = Creating {
             asked,
             network,
             account,
-            built: None,
+            limits: Vec::new(),
             tested: None,
-            serves: false,
+            serves: None,
             failed: None,
             file_map: None,
         };
+        // While the spawner builds the root: a process of its own for this would take longer.
+        match self.make_groups(&agent, &creating.asked, services, &spawner) {
+            Ok(limits) => creating.limits = limits,
+            Err(failed) => {
+                sys::kill(spawner.pid, libc::SIGKILL).unwrap_or(());
+                creating.failed = Some(failed);
+            }
+        }
+        let Spawner { pid, socket } = spawner;
         let task = Task::Create(Box::new(creating));
         Ok(Worker::new(
             pid,
@@ -125,6 +143,29 @@ impl Broker {
             Some(agent),
             task,
         ))
+    }
+
+    /// Makes the agent's control groups, and tells its spawner. Gives the limits as they were set.
+    fn make_groups(
+        &self,
+        agent: &AgentId,
+        payload: &Limits,
+        services: BTreeMap<String, Limits>,
+        spawner: &Spawner,
+    ) -> Result<Vec<LayerReport>, Failure> {
+        let payload = if ablation::limits_off(&self.host.run) {
+            Limits::default()
+        } else {
+            payload.clone()
+        };
+        let group = self
+            .host
+            .tree
+            .create(agent, &AgentLimits { payload, services })?;
+        fail::point("group.made")?;
+        // One that is gone has said why, which is read next.
+        packet::send_bytes(spawner.socket.as_fd(), GROUPED, &[]).unwrap_or(());
+        Ok(group.reports().to_vec())
     }
 
     /// Tells a spawner what to make, with what is ready for it.
@@ -173,18 +214,18 @@ impl Broker {
             asked,
             network,
             account,
-            built,
+            limits,
             tested,
             serves,
             failed,
             file_map,
         } = creating;
-        if let (Some((base, _)), Some(map)) = (&built, file_map) {
-            self.file_maps.keep(Range { base: *base }, &account, map);
+        if let (Some(base), Some(map)) = (serves, file_map) {
+            self.file_maps.keep(Range { base }, &account, map);
         }
-        let failed = match (failed, built, tested) {
+        let failed = match (failed, serves, tested) {
             (Some(failed), ..) => failed,
-            (None, Some((range_base, limits)), Some((landlock, probes))) if serves && !late => {
+            (None, Some(range_base), Some((landlock, tally, probes))) if !late => {
                 let shim_pid = worker.pid.as_raw();
                 let made = Made {
                     shim_pid,
@@ -193,6 +234,7 @@ impl Broker {
                     asked: Some(asked),
                     network,
                     limits,
+                    tally: Some(tally),
                     probes,
                 };
                 if !connected {
@@ -205,7 +247,7 @@ impl Broker {
                 {
                     failed
                 } else {
-                    return Outcome::Reply(work::reply(&self.host.created(&agent, made)));
+                    return Outcome::Reply(work::reply(&self.host.created(&agent, &made)));
                 }
             }
             (None, ..) => ended_early(late),
@@ -305,16 +347,12 @@ impl Host {
             &record.account,
         );
         let tools = self.tools(spec.extras.tools.as_deref())?;
-        let mut layout = self.layout.clone();
-        if tools.is_none() {
-            layout.programs = Vec::new();
-        }
         Ok(Facts {
             account: record.account.clone(),
             paths,
             git_dir: PathBuf::from(&record.git_dir),
             write,
-            host: layout,
+            host: self.layout.clone(),
             tools,
             devices: extras::devices(&spec.extras.devices)?,
         })
@@ -389,59 +427,18 @@ impl Host {
         }
     }
 
-    fn created(&self, agent: &AgentId, made: Made) -> Reply {
+    fn created(&self, agent: &AgentId, made: &Made) -> Reply {
         Reply::Created {
             socket: self.socket_path(agent),
             shim_pid: made.shim_pid,
-            layers: layers_at_start(&made),
-            probes: made.probes,
+            layers: layers_at_start(made),
         }
-    }
-
-    /// What is known of the sandbox that was made last, if it is.
-    pub(super) fn made(&self, agent: &AgentId) -> Option<Made> {
-        record::read(self.agents.as_fd(), &record::made_file(agent))
-            .ok()
-            .flatten()
-    }
-
-    pub(super) fn reserve_made(&self, agent: &AgentId) -> Result<(), Failure> {
-        let name = record::made_file(agent);
-        record::reserve(self.agents.as_fd(), &name).what(|| format!("make {name}"))
-    }
-
-    fn write_made(&self, agent: &AgentId, made: &Made) -> Result<(), Failure> {
-        let name = record::made_file(agent);
-        record::overwrite(self.agents.as_fd(), &name, made).what(|| format!("write {name}"))
     }
 
     /// Path of a shim's socket.
     pub(super) fn socket_path(&self, agent: &AgentId) -> String {
         let name = spawn::socket_name(agent.as_str());
         self.run_path.join(name).to_string_lossy().into_owned()
-    }
-
-    pub(super) fn record(&self, agent: &AgentId) -> Result<AgentRecord, Failure> {
-        let name = record::agent_file(agent);
-        let found = record::read(self.agents.as_fd(), &name).what(|| format!("read {name}"))?;
-        found.ok_or_else(|| {
-            let what = format!("find agent {agent}");
-            failure(
-                FailureKind::NotFound,
-                what,
-                "it was never prepared",
-                "prepare it first",
-            )
-        })
-    }
-
-    pub(super) fn write_record(
-        &self,
-        agent: &AgentId,
-        document: &AgentRecord,
-    ) -> Result<(), Failure> {
-        let name = record::agent_file(agent);
-        record::write_passing(self.agents.as_fd(), &name, document).what(|| format!("write {name}"))
     }
 }
 
@@ -470,19 +467,15 @@ pub(super) fn layers_at_start(made: &Made) -> Vec<LayerReport> {
             detail: "this kernel has none".into(),
         },
     };
-    let broken = made.probes.iter().filter(|probe| !probe.held).count();
+    let Tally { held, tried } = made.tally();
     let self_test = LayerReport {
         layer: "self-test".into(),
-        status: if broken == 0 {
+        status: if held == tried {
             LayerStatus::Enforced
         } else {
             LayerStatus::Reduced
         },
-        detail: format!(
-            "{} of {} probes held",
-            made.probes.len() - broken,
-            made.probes.len()
-        ),
+        detail: format!("{held} of {tried} probes held"),
     };
     let mut layers = vec![landlock, self_test];
     layers.extend(made.limits.iter().cloned());

@@ -14,7 +14,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use super::setup::Host;
 use crate::fail::{Context, failure};
 use crate::files;
-use crate::launch::{SETUP_LOG, SHIM_LOG, log_file};
+use crate::launch::{RECORDINGS, SETUP_LOG, SHIM_LOG, log_file, recording_file};
 use crate::protocol::{Account, AgentPaths, Failure, FailureKind};
 use crate::spec::AgentId;
 
@@ -94,7 +94,8 @@ impl Host {
         let dir = files::open_below(self.state.as_fd(), dir, OFlag::O_PATH).what(what)?;
         let setup = SETUP_LOG.to_owned();
         let logs = services.iter().chain([&setup]).map(|log| log_file(log));
-        for name in logs.chain([SHIM_LOG.to_owned()]) {
+        let recordings = (0..RECORDINGS).map(recording_file);
+        for name in logs.chain([SHIM_LOG.to_owned()]).chain(recordings) {
             let group = self.config.daemon_gid;
             files::log(dir.as_fd(), &name, OFlag::O_WRONLY, group).what(what)?;
         }

@@ -55,7 +55,7 @@ pub(super) fn inspect(
         // Limits were just read back; the rest the kernel tells nobody.
         let stored = layers_at_start(&made).into_iter().take(2);
         layers.extend(stored);
-        probes = made.probes;
+        probes = made.probes();
     }
     // At the end: what this worker reads afterwards it would read there.
     super::requests::enter_network_of(host, agent)?;

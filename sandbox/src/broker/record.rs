@@ -8,10 +8,12 @@ use nix::fcntl::{OFlag, renameat};
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::files;
 use crate::landlock::LandlockStatus;
 use crate::protocol::{Account, Purpose};
+use crate::spawn::Tally;
 use crate::spec::{AgentId, Extras, GrantId, LayerReport, Limits, Network, ProbeReport};
 
 /// Longest record in bytes: thousands of grants fit.
@@ -58,7 +60,7 @@ fn no_way_out() -> Network {
 }
 
 /// A sandbox as it was when it was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Made {
     pub(super) shim_pid: i32,
     pub(super) range_base: u32,
@@ -71,7 +73,23 @@ pub(super) struct Made {
     pub(super) network: Network,
     /// What became of them.
     pub(super) limits: Vec<LayerReport>,
-    pub(super) probes: Vec<ProbeReport>,
+    /// Brokers before this field counted them.
+    #[serde(default)]
+    pub(super) tally: Option<Tally>,
+    /// As the launcher wrote them: whoever asks for them reads them.
+    pub(super) probes: Box<RawValue>,
+}
+
+impl Made {
+    /// What the self-test saw.
+    pub(super) fn probes(&self) -> Vec<ProbeReport> {
+        serde_json::from_str(self.probes.get()).unwrap_or_default()
+    }
+
+    /// The same in two numbers.
+    pub(super) fn tally(&self) -> Tally {
+        self.tally.unwrap_or_else(|| Tally::of(&self.probes()))
+    }
 }
 
 /// File name of an agent's record.

@@ -46,7 +46,7 @@ impl Broker {
     pub(super) fn begin(&mut self, mut waiting: Waiting) -> Result<Worker, Failure> {
         let connection = Some(waiting.connection);
         let request = std::mem::replace(&mut waiting.request, Request::List);
-        let host = &self.host;
+        let (host, runaways) = (&self.host, &self.runaways);
         match request {
             Request::Grant { purpose } => {
                 let (peer, fds) = (waiting.peer, waiting.fds);
@@ -78,16 +78,14 @@ impl Broker {
                 let making = self.making();
                 work::answer(host, connection, None, || list(host, &making))
             }
-            Request::Inspect { agent } => {
-                let runaways = &self.runaways;
-                work::answer(host, connection, None, || {
-                    inspect::inspect(host, runaways, &agent)
-                })
-            }
-            Request::Strain { agent } => {
-                let held = self.runaways.holds(&agent);
-                work::answer(host, connection, None, || strain(host, &agent, held))
-            }
+            Request::Inspect { agent } => work::answer(host, connection, None, || {
+                inspect::inspect(host, runaways, &agent)
+            }),
+            Request::Strain { agent } => work::answer(host, connection, None, || {
+                let mut strain = host.tree.strain(&agent)?;
+                strain.full |= runaways.holds(&agent);
+                Ok((Reply::Strained(strain), Vec::new()))
+            }),
             Request::WatchBranch { agent, branch } => work::answer(host, connection, None, || {
                 branch::watch(host, &agent, &branch)
             }),
@@ -295,17 +293,6 @@ fn list(host: &super::setup::Host, making: &[AgentId]) -> Result<(Reply, Vec<Own
         },
         Vec::new(),
     ))
-}
-
-/// What an agent has run into of its limits.
-fn strain(
-    host: &super::setup::Host,
-    agent: &AgentId,
-    held: bool,
-) -> Result<(Reply, Vec<OwnedFd>), Failure> {
-    let mut strain = host.tree.strain(agent)?;
-    strain.full |= held;
-    Ok((Reply::Strained(strain), Vec::new()))
 }
 
 /// Sockets of the agent's network namespace. The worker enters it, and ends.

@@ -80,6 +80,7 @@ impl Zygote {
             instance: host.config.instance.clone(),
             stage: host.run_path.clone(),
             daemon: (host.config.daemon_uid, host.config.daemon_gid),
+            layout: host.layout.clone(),
             fault: fail::wanted(),
         };
         packet::send(zygote.control.as_fd(), &config, &[host.run.as_fd()])?;

@@ -40,7 +40,7 @@ impl AgentCgroup {
         own.filter_map(Result::transpose).collect()
     }
 
-    /// The v2 directory of `payload/agent`, for `CLONE_INTO_CGROUP`; `None` without a v2 tree.
+    /// The v2 directory of the agent's own processes, for `CLONE_INTO_CGROUP`; `None` without a v2 tree.
     #[must_use]
     pub fn v2_dir_fd(&self) -> Option<BorrowedFd<'_>> {
         self.v2.as_ref().map(AsFd::as_fd)

@@ -14,7 +14,7 @@ use super::files::{
     remove_tree, write_file,
 };
 use super::mounts::Version;
-use super::{CgroupError, Hierarchy, Tree};
+use super::{CgroupError, Hierarchy, PAYLOAD, Tree};
 use crate::spec::AgentId;
 use crate::sys;
 
@@ -107,7 +107,7 @@ impl Tree {
 
     /// Dying takes CPU too: thousands of processes with a fraction of a core take seconds.
     fn let_die(&self, id: &AgentId) {
-        self.set_cpu_milli(id, None).unwrap_or(());
+        self.lift_cpu_limit(id).unwrap_or(());
     }
 
     /// Removes the agent's directories if nothing hinders it now; whether it did.
@@ -245,10 +245,10 @@ impl Tree {
 
 impl Hierarchy {
     fn remove_agent(&self, name: &str) -> io::Result<()> {
-        let usual: &[&str] = if self.is_flat() {
-            &[]
-        } else {
-            &["payload/agent", "payload", "shim"]
+        let usual: &[&str] = match (self.is_flat(), self.agent_leaf()) {
+            (true, _) => &[],
+            (false, PAYLOAD) => &[PAYLOAD, "shim"],
+            (false, leaf) => &[leaf, PAYLOAD, "shim"],
         };
         remove_tree(self.dir.as_fd(), name, usual)
     }

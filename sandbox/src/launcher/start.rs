@@ -9,6 +9,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Pid, chdir, execve, setsid};
 
 use crate::launch::{Command, Leaf, Stdio};
+use crate::stacks;
 use crate::sys;
 
 /// Where a program is looked for when the environment names no PATH.
@@ -68,7 +69,8 @@ pub(super) fn start(
     let program = Program::new(command)?;
     let (streams, master) = streams(stdio, fds)?;
     let mut failed = None;
-    let child = sys::vfork(|| {
+    let stack = stacks::lend().map_err(|error| StartError::new("make a stack", &error))?;
+    let child = sys::vfork(&stack, || {
         failed = Some(become_program(&program, &streams, &leaf.1));
         126
     });

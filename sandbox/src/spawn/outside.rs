@@ -24,7 +24,7 @@ use crate::apply::{Applier, new_mount};
 use crate::cgroup::{SHIM_MEMORY_BYTES, SHIM_TASKS};
 use crate::fail::{self, Context};
 use crate::files;
-use crate::launch::{SETUP_LOG, SHIM_LOG, ShimConfig, log_file};
+use crate::launch::{RECORDINGS, SETUP_LOG, SHIM_LOG, ShimConfig, log_file, recording_file};
 use crate::packet;
 use crate::protocol::{Failure, SHIM_SOCKET_PREFIX};
 use crate::sys::{self, attr};
@@ -88,6 +88,7 @@ impl Stage {
         if !ablation::off(Layer::Network) {
             enter_network(job.netns.as_ref())?;
         }
+        fail::point("spawn.network")?;
         Ok(Stage {
             root,
             bare,
@@ -233,6 +234,12 @@ pub(super) fn logs(job: &Job<'_>) -> Result<BTreeMap<String, OwnedFd>, Failure> 
     Ok(logs)
 }
 
+/// What terminals showed, for the daemon to read.
+pub(super) fn recordings(job: &Job<'_>) -> Result<Vec<OwnedFd>, Failure> {
+    let files = (0..RECORDINGS).map(recording_file);
+    files.map(|file| log(job, &file, OFlag::O_RDWR)).collect()
+}
+
 /// Where the shim's own messages go.
 pub(super) fn shim_log(job: &Job<'_>) -> Result<OwnedFd, Failure> {
     log(job, SHIM_LOG, OFlag::O_WRONLY | OFlag::O_APPEND)
@@ -253,7 +260,10 @@ pub(super) struct Shim {
     pub(super) listen: OwnedFd,
     pub(super) orders: OwnedFd,
     pub(super) logs: BTreeMap<String, OwnedFd>,
+    pub(super) recordings: Vec<OwnedFd>,
     pub(super) stderr: OwnedFd,
+    /// For the broker, which keeps it for the next agent.
+    pub(super) file_map: OwnedFd,
 }
 
 /// Drops every right and every other descriptor and is the shim: same pid, last uid of the range.
@@ -293,9 +303,13 @@ pub(super) fn become_shim(
     prctl::set_name(c"wsm-shim").what(what)?;
     prctl::set_dumpable(false).what(what)?;
     fail::point("spawn.shim")?;
-    packet::send(status.as_fd(), &Status::Serves, &[]).what(what)?;
+    let serves = Status::Serves {
+        range_base: job.lease.range.base,
+    };
+    packet::send(status.as_fd(), &serves, &[shim.file_map.as_fd()]).what(what)?;
     let kept = [&shim.listen, &shim.orders, &job.lease.lock];
-    keep_only(kept.into_iter().chain(shim.logs.values())).what(what)?;
+    let files = shim.logs.values().chain(&shim.recordings);
+    keep_only(kept.into_iter().chain(files)).what(what)?;
     // From here on it outlives the broker. The change of uid did this already, see prctl(2).
     prctl::set_pdeathsig(None).what(what)?;
     let config = ShimConfig {
@@ -308,6 +322,11 @@ pub(super) fn become_shim(
             .logs
             .into_iter()
             .map(|(name, fd)| (name, fd.into_raw_fd()))
+            .collect(),
+        recordings: shim
+            .recordings
+            .into_iter()
+            .map(OwnedFd::into_raw_fd)
             .collect(),
         daemon_uid: job.place.daemon.0,
         keep_fds: vec![job.lease.lock.as_raw_fd()],

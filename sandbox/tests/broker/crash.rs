@@ -9,16 +9,23 @@ use wsm_sandbox::spec::{AgentId, Guard, SandboxSpec};
 use crate::harness::{Agent, Shim, World, command, until};
 
 /// Every named place in the making of a sandbox.
-const POINTS: [&str; 12] = [
+const POINTS: [&str; 19] = [
     "spawn.start",
+    "group.made",
     "spawn.cgroup",
     "spawn.userns",
     "spawn.sources",
     "spawn.mounted",
+    "spawn.network",
     "spawn.root",
     "spawn.cloned",
     "inside.proc",
     "inside.user",
+    "init.prepared",
+    "init.dropped",
+    "launcher.start",
+    "launcher.closed",
+    "launcher.tested",
     "spawn.drop",
     "spawn.shim",
     "broker.created",
@@ -147,7 +154,8 @@ fn a_killed_shim_ends_its_agent() {
         let procs = world
             .leftovers()
             .into_iter()
-            .map(|dir| dir.join("payload/agent/cgroup.procs"));
+            .flat_map(|dir| ["payload/agent", "payload"].map(|group| dir.join(group)))
+            .map(|dir| dir.join("cgroup.procs"));
         // Controllers without limits of their own for a leaf have no group for it.
         procs
             .into_iter()

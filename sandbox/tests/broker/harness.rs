@@ -21,7 +21,7 @@ use wsm_sandbox::protocol::{
     AgentPaths, Envelope, Failure, PACKET_BYTES_MAX, PROTOCOL_VERSION, Purpose, Reply, Request,
 };
 use wsm_sandbox::spec::{
-    AgentId, Extras, GrantId, Limits, Network, Requirement, SPEC_VERSION, SandboxSpec,
+    AgentId, Extras, GrantId, LayerStatus, Limits, Network, Requirement, SPEC_VERSION, SandboxSpec,
 };
 
 /// Longest wait for anything.
@@ -294,10 +294,11 @@ impl World {
             Ok(Reply::Created {
                 socket,
                 shim_pid,
-                probes,
-                ..
+                layers,
             }) => {
-                assert!(probes.iter().all(|probe| probe.held), "{probes:?}");
+                let test = layers.iter().find(|layer| layer.layer == "self-test");
+                let held = test.is_some_and(|test| test.status == LayerStatus::Enforced);
+                assert!(held, "{test:?}");
                 (Shim::connect(Path::new(&socket)), shim_pid)
             }
             other => panic!("{other:?}"),

@@ -24,11 +24,15 @@ const INPUT: u8 = 0x11;
 const RESIZE: u8 = 0x12;
 const ACK: u8 = 0x13;
 const DETACH: u8 = 0x14;
+const VISIBLE: u8 = 0x15;
+const ASK: u8 = 0x16;
 const SNAPSHOT: u8 = 0x20;
 const OUTPUT: u8 = 0x21;
 const RESIZED: u8 = 0x22;
 const EXITED: u8 = 0x23;
 const REFUSED: u8 = 0x24;
+const PICTURE: u8 = 0x25;
+const LEASE: u8 = 0x26;
 const OPEN: u8 = 0x30;
 const STDIN: u8 = 0x31;
 const STDIN_END: u8 = 0x32;
@@ -78,6 +82,10 @@ impl Frame {
             }
             Frame::Ack { seq } => raw(out, ACK, &[&seq.to_le_bytes()]),
             Frame::Detach => raw(out, DETACH, &[]),
+            Frame::Visible(visible) => raw(out, VISIBLE, &[&[u8::from(*visible)]]),
+            Frame::Ask(act) => json(out, ASK, act),
+            Frame::Picture { seq, bytes } => raw(out, PICTURE, &[&seq.to_le_bytes(), bytes]),
+            Frame::Lease(lease) => json(out, LEASE, lease),
             Frame::Snapshot {
                 seq,
                 cols,
@@ -146,6 +154,13 @@ fn decode_payload(kind: u8, rest: &[u8]) -> Option<Option<Frame>> {
             seq: u64_at(rest, 0)?,
         },
         DETACH => Frame::Detach,
+        VISIBLE => Frame::Visible(*rest.first()? != 0),
+        ASK => Frame::Ask(serde_json::from_slice(rest).ok()?),
+        PICTURE => Frame::Picture {
+            seq: u64_at(rest, 0)?,
+            bytes: rest.get(8..)?.to_vec(),
+        },
+        LEASE => Frame::Lease(serde_json::from_slice(rest).ok()?),
         SNAPSHOT => Frame::Snapshot {
             seq: u64_at(rest, 0)?,
             cols: u16_at(rest, 8)?,

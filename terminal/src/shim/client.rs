@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use super::guest::Trust;
 use super::tty::Tty;
 use super::viewer::{OUT_HIGH, Viewer};
-use crate::protocol::{Decoder, Event, Frame, FrameError};
+use crate::protocol::{Decoder, Event, Frame, FrameError, Hello, PROTOCOL_VERSION, Person, SPEAKS};
 use crate::pty;
 
 /// A connection whose answers pile up to this is not read until they are gone.
@@ -29,6 +29,10 @@ pub(super) struct Client {
     pub(super) greeted: bool,
     pub(super) trust: Trust,
     pub(super) role: Role,
+    /// Newest additions to the protocol that it knows.
+    pub(super) speaks: u32,
+    /// Who it is, as its ticket says.
+    pub(super) person: Person,
     pub(super) subscribed: bool,
     missed: bool,
     /// Close as soon as everything is written.
@@ -57,6 +61,8 @@ impl Client {
             greeted: false,
             trust,
             role: Role::Plain,
+            speaks: 1,
+            person: Person::default(),
             subscribed: false,
             missed: false,
             closing: false,
@@ -79,6 +85,19 @@ impl Client {
 
     pub(super) fn reads(&self) -> bool {
         !self.closing && self.pending() < READ_HIGH
+    }
+
+    /// Answers its hello. Both know now; one that speaks another version has been told ours.
+    pub(super) fn greet(&mut self, hello: &Hello, incarnation: u64) {
+        self.greeted = true;
+        self.speaks = hello.speaks.max(1);
+        self.send(&Frame::Hello(Hello {
+            version: PROTOCOL_VERSION,
+            incarnation,
+            ticket: None,
+            speaks: SPEAKS,
+        }));
+        self.closing = hello.version != PROTOCOL_VERSION;
     }
 
     /// Adds a frame; what bounds the buffer is that callers look at [`Client::pending`] or answer a

@@ -88,7 +88,8 @@ impl Shim {
         if !tty.is_some_and(|tty| tty.keys.due(1)) || !client.reads() {
             return;
         }
-        let look = stay_awake(|| client.read(&mut self.scratch) || client.gone);
+        let look =
+            stay_awake(|| client.read(&mut self.scratch[..super::TURN_BYTES]) || client.gone);
         if let Some(tty) = &mut client.tty {
             tty.keys.learn(look);
         }

@@ -8,12 +8,12 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use super::client::{Client, Role};
-use crate::protocol::{Frame, Reply, TICKET_MS};
+use crate::protocol::{Frame, Person, Reply, TICKET_MS};
 use crate::pty;
 
 /// Tickets that wait to be shown; a further one takes the place of the oldest.
 const TICKETS_MAX: usize = 32;
-/// Longest name of a terminal, as for processes.
+/// Longest name of a terminal, as for processes, of a user and of a device.
 const NAME_BYTES_MAX: usize = 80;
 /// Time from connecting to being a viewer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -40,6 +40,7 @@ pub(super) enum Trust {
 pub(super) struct Pass {
     terminal: String,
     read_only: bool,
+    person: Person,
 }
 
 #[derive(Debug)]
@@ -55,8 +56,14 @@ pub(super) struct Tickets(VecDeque<Ticket>);
 
 impl Tickets {
     /// Makes one.
-    pub(super) fn issue(&mut self, terminal: String, read_only: bool, now: Instant) -> Reply {
-        if terminal.len() > NAME_BYTES_MAX {
+    pub(super) fn issue(
+        &mut self,
+        (terminal, read_only): (String, bool),
+        person: Person,
+        now: Instant,
+    ) -> Reply {
+        let names = [&terminal, &person.user, &person.device];
+        if names.iter().any(|name| name.len() > NAME_BYTES_MAX) {
             return Reply::NotFound;
         }
         let secret = match pty::random::<16>() {
@@ -81,10 +88,17 @@ impl Tickets {
             pass: Pass {
                 terminal,
                 read_only,
+                person,
             },
             until: now + Duration::from_millis(TICKET_MS),
         });
         Reply::Ticket { ticket }
+    }
+
+    /// Voids those of a user, or (`looks`) those that are good for typing.
+    pub(super) fn void(&mut self, user: &str, looks: bool) {
+        let over = |pass: &Pass| pass.person.user == user && !(looks && pass.read_only);
+        self.0.retain(|ticket| !over(&ticket.pass));
     }
 
     /// Takes one back, if it is good.
@@ -121,6 +135,7 @@ impl Client {
                 let pass = tickets
                     .redeem(shown, now)
                     .ok_or("a ticket that is not good")?;
+                self.person = pass.person.clone();
                 self.trust = Trust::Guest(pass, now + PATIENCE);
                 Ok(())
             }
@@ -139,7 +154,7 @@ impl Client {
                     attach.read_only |= pass.read_only;
                 }
                 Frame::Input { .. } | Frame::Resize { .. } | Frame::Ack { .. } => {}
-                Frame::Detach | Frame::Ping => {}
+                Frame::Detach | Frame::Ping | Frame::Visible(_) | Frame::Ask(_) => {}
                 _ => return Err("its ticket is not good for that"),
             },
         }
@@ -191,7 +206,7 @@ mod tests {
     use super::*;
 
     fn issue(tickets: &mut Tickets, now: Instant) -> String {
-        match tickets.issue("main".into(), true, now) {
+        match tickets.issue(("main".into(), true), Person::default(), now) {
             Reply::Ticket { ticket } => ticket,
             other => panic!("no ticket: {other:?}"),
         }
@@ -210,6 +225,7 @@ mod tests {
         let pass = Pass {
             terminal: "main".into(),
             read_only: true,
+            person: Person::default(),
         };
         assert_eq!(tickets.redeem(&one, now), Some(pass));
         assert_eq!(tickets.redeem(&one, now), None);
@@ -231,7 +247,10 @@ mod tests {
         assert_eq!(tickets.redeem(&first, now), None);
         assert!(tickets.redeem(&second, now).is_some());
         let long = "x".repeat(NAME_BYTES_MAX + 1);
-        assert_eq!(tickets.issue(long, false, now), Reply::NotFound);
+        assert_eq!(
+            tickets.issue((long, false), Person::default(), now),
+            Reply::NotFound
+        );
         // What is over makes place.
         issue(&mut tickets, now + Duration::from_millis(TICKET_MS));
         assert_eq!(tickets.0.len(), 1);
@@ -244,6 +263,7 @@ mod tests {
         let pass = Pass {
             terminal: "main".into(),
             read_only: false,
+            person: Person::default(),
         };
         let guest = Trust::Guest(pass, soon);
         let many = |trust, from: u64, count: usize| (from..).map(move |id| (id, trust)).take(count);

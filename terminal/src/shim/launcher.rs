@@ -89,13 +89,15 @@ impl Launcher {
         }
     }
 
-    pub(super) fn receive(&mut self) -> Received {
+    /// Takes one report, by way of `scratch`.
+    pub(super) fn receive(&mut self, scratch: &mut [u8]) -> Received {
         let Some(socket) = &self.socket else {
             return Received::Nothing;
         };
-        let mut packet = vec![0; REPORT_BYTES_MAX];
+        let most = scratch.len().min(REPORT_BYTES_MAX);
+        let packet = &mut scratch[..most];
         let mut control = nix::cmsg_space!([RawFd; 1]);
-        let mut slices = [IoSliceMut::new(&mut packet)];
+        let mut slices = [IoSliceMut::new(packet)];
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
         let received = recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags);
         let (length, fd) = match received {

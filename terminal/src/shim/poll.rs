@@ -183,10 +183,19 @@ impl Shim {
         let terminals = self.terminals.values().filter_map(Terminal::due);
         let logs = self.logs.values().filter_map(|log| log.due(now));
         let guests = self.clients.values().filter_map(Client::due);
+        let viewers = self
+            .clients
+            .values()
+            .filter_map(|client| match &client.role {
+                Role::Viewer(viewer) => viewer.due(),
+                Role::Plain | Role::Stream(_) => None,
+            });
         let linger = self.init_exit.map(|at| at + LINGER);
         terminals
             .chain(logs)
             .chain(guests)
+            .chain(viewers)
+            .chain(self.leases_due())
             .chain(linger)
             .chain(self.sweep_due())
             .chain(self.stop_by)

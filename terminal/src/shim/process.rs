@@ -10,8 +10,9 @@ use nix::unistd::pipe2;
 use wsm_sandbox::launch::{Command, Exit, Order, Report, Stdio};
 
 use super::Shim;
+use super::serve::outdate;
 use super::stream::{Peer, Stream};
-use super::terminal::{Terminal, outdate};
+use super::terminal::Terminal;
 use crate::protocol::{self, Event, Frame, Io, Reply};
 use crate::pty;
 use crate::screen::clamp_size;
@@ -50,7 +51,7 @@ pub(super) enum Kind {
     Stream(Box<Stream>),
 }
 
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
@@ -132,6 +133,7 @@ impl Shim {
         }
         if let Kind::Terminal(terminal) = &kind {
             self.take_terminal(terminal, &name, stdio);
+            self.record(terminal, io);
         }
         let process = Process {
             id,
@@ -175,6 +177,7 @@ impl Shim {
                 terminal,
                 cols,
                 rows,
+                ..
             } => {
                 if terminal.is_empty() || terminal.len() > NAME_BYTES_MAX {
                     return Err(failed("name a terminal (1 to 80 bytes)", Errno::EINVAL));
@@ -209,6 +212,19 @@ impl Shim {
                 let (stream, theirs) = Stream::new().map_err(pipes)?;
                 Ok((Kind::Stream(Box::new(stream)), Stdio::Attached, theirs))
             }
+        }
+    }
+
+    /// Its recording begins, if it shall have one, or goes on.
+    fn record(&mut self, terminal: &str, io: &Io) {
+        if let Io::Terminal {
+            record: Some(record),
+            ..
+        } = io
+            && let Some(known) = self.terminals.get_mut(terminal)
+            && known.recorder.is_none()
+        {
+            known.recorder = self.recordings.begin(terminal, record).map(Box::new);
         }
     }
 
@@ -324,7 +340,7 @@ impl Shim {
                 process.wrote(bytes);
             }
             Kind::Stream(stream) => {
-                let frames = stream.drain();
+                let frames = stream.drain(&mut self.scratch[..super::TURN_BYTES]);
                 let peer = stream.peer();
                 if let Peer::Here(client) = peer {
                     if let Some(client) = self.clients.get_mut(&client) {

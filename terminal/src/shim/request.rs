@@ -1,6 +1,5 @@
 //! Frames of clients.
 
-use std::rc::Rc;
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -11,7 +10,7 @@ use super::client::Role;
 use super::process::Kind;
 use super::tty::Tty;
 use super::viewer::Viewer;
-use crate::protocol::{Attach, FRAME_BYTES_MAX, Frame, Hello, PROTOCOL_VERSION, Reply, Request};
+use crate::protocol::{Attach, FRAME_BYTES_MAX, Frame, Reply, Request};
 
 /// Longest text of a capture as JSON.
 const CAPTURE_BYTES_MAX: usize = FRAME_BYTES_MAX - 4096;
@@ -34,16 +33,7 @@ impl Shim {
                 return Err("it did not say hello");
             };
             client.admit(hello.ticket.as_deref(), &mut self.tickets, now)?;
-            client.greeted = true;
-            let version = PROTOCOL_VERSION;
-            let incarnation = self.incarnation;
-            client.send(&Frame::Hello(Hello {
-                version,
-                incarnation,
-                ticket: None,
-            }));
-            // Both know now; one that speaks another version has been told ours.
-            client.closing = hello.version != version;
+            client.greet(&hello, self.incarnation);
             return Ok(());
         }
         client.restrict(&mut frame)?;
@@ -56,7 +46,7 @@ impl Shim {
                     client.send(&Frame::Reply(number, reply));
                 }
             }
-            (Frame::Attach(attach), Role::Plain) => self.attach(id, &attach),
+            (Frame::Attach(attach), Role::Plain) => self.attach(id, &attach, now),
             (Frame::Ack { seq }, Role::Viewer(viewer)) => viewer.ack(seq),
             (
                 Frame::Input {
@@ -67,11 +57,11 @@ impl Shim {
                 Role::Viewer(_),
             ) => self.typed(id, (epoch, number), &bytes, now),
             (Frame::Resize { cols, rows }, Role::Viewer(viewer)) => {
-                viewer.size = (cols, rows);
-                if !viewer.read_only {
-                    self.drive(id);
-                }
+                viewer.resize((cols, rows));
+                self.resized(id);
             }
+            (Frame::Visible(visible), Role::Viewer(viewer)) => viewer.visible = visible,
+            (Frame::Ask(act), Role::Viewer(_)) => self.ask(id, &act, now),
             (Frame::Detach, _) => client.closing = true,
             (Frame::Open { process }, Role::Plain) => self.open(id, process),
             (Frame::Stdin(bytes), Role::Stream(process)) => {
@@ -107,7 +97,11 @@ impl Shim {
                 signal,
                 group,
             } => Some(self.signal(&process, signal, group)),
-            Request::Send { terminal, bytes } => Some(self.send(&terminal, &bytes, now)),
+            Request::Send {
+                terminal,
+                bytes,
+                person,
+            } => Some(self.send(&terminal, &bytes, person.as_ref(), now)),
             Request::List => Some(Reply::Listed {
                 processes: self
                     .processes
@@ -143,27 +137,16 @@ impl Shim {
             Request::Ticket {
                 terminal,
                 read_only,
-            } => Some(self.tickets.issue(terminal, read_only, now)),
-        }
-    }
-
-    fn send(&mut self, terminal: &str, bytes: &[u8], now: Instant) -> Reply {
-        let Some(known) = self.terminals.get_mut(terminal) else {
-            return Reply::NotFound;
-        };
-        let (what, errno) = if known.master.is_none() {
-            (
-                "type into a terminal whose program does not run",
-                Errno::EIO,
-            )
-        } else if known.input(bytes, now) {
-            return Reply::Done;
-        } else {
-            ("type: the program does not read its input", Errno::EAGAIN)
-        };
-        Reply::Failed {
-            what: what.to_owned(),
-            errno: errno as i32,
+                person,
+            } => Some(self.tickets.issue((terminal, read_only), person, now)),
+            Request::Expel { user, looks } => Some(self.expel_user(&user, looks)),
+            Request::Who { terminal } => Some(self.who(terminal.as_deref())),
+            Request::Lease {
+                terminal,
+                act,
+                person,
+                over,
+            } => Some(self.dispose(&terminal, &act, (&person.user, over), now)),
         }
     }
 
@@ -239,17 +222,22 @@ impl Shim {
         Reply::Log { from, bytes, next }
     }
 
-    fn attach(&mut self, id: u64, attach: &Attach) {
+    fn attach(&mut self, id: u64, attach: &Attach, now: Instant) {
         let Some(terminal) = self.terminals.get_mut(&attach.terminal) else {
             let reason = format!("there is no terminal {}", attach.terminal);
             self.refuse(id, &reason);
             return;
         };
-        let resume = attach.resume.filter(|&(incarnation, seq)| {
-            let range = terminal.ring.start()..=terminal.ring.end();
-            let resized = terminal.resized > 0 && seq <= terminal.resized;
-            incarnation == self.incarnation && range.contains(&seq) && !resized
-        });
+        let own = (attach.cols, attach.rows);
+        let fits = !attach.fit || own == terminal.screen.size();
+        let resume = attach
+            .resume
+            .filter(|_| fits)
+            .filter(|&(incarnation, seq)| {
+                let range = terminal.ring.start()..=terminal.ring.end();
+                let resized = terminal.resized > 0 && seq <= terminal.resized;
+                incarnation == self.incarnation && range.contains(&seq) && !resized
+            });
         let Some(client) = self.clients.get_mut(&id) else {
             return;
         };
@@ -269,80 +257,8 @@ impl Shim {
                 self.rare.add(id, tty);
             }
         }
-        let first = terminal.driver.is_none() && !attach.read_only;
-        if first {
-            self.drive(id);
-        }
+        self.joined(id, now);
         self.serve(id);
-    }
-
-    fn typed(&mut self, id: u64, (epoch, number): (u64, u64), bytes: &[u8], now: Instant) {
-        let Some(client) = self.clients.get_mut(&id) else {
-            return;
-        };
-        let Role::Viewer(viewer) = &mut client.role else {
-            return;
-        };
-        let Some(terminal) = self.terminals.get_mut(&viewer.terminal) else {
-            return;
-        };
-        let mut fresh = Ok(number > viewer.number || number == 0);
-        if viewer.read_only {
-            fresh = Err("you are only watching");
-        } else if epoch > 0 {
-            let moved = "somebody else has the keyboard now";
-            fresh = terminal.admit(epoch, number).map_err(|()| moved);
-        }
-        viewer.number = viewer.number.max(number);
-        let drives = terminal.driver == Some(id);
-        let taken = match fresh {
-            Ok(false) => return,
-            Ok(true) if terminal.master.is_none() => Err("no program runs in this terminal"),
-            Ok(true) if terminal.input(bytes, now) => {
-                if terminal.echo.due(bytes.len()) {
-                    self.echo = Some(Rc::clone(&terminal.name));
-                }
-                Ok(())
-            }
-            Ok(true) => Err("the program does not read its input"),
-            Err(reason) => Err(reason),
-        };
-        match taken {
-            Ok(()) if drives => {}
-            Ok(()) => self.drive(id),
-            Err(reason) => {
-                let reason = reason.to_owned();
-                client.send(&Frame::Refused { reason });
-                if let Some(tty) = &mut client.tty {
-                    tty.ring();
-                }
-            }
-        }
-    }
-
-    /// This viewer has the terminal's size from now on.
-    fn drive(&mut self, id: u64) {
-        let Some(Role::Viewer(viewer)) = self.clients.get(&id).map(|client| &client.role) else {
-            return;
-        };
-        let (name, size) = (viewer.terminal.clone(), viewer.size);
-        let Some(terminal) = self.terminals.get_mut(&name) else {
-            return;
-        };
-        terminal.driver = Some(id);
-        if !terminal.resize(size) {
-            return;
-        }
-        let mut viewers = Vec::new();
-        for (other, client) in &mut self.clients {
-            if let Role::Viewer(viewer) = &mut client.role
-                && viewer.terminal == name
-            {
-                super::terminal::outdate(viewer);
-                viewers.push(*other);
-            }
-        }
-        viewers.into_iter().for_each(|viewer| self.serve(viewer));
     }
 
     fn open(&mut self, id: u64, process: String) {

@@ -15,8 +15,6 @@ use crate::pty;
 const KEPT_BYTES_MAX: usize = 1024 * 1024;
 /// Input that may wait for the process; then the client waits.
 pub(super) const STDIN_BYTES_MAX: usize = 64 * 1024;
-/// Bytes taken from a pipe at once: what it holds.
-const READ_BYTES: usize = 64 * 1024;
 
 /// Our ends of three pipes.
 pub(super) struct Stream {
@@ -113,22 +111,21 @@ impl Stream {
         self.kept.clear();
     }
 
-    /// Reads once from one end. What comes back is for the client.
-    pub(super) fn read(&mut self, end: End) -> Option<Frame> {
+    /// Reads once from one end, by way of `scratch`. What comes back is for the client.
+    pub(super) fn read(&mut self, end: End, scratch: &mut [u8]) -> Option<Frame> {
         let pipe = match end {
             End::Stdin => return None,
             End::Stdout => &mut self.stdout,
             End::Stderr => &mut self.stderr,
         };
-        let mut bytes = vec![0; READ_BYTES];
-        match read(pipe.as_ref()?, &mut bytes) {
+        let bytes = match read(pipe.as_ref()?, scratch) {
             Err(Errno::EAGAIN | Errno::EINTR) => return None,
             Ok(0) | Err(_) => {
                 *pipe = None;
                 return None;
             }
-            Ok(length) => bytes.truncate(length),
-        }
+            Ok(length) => scratch[..length].to_vec(),
+        };
         let length = bytes.len();
         self.bytes += length as u64;
         let frame = match end {
@@ -147,13 +144,13 @@ impl Stream {
     }
 
     /// The process has ended: takes what is in the pipes right now.
-    pub(super) fn drain(&mut self) -> Vec<Frame> {
+    pub(super) fn drain(&mut self, scratch: &mut [u8]) -> Vec<Frame> {
         let mut frames = Vec::new();
         for end in [End::Stdout, End::Stderr] {
             // A pipe holds no more than this unless a child that lives on keeps filling it.
             for _ in 0..16 {
                 let before = self.bytes;
-                frames.extend(self.read(end));
+                frames.extend(self.read(end, scratch));
                 if self.bytes == before {
                     break;
                 }

@@ -8,21 +8,17 @@ use nix::errno::Errno;
 use nix::unistd::{read, write};
 use wsm_sandbox::launch::Exit;
 
-use super::client::{Client, Role};
 use super::echo::Echo;
-use super::tty::Tty;
-use super::viewer::{Next, Viewer};
-use crate::protocol::{Event, Frame, QUIET_MS};
+use super::record::Recorder;
+use crate::lease::Lease;
+use crate::protocol::{Event, QUIET_MS};
 use crate::pty;
 use crate::ring::Ring;
 use crate::screen::{Fed, PIECE_BYTES, Screen};
-use crate::snapshot::snapshot;
 use crate::tokenizer::Signal;
 
 /// A read that brings less took all there was; the loop finds out if not.
 const SHORT_BYTES: usize = 512;
-/// Bytes of one output frame, about.
-const FRAME_BYTES: usize = 16 * 1024;
 /// Output is gathered this long …
 const GATHER: Duration = Duration::from_millis(5);
 /// … unless so much is there …
@@ -63,7 +59,10 @@ pub(super) struct Terminal {
     pub(super) driver: Option<u64>,
     /// Where the size changed last.
     pub(super) resized: u64,
-    lease: (u64, u64),
+    /// What it shows is kept there.
+    pub(super) recorder: Option<Box<Recorder>>,
+    /// Who may type.
+    pub(super) lease: Lease,
     shown: u64,
     shown_at: Option<Instant>,
     show_at: Option<Instant>,
@@ -100,7 +99,8 @@ impl Terminal {
             input: Vec::new(),
             driver: None,
             resized: 0,
-            lease: (0, 0),
+            recorder: None,
+            lease: Lease::default(),
             shown: 0,
             shown_at: None,
             show_at: None,
@@ -129,6 +129,9 @@ impl Terminal {
             self.screen.feed(b"\r\n", &mut fed);
         }
         self.ring.push(&fed.forward);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.output(&fed.forward, &mut self.screen, Instant::now());
+        }
     }
 
     /// The process that took it over could not be started. `false`: it never had another.
@@ -199,6 +202,9 @@ impl Terminal {
             fed.forward.clear();
             self.screen.feed(piece, &mut fed);
             self.ring.push(&fed.forward);
+            if let Some(recorder) = &mut self.recorder {
+                recorder.output(&fed.forward, &mut self.screen, now);
+            }
         }
         self.answer(&fed.answers);
         for signal in fed.signals.drain(..) {
@@ -296,19 +302,6 @@ impl Terminal {
         }
     }
 
-    /// Whether input with this epoch and number is new. `Err`: the lease has moved on.
-    pub(super) fn admit(&mut self, epoch: u64, number: u64) -> Result<bool, ()> {
-        let (held, last) = self.lease;
-        if epoch < held {
-            return Err(());
-        }
-        let fresh = epoch > held || number > last;
-        if fresh {
-            self.lease = (epoch, number);
-        }
-        Ok(fresh)
-    }
-
     /// Gives it this size. Viewers draw the reflowed screen anew.
     pub(super) fn resize(&mut self, (cols, rows): (u16, u16)) -> bool {
         if !self.screen.resize(cols, rows) {
@@ -320,6 +313,9 @@ impl Terminal {
             pty::set_size(master.as_fd(), cols, rows).unwrap_or_default();
         }
         self.resized = self.ring.end();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.resized((cols, rows), Instant::now());
+        }
         true
     }
 
@@ -337,7 +333,8 @@ impl Terminal {
             .drain
             .as_ref()
             .map(|drain| drain.quiet.min(drain.limit));
-        [quiet, title, drain, self.show_at]
+        let recording = self.recorder.as_ref().and_then(|recorder| recorder.due());
+        [quiet, title, drain, self.show_at, recording]
             .into_iter()
             .flatten()
             .min()
@@ -346,6 +343,14 @@ impl Terminal {
     /// Does what time brings. Returns how the process ended once its output is complete.
     pub(super) fn tick(&mut self, now: Instant, events: &mut Vec<Event>) -> Option<Exit> {
         let exit = self.tell(now, events);
+        if let Some(recorder) = &mut self.recorder {
+            if let Some(exit) = exit {
+                recorder.ended(exit, &mut self.screen, now);
+            }
+            let terminal = self.name.to_string();
+            let stopped = recorder.tick(&mut self.screen, now);
+            events.extend(stopped.map(|text| Event::Notice { terminal, text }));
+        }
         self.show(now);
         exit
     }
@@ -387,84 +392,4 @@ impl Terminal {
     pub(super) fn behind(&self, sent: u64) -> bool {
         sent < self.shown || self.ended.is_some()
     }
-
-    /// Gives a viewer what it lacks, as far as it keeps up.
-    pub(super) fn serve(&mut self, client: &mut Client) {
-        loop {
-            let full = client.tty.as_ref().is_some_and(Tty::full);
-            let pending = if full { usize::MAX } else { client.pending() };
-            let Role::Viewer(viewer) = &mut client.role else {
-                return;
-            };
-            let (cols, rows) = self.screen.size();
-            let seq = self.ring.end();
-            let next = viewer.next(pending, self.ring.start(), seq);
-            if next != Next::Nothing && std::mem::take(&mut viewer.announce) {
-                let seq = viewer.sent;
-                client.send(&Frame::Resized { seq, cols, rows });
-                continue;
-            }
-            match (next, &mut client.tty) {
-                (Next::Nothing, _) => break,
-                (Next::Snapshot, tty) => {
-                    let bytes = snapshot(&mut self.screen, viewer.history_lines as usize);
-                    viewer.history_lines = 0;
-                    viewer.stale = false;
-                    viewer.announce = false;
-                    viewer.sent = seq;
-                    if let Some(tty) = tty {
-                        viewer.ack(seq);
-                        client.gone |= tty.draw(&bytes).is_err();
-                        if viewer.told.replace((cols, rows)) != Some((cols, rows)) {
-                            client.send(&Frame::Resized { seq, cols, rows });
-                        }
-                    } else {
-                        client.send(&Frame::Snapshot {
-                            seq,
-                            cols,
-                            rows,
-                            bytes,
-                        });
-                    }
-                }
-                (Next::Bytes, Some(tty)) => {
-                    let Some(bytes) = self.ring.parts(viewer.sent) else {
-                        viewer.stale = true;
-                        continue;
-                    };
-                    match tty.write(bytes) {
-                        Ok(taken) => viewer.drawn(taken),
-                        Err(_) => client.gone = true,
-                    }
-                }
-                (Next::Bytes, None) => {
-                    let from = viewer.sent;
-                    let Some(bytes) = self.ring.read(from, FRAME_BYTES) else {
-                        viewer.stale = true;
-                        continue;
-                    };
-                    viewer.sent += bytes.len() as u64;
-                    client.send(&Frame::Output { seq: from, bytes });
-                }
-            }
-            if client.gone {
-                return;
-            }
-        }
-        let Role::Viewer(viewer) = &client.role else {
-            return;
-        };
-        let drawn = client.tty.as_ref().is_none_or(|tty| !tty.full());
-        let complete = viewer.sent == self.ring.end() && !viewer.stale && drawn;
-        if let Some(exit) = self.ended.filter(|_| complete) {
-            client.send(&Frame::Exited(exit));
-            client.closing = true;
-        }
-    }
-}
-
-/// Marks a viewer as needing the screen, and to be told the size.
-pub(super) fn outdate(viewer: &mut Viewer) {
-    viewer.stale = true;
-    viewer.announce = true;
 }

@@ -88,7 +88,12 @@ impl Tty {
     pub(super) fn draw(&mut self, snapshot: &[u8]) -> Result<(), Errno> {
         let (begin, end) = REDRAW;
         let parts = [RESET.as_bytes(), begin.as_bytes(), snapshot, end.as_bytes()];
-        self.rest = parts.concat();
+        self.paint(parts.concat())
+    }
+
+    /// Draws what brings it from one picture to the next.
+    pub(super) fn paint(&mut self, picture: Vec<u8>) -> Result<(), Errno> {
+        self.rest = picture;
         self.drawn = 0;
         self.flush()
     }

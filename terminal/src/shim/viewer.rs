@@ -1,6 +1,10 @@
 //! One viewer's place in the output. Nothing is queued for a viewer that does not keep up: it falls
 //! behind in the ring, and when it is back it gets what it lacks, or the newest screen.
 
+use std::time::{Duration, Instant};
+
+use super::process::now_ms;
+use crate::letterbox::Letterbox;
 use crate::protocol::Attach;
 
 /// Output sent but not acknowledged, in bytes, at which a viewer is left alone …
@@ -9,6 +13,8 @@ pub(super) const UNACKED_HIGH: u64 = 128 * 1024;
 const UNACKED_LOW: u64 = 32 * 1024;
 /// A viewer that lacks more than this gets the screen instead: drawing it is faster than all that.
 const BEHIND_MAX: u64 = 256 * 1024;
+/// How long a notice stands.
+const NOTICE: Duration = Duration::from_secs(5);
 /// Bytes in a connection's buffer above which nothing is added to it.
 pub(super) const OUT_HIGH: usize = 64 * 1024;
 
@@ -26,6 +32,19 @@ pub(super) struct Viewer {
     pub(super) stale: bool,
     /// It must be told the size.
     pub(super) announce: bool,
+    /// Its terminal has the size that it has.
+    pub(super) fit: bool,
+    /// What it shows while that is another.
+    pub(super) letterbox: Option<Box<Letterbox>>,
+    /// What its last picture included; it has drawn that when it says so.
+    pub(super) painted: u64,
+    /// When its next picture may come.
+    pub(super) next_picture: Option<Instant>,
+    /// What it is told over its last line, and until when.
+    notice: Option<(String, Instant)>,
+    /// On a screen, as far as it says.
+    pub(super) visible: bool,
+    pub(super) since_ms: u64,
     /// The size that it was told last, if the shim draws for it.
     pub(super) told: Option<(u16, u16)>,
     /// Number of its last input where no lease tells resends apart.
@@ -53,6 +72,13 @@ impl Viewer {
             acked: from,
             stale: resume.is_none(),
             announce: resume.is_some(),
+            fit: attach.fit,
+            letterbox: None,
+            painted: 0,
+            next_picture: None,
+            notice: None,
+            visible: true,
+            since_ms: now_ms(),
             told: None,
             number: 0,
             paused: false,
@@ -61,6 +87,40 @@ impl Viewer {
 
     pub(super) fn ack(&mut self, seq: u64) {
         self.acked = self.acked.max(seq.min(self.sent));
+    }
+
+    /// Tells it something, where it has a place for that.
+    pub(super) fn notify(&mut self, text: String, now: Instant) {
+        if self.fit {
+            // Each key that is refused says the same.
+            self.stale |= self.notice() != Some(text.as_str());
+            self.notice = Some((text, now + NOTICE));
+        }
+    }
+
+    /// What it is told now.
+    pub(super) fn notice(&self) -> Option<&str> {
+        self.notice.as_ref().map(|(text, _)| text.as_str())
+    }
+
+    /// Its own size changed.
+    pub(super) fn resize(&mut self, size: (u16, u16)) {
+        self.size = size;
+        self.stale |= self.fit;
+    }
+
+    /// When [`Viewer::tick`], or its next picture, is due.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let notice = self.notice.as_ref().map(|(_, until)| *until);
+        notice.into_iter().chain(self.next_picture).min()
+    }
+
+    /// Does what time brings.
+    pub(super) fn tick(&mut self, now: Instant) {
+        self.next_picture = self.next_picture.filter(|at| now < *at);
+        if self.notice.take_if(|(_, until)| *until <= now).is_some() {
+            self.stale = true;
+        }
     }
 
     /// So many bytes more are on its terminal.
@@ -106,6 +166,7 @@ mod tests {
             read_only: false,
             history_lines: 0,
             tty: false,
+            fit: false,
         };
         let mut viewer = Viewer::new(&attach, None, 100);
         assert_eq!(viewer.next(0, 0, 100), Next::Snapshot);

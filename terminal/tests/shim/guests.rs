@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use wsm_terminal::protocol::{Attach, Decoder, Frame, Hello, Io, PROTOCOL_VERSION, Request};
+use wsm_terminal::protocol::{Attach, Decoder, Frame, Hello, Io, Person, Request};
 
 use crate::harness::{Client, INCARNATION, Shim};
 use crate::viewer::{Viewer, attach};
@@ -67,11 +67,7 @@ fn stranger(shim: &Shim, connections: usize, frames: &[Frame]) -> (Vec<Frame>, u
 }
 
 fn hello(ticket: Option<&str>) -> Frame {
-    Frame::Hello(Hello {
-        version: PROTOCOL_VERSION,
-        incarnation: 0,
-        ticket: ticket.map(str::to_owned),
-    })
+    Frame::Hello(Hello::client(ticket.map(str::to_owned)))
 }
 
 fn started() -> (Shim, Client) {
@@ -160,6 +156,7 @@ fn a_ticket_is_good_for_one_terminal_and_for_watching_it() {
         Request::Ticket {
             terminal: "main".into(),
             read_only: false,
+            person: Person::default(),
         },
         Request::Subscribe,
     ];

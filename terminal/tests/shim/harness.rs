@@ -22,9 +22,7 @@ use nix::sys::socket::{
 use nix::unistd::Pid;
 use tempfile::TempDir;
 use wsm_sandbox::launch::{self, Exit, Leaf, Order, PACKET_BYTES_MAX, Report, ShimConfig};
-use wsm_terminal::protocol::{
-    Decoder, Event, Frame, Hello, Io, PROTOCOL_VERSION, Process, Reply, Request,
-};
+use wsm_terminal::protocol::{Decoder, Event, Frame, Hello, Io, Person, Process, Reply, Request};
 
 /// Nothing here takes longer than this unless it is broken.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -73,6 +71,7 @@ impl Shim {
             launcher_fd: theirs.as_raw_fd(),
             init_pid: 424_242,
             logs: [("web".to_owned(), log.as_raw_fd())].into(),
+            recordings: Vec::new(),
             daemon_uid: 0,
             keep_fds: Vec::new(),
         };
@@ -117,6 +116,14 @@ impl Shim {
     pub(crate) fn connect_with(&self, ticket: Option<&str>) -> Option<Client> {
         let socket = UnixStream::connect(self.dir.path().join("sock")).unwrap();
         Client::greet(socket, ticket)
+    }
+
+    /// As a client that knows no more of the protocol than this.
+    pub(crate) fn connect_as(&self, speaks: u32) -> Client {
+        let socket = UnixStream::connect(self.dir.path().join("sock")).unwrap();
+        let mut hello = Hello::client(None);
+        hello.speaks = speaks;
+        Client::greet_with(socket, hello).expect("a hello")
     }
 
     pub(crate) fn kill_init(&self) {
@@ -328,6 +335,10 @@ pub(crate) struct Client {
 
 impl Client {
     fn greet(socket: UnixStream, ticket: Option<&str>) -> Option<Client> {
+        Client::greet_with(socket, Hello::client(ticket.map(str::to_owned)))
+    }
+
+    fn greet_with(socket: UnixStream, hello: Hello) -> Option<Client> {
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
         let mut client = Client {
             socket,
@@ -336,11 +347,7 @@ impl Client {
             waits_for: "a frame".into(),
             events: Vec::new(),
         };
-        client.send(&Frame::Hello(Hello {
-            version: PROTOCOL_VERSION,
-            incarnation: 0,
-            ticket: ticket.map(str::to_owned),
-        }));
+        client.send(&Frame::Hello(hello));
         match client.receive()? {
             Frame::Hello(hello) => assert_eq!(hello.incarnation, INCARNATION),
             other => panic!("not a hello: {other:?}"),
@@ -349,10 +356,19 @@ impl Client {
     }
 
     pub(crate) fn ticket(&mut self, terminal: &str, read_only: bool) -> String {
-        let terminal = terminal.to_owned();
+        self.ticket_for(terminal, read_only, "")
+    }
+
+    /// A ticket that says who shows it.
+    pub(crate) fn ticket_for(&mut self, terminal: &str, read_only: bool, user: &str) -> String {
+        let person = Person {
+            user: user.to_owned(),
+            device: format!("{user}'s desk"),
+        };
         match self.request(Request::Ticket {
-            terminal,
+            terminal: terminal.to_owned(),
             read_only,
+            person,
         }) {
             Reply::Ticket { ticket } => ticket,
             other => panic!("not a ticket: {other:?}"),
@@ -436,6 +452,7 @@ impl Client {
             terminal: "main".into(),
             cols: 80,
             rows: 24,
+            record: None,
         };
         self.start(process, &["bash", "-c", script], io)
     }

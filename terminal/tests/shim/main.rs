@@ -4,6 +4,7 @@
 
 mod guests;
 mod harness;
+mod people;
 mod streams;
 mod terminals;
 mod tty;

@@ -63,7 +63,11 @@ fn a_viewer_that_comes_back_gets_what_it_missed() {
     let bytes = b"while you were away\r".to_vec();
     let terminal = "main".to_owned();
     assert_eq!(
-        daemon.request(Request::Send { terminal, bytes }),
+        daemon.request(Request::Send {
+            terminal,
+            bytes,
+            person: None
+        }),
         Reply::Done
     );
     daemon.wait_for_text("away");
@@ -168,6 +172,7 @@ fn a_flood_starves_nobody_and_a_stalled_viewer_costs_nothing() {
         terminal: "shell".into(),
         cols: 80,
         rows: 24,
+        record: None,
     };
     daemon.start("shell#1", &["cat"], io);
     let mut shell = Viewer::attach(
@@ -338,17 +343,21 @@ fn input_that_nobody_reads_is_refused_and_leases_order_it() {
     daemon.start_terminal("main#2", "stty -echo; echo again; cat");
     let mut viewer = Viewer::attach(&shim, attach());
     viewer.until_text("again");
-    let mut typed = |epoch, number, text: &str| {
+    let typed = |viewer: &mut Viewer, epoch, number, text: &str| {
         viewer.client.send(&Frame::Input {
             epoch,
             number,
             bytes: text.into(),
         });
     };
-    typed(2, 1, "one\r");
-    typed(2, 1, "one\r");
-    typed(1, 9, "late\r");
-    typed(3, 1, "two\r");
+    // The first key makes it the holder; a number that was seen, or an epoch that is over, is not
+    // typed again.
+    typed(&mut viewer, 0, 1, "one\r");
+    viewer.until("its lease", |viewer| viewer.lease.yours);
+    let epoch = viewer.lease.epoch;
+    typed(&mut viewer, epoch, 1, "one\r");
+    typed(&mut viewer, epoch - 1, 9, "late\r");
+    typed(&mut viewer, epoch, 10, "two\r");
     viewer.until("both", |viewer| {
         viewer.text().ends_with("again\none\ntwo\n")
     });
@@ -374,6 +383,7 @@ fn a_new_process_takes_the_terminal_over() {
         terminal: "main".into(),
         cols: 80,
         rows: 24,
+        record: None,
     };
     let failed = daemon.start_in("/no/such/directory", "main#2", &["true"], nowhere);
     assert!(

@@ -99,7 +99,7 @@ fn give(client: &mut Client, attach: Attach, fd: OwnedFd) {
 }
 
 fn given(shim: &Shim, desk: &Desk) -> Client {
-    let mut client = shim.connect();
+    let mut client = shim.connect_as(1);
     let fd = desk.open(OFlag::O_NONBLOCK);
     give(&mut client, attach(), fd);
     client
@@ -116,7 +116,7 @@ fn type_text(client: &mut Client, number: u64, text: &str) {
 #[test]
 fn the_shim_draws_on_the_terminal_until_the_viewer_leaves() {
     let shim = Shim::start();
-    let mut daemon = shim.connect();
+    let mut daemon = shim.connect_as(1);
     daemon.start_terminal(
         "main#1",
         "stty -echo; printf '\\033[31mred\\033[m\\n'; seq 1 30; cat",
@@ -192,7 +192,7 @@ fn keys_that_never_come_cost_little_and_those_that_come_are_typed() {
 #[test]
 fn everything_is_drawn_before_the_end_is_told() {
     let shim = Shim::start();
-    let mut daemon = shim.connect();
+    let mut daemon = shim.connect_as(1);
     daemon.start_terminal("main#1", "stty -echo; read x; seq 1 5000; exit 7");
     let mut desk = Desk::new();
     let mut client = given(&shim, &desk);
@@ -212,7 +212,7 @@ fn everything_is_drawn_before_the_end_is_told() {
 #[test]
 fn a_terminal_that_takes_nothing_holds_nobody_up_and_gets_the_newest_screen() {
     let shim = Shim::start();
-    let mut daemon = shim.connect();
+    let mut daemon = shim.connect_as(1);
     let colours =
         "for i in $(seq 60000); do printf '\\033[3%d;1mline %d\\033[m\\n' $((i%8)) $i; done";
     daemon.start_terminal(
@@ -244,7 +244,7 @@ fn a_terminal_that_takes_nothing_holds_nobody_up_and_gets_the_newest_screen() {
 #[test]
 fn what_is_not_fit_is_closed_and_the_viewer_gets_frames() {
     let shim = Shim::start();
-    let mut daemon = shim.connect();
+    let mut daemon = shim.connect_as(1);
     daemon.start_terminal("main#1", "stty -echo; echo ready; cat");
     daemon.wait_for_text("ready");
     let desk = Desk::new();
@@ -265,13 +265,13 @@ fn what_is_not_fit_is_closed_and_the_viewer_gets_frames() {
         ("pipe", pipe, attach()),
         ("watcher", good(), watcher),
     ] {
-        let mut client = shim.connect();
+        let mut client = shim.connect_as(1);
         give(&mut client, attach, fd);
         let frame = client.receive().unwrap();
         assert!(matches!(frame, Frame::Snapshot { .. }), "{what}: {frame:?}");
     }
     // Not said what it is for.
-    let mut client = shim.connect();
+    let mut client = shim.connect_as(1);
     send_with(&mut client, &Frame::Attach(attach()), &[good().as_raw_fd()]);
     assert!(matches!(client.receive(), Some(Frame::Snapshot { .. })));
 }
@@ -283,7 +283,7 @@ fn descriptors_that_nobody_asked_for_are_closed() {
         let entries = std::fs::read_dir(format!("/proc/{}/fd", shim.pid())).unwrap();
         entries.count()
     };
-    let mut client = shim.connect();
+    let mut client = shim.connect_as(1);
     let before = open();
     for number in 0..50 {
         let (one, other) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();

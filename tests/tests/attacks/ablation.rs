@@ -44,10 +44,19 @@ fn starts_without(world: &World, layer: &str) -> bool {
     made.code == 0
 }
 
-/// Runs every case inside a sandbox without `layer`; the cases that fail, and what the self-test says.
-fn without(layer: &str) -> (BTreeSet<String>, bool) {
+/// What was seen of a sandbox without a layer.
+struct Seen {
+    tried: BTreeSet<String>,
+    failed: BTreeSet<String>,
+    /// Whether the self-test lets it start.
+    starts: bool,
+}
+
+/// Runs every case inside a sandbox without `layer`.
+fn without(layer: &str) -> Seen {
     let world = World::new(Some(layer));
     let cases = crate::cases(&world);
+    let tried = cases.iter().map(|case| case.id.clone()).collect();
     let mut failed = BTreeSet::new();
     for case in &cases {
         if let (_, Some(breach)) = report::inside(&world, case) {
@@ -64,7 +73,11 @@ fn without(layer: &str) -> (BTreeSet<String>, bool) {
         }
     }
     let starts = starts_without(&world, layer);
-    (failed, starts)
+    Seen {
+        tried,
+        failed,
+        starts,
+    }
 }
 
 #[test]
@@ -81,9 +94,14 @@ fn every_layer_holds_something_and_two_hold_the_rest() {
         .iter()
         .filter(|(layer, _)| only.is_empty() || *layer == only)
     {
-        let (mut failed, starts) = without(layer);
+        let Seen {
+            tried,
+            mut failed,
+            starts,
+        } = without(layer);
         failed.retain(|id| depth::newer(id).is_none());
-        let expected: BTreeSet<String> = expected.iter().map(|id| (*id).to_owned()).collect();
+        let mut expected: BTreeSet<String> = expected.iter().map(|id| (*id).to_owned()).collect();
+        expected.retain(|id| tried.contains(id));
         let noticed = if starts { "no" } else { "yes" };
         let list: Vec<_> = failed.iter().map(String::as_str).collect();
         matrix.push_str(&format!(
@@ -93,7 +111,8 @@ fn every_layer_holds_something_and_two_hold_the_rest() {
         ));
         let unexpected: Vec<_> = failed.difference(&expected).collect();
         let missing: Vec<_> = expected.difference(&failed).collect();
-        if failed.is_empty() || !unexpected.is_empty() || !missing.is_empty() {
+        let all = std::env::var_os("WSM_ATTACKS").is_none();
+        if (all && failed.is_empty()) || !unexpected.is_empty() || !missing.is_empty() {
             wrong.push(format!(
                 "{layer}: {} fail; not expected {unexpected:?}; expected and held {missing:?}",
                 failed.len()

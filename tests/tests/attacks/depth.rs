@@ -1,5 +1,13 @@
 //! How deep each case is held: which rest on one layer alone, which need a newer kernel.
 
+use std::process::Command;
+use std::sync::OnceLock;
+
+use wsm_tests::cli;
+use wsm_tests::instance::program;
+
+use crate::report::Ending;
+
 /// Layers that the test-only build can switch off, one at a time, and the cases that rest on each
 /// alone: with it switched off they fail. All others are `x2`: they hold with any one layer switched
 /// off. `make test-ablation` checks both.
@@ -36,7 +44,7 @@ pub(crate) const ONE_WALL: &[(&str, &[&str])] = &[
         &[
             "J02.0", "J02.1", "J02.2", "J02.3", "J02.4", "J02.5", "J02.6", "J03.7", "J03.8",
             "J03.9", "J03.10", "J03.11", "J03.12", "J03.13", "J05", "J05b", "J05c", "J05d", "J05e",
-            "J05f", "J05g", "J05h", "J05i", "J05j", "J05k",
+            "J05g", "J05h", "J05i", "J05j", "J05k",
         ],
     ),
     (
@@ -69,7 +77,7 @@ pub(crate) const ONE_WALL: &[(&str, &[&str])] = &[
         "capabilities",
         &[
             "C06", "D01", "D02", "D02b", "D02c", "D02e", "D09", "D09b", "D09c", "D09d", "D09e",
-            "D09f", "D09g", "D09h", "D09i", "D09j", "D10f", "D10h", "J07.4",
+            "D09f", "D09g", "D09h", "D09i", "D09j", "D10f", "D10h", "D10n", "J07.4",
         ],
     ),
     ("no-new-privs", &["A31", "D01b"]),
@@ -82,38 +90,70 @@ pub(crate) fn twice(id: &str) -> bool {
     !ONE_WALL.iter().any(|(_, cases)| cases.contains(&id)) && newer(id).is_none()
 }
 
-/// Cases that an older kernel than named can't hold, as docs/SECURITY.md says.
-const NEWER: &[(&str, &str)] = &[
+/// Cases that a Landlock older than this ABI lets through, and what that means. What is planted is
+/// one wall's mistake, so there the older kernel has no second one; ADR 7.
+const NEWER: &[(u32, &[&str], &str)] = &[
     (
-        "F01s",
+        9,
+        &["F01s", "F01t", "F02s"],
         "Landlock ABI 9 (Linux 7.1) refuses socket files; don't show directories with sockets",
     ),
     (
-        "F01t",
-        "Landlock ABI 9 (Linux 7.1) refuses socket files; don't show directories with sockets",
+        6,
+        &["F05d", "F05e", "F05f", "F05g", "F05h", "F03p"],
+        "scopes of Landlock ABI 6 (Linux 6.12) are the second wall; the namespaces are the first",
     ),
     (
-        "F02s",
-        "Landlock ABI 9 (Linux 7.1) refuses socket files; don't show directories with sockets",
+        3,
+        &["A30c"],
+        "truncation is in Landlock from ABI 3 (Linux 6.2); read-only mounts are the first wall",
     ),
 ];
 
 /// What a newer kernel brings for a case that this one lets through.
 pub(crate) fn newer(id: &str) -> Option<&'static str> {
-    let found = NEWER.iter().find(|(case, _)| *case == id);
-    found.map(|(_, what)| *what)
+    let found = NEWER
+        .iter()
+        .find(|(abi, cases, _)| landlock_abi() < *abi && cases.contains(&id));
+    found.map(|(_, _, what)| *what)
 }
 
-/// Why an attack does not work outside either: the kernel has no such call, no such family.
-pub(crate) fn lacks(_id: &str, seen: &str) -> Option<&'static str> {
-    [
+/// Landlock's ABI here, as `wsm doctor` tells it.
+fn landlock_abi() -> u32 {
+    static ABI: OnceLock<u32> = OnceLock::new();
+    *ABI.get_or_init(|| {
+        let mut doctor = Command::new(program("wsm"));
+        doctor.args(["doctor", "--json"]);
+        let told = cli::run(doctor, b"").json();
+        let checks = told.as_array().expect("a list of checks").iter();
+        let mut landlock = checks.filter(|check| check["name"] == "landlock");
+        let found = landlock.next().and_then(|check| check["found"].as_str());
+        let found = found.expect("doctor looks at Landlock");
+        let abi = found.strip_prefix("ABI ").unwrap_or("0");
+        let digits: String = abi.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().expect("digits")
+    })
+}
+
+/// Why an attack does not work outside either, and what that makes of the case.
+pub(crate) fn lacks(id: &str, seen: &str) -> Option<(Ending, &'static str)> {
+    let says = |words: &[&str]| words.iter().any(|word| seen.contains(word));
+    if says(&[
         "ENOSYS",
         "EAFNOSUPPORT",
         "ENOTTY",
         "EOPNOTSUPP",
         "ENOPROTOOPT",
-    ]
-    .iter()
-    .any(|errno| seen.contains(errno))
-    .then_some("this kernel was built without it")
+    ]) {
+        Some((Ending::Needs, "this kernel was built without it"))
+    } else if seen.starts_with("127 ") && says(&["not found"]) {
+        Some((Ending::Inconclusive, "the program is not installed here"))
+    } else if id == "C15" {
+        Some((
+            Ending::Inconclusive,
+            "unified control groups have no release_agent",
+        ))
+    } else {
+        None
+    }
 }

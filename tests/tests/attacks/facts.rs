@@ -115,6 +115,20 @@ pub(crate) fn descriptors(pid: i32) -> Vec<String> {
     found
 }
 
+/// The fact that the host's own controls may change: asking for a socket family loads its module.
+pub(crate) const MODULES: &str = "modules";
+
+/// Names of the kernel's modules; how often each is used changes all the time.
+pub(crate) fn modules() -> String {
+    let text = text("/proc/modules");
+    let names = text
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    let mut names: Vec<_> = names.collect();
+    names.sort_unstable();
+    names.join(" ")
+}
+
 /// When the clocks were read first.
 #[derive(Debug)]
 pub(crate) struct Clock(SystemTime, Instant);
@@ -145,10 +159,10 @@ pub(crate) fn machine(clock: &Clock) -> Facts {
         "/proc/sys/vm/overcommit_memory",
         "/proc/sys/fs/protected_symlinks",
         "/proc/swaps",
-        "/proc/modules",
     ] {
         facts.insert(name.into(), text(name));
     }
+    facts.insert(MODULES.into(), modules());
     let interfaces = text("/proc/net/dev");
     let names: Vec<_> = interfaces
         .lines()
@@ -203,4 +217,13 @@ pub(crate) fn differences(before: &Facts, after: &Facts) -> Vec<String> {
         }
     }
     found
+}
+
+/// Outside every case has mounts and a host name of its own anyway.
+pub(crate) fn own(place: &str, mut facts: Facts) -> Facts {
+    if matches!(place, "host" | "apart") {
+        facts.remove("namespace mnt");
+        facts.remove("namespace uts");
+    }
+    facts
 }

@@ -31,6 +31,7 @@ fn others(world: &World) -> Vec<Case> {
     let prey = world.prey();
     let planted = world
         .planted
+        .get()
         .and_then(crate::attacker::innermost_pid)
         .unwrap_or(0);
     let only = Control::Ablation;
@@ -120,7 +121,7 @@ fn others(world: &World) -> Vec<Case> {
             "advise its memory",
             then(&[
                 sys(libc::SYS_pidfd_open, "1 0"),
-                sys(libc::SYS_process_madvise, "%0 @16 0 4 0"),
+                sys(libc::SYS_process_madvise, "%0 @16 0 20 0"),
             ]),
             Sign::Reached,
             apart,

@@ -28,7 +28,7 @@ fn nsenter(world: &World, flags: &[&str]) -> Command {
 }
 
 /// Plants everything.
-pub(crate) fn plant(world: &mut World) {
+pub(crate) fn plant(world: &World) {
     let script = format!(
         "set -e; mount -o remount,bind,rw /; mkdir {MOUNT}; mount -o remount,bind,ro /
          mount -t tmpfs -o mode=755 none {MOUNT}; echo {} >{MOUNT}/secret
@@ -61,7 +61,7 @@ pub(crate) fn root_of(world: &World) -> u32 {
 
 /// In the attacker's pid and network namespaces, of its own uid, but outside its Landlock domain;
 /// it listens on an abstract name.
-fn plant_process(world: &mut World) {
+pub(crate) fn plant_process(world: &World) {
     let uid = (root_of(world) + 1000).to_string();
     let name = format!("{}-planted", world.listeners.name);
     let program = format!(

@@ -111,25 +111,19 @@ pub(crate) fn judge(world: &World, case: &Case) -> Verdict {
         *worked || matches!(case.control, Control::None(_) | Control::Ablation)
     });
     let (worked, seen) = found.unwrap_or(last);
-    let reason = match case.control {
-        Control::Ablation => "its control is make test-ablation".to_owned(),
-        Control::None(reason) => reason.to_owned(),
-        _ if worked => String::new(),
-        _ => depth::lacks(&case.id, &seen).unwrap_or_default().to_owned(),
+    let (without, reason) = match case.control {
+        Control::Ablation => (Ending::Held, "its control is make test-ablation"),
+        Control::None(reason) => (Ending::Inconclusive, reason),
+        _ if worked => (Ending::Held, ""),
+        _ => depth::lacks(&case.id, &seen).unwrap_or((Ending::Inconclusive, "")),
     };
+    let newer = depth::newer(&case.id);
     let held = match breach {
-        Some(_) if depth::newer(&case.id).is_some() => Ending::Needs,
+        Some(_) if newer.is_some() => Ending::Needs,
         Some(_) => Ending::Escaped,
-        None if worked => Ending::Held,
-        None if matches!(case.control, Control::Ablation) => Ending::Held,
-        None if matches!(case.control, Control::None(_)) || reason.is_empty() => {
-            Ending::Inconclusive
-        }
-        None => Ending::Needs,
+        None => without,
     };
-    let reason = depth::newer(&case.id)
-        .filter(|_| held == Ending::Needs)
-        .map_or(reason, str::to_owned);
+    let reason = newer.filter(|_| breach.is_some()).unwrap_or(reason);
     let outside = if worked {
         format!("; outside: {seen}")
     } else {
@@ -141,7 +135,7 @@ pub(crate) fn judge(world: &World, case: &Case) -> Verdict {
         held,
         control: worked || matches!(case.control, Control::Ablation),
         detail: format!("{}: {}{outside}", case.what, breach.unwrap_or(detail)),
-        reason,
+        reason: reason.to_owned(),
     }
 }
 

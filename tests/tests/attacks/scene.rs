@@ -80,6 +80,15 @@ pub(crate) fn prey() -> Child {
     sleep.spawn().expect("sleep starts")
 }
 
+/// Ends it, if it is there.
+pub(crate) fn end(child: Option<Child>) {
+    if let Some(mut child) = child {
+        // What ended with its sandbox is gone already.
+        drop(child.kill());
+        drop(child.wait());
+    }
+}
+
 /// PID 1 of an agent's sandbox.
 pub(crate) fn init_of(agent: &Agent) -> i32 {
     let look = || {
@@ -132,6 +141,15 @@ pub(crate) fn configure(wsm: &Instance, ground: &Ground, listeners: &Listeners, 
         ground.0.join("shown").display()
     );
     wsm.host_template("attacked", &text);
+}
+
+/// What a breach changed of these.
+pub(crate) fn put_back(written: &[(PathBuf, String)]) {
+    for (path, text) in written {
+        if fs::read_to_string(path).ok().as_ref() != Some(text) {
+            fs::write(path, text).expect("root writes");
+        }
+    }
 }
 
 /// The neighbour listens on a port and on an abstract name of its own.

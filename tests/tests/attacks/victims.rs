@@ -1,5 +1,7 @@
 //! What is attacked on the host, and how it stands.
 
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,6 +11,9 @@ use crate::facts::{self, Facts};
 use crate::scene::{PLACES, left};
 use crate::trust::TRUSTED;
 use crate::world::World;
+
+/// The fact about a loose object.
+pub(crate) const OBJECT: &str = "an object";
 
 impl World {
     pub(crate) fn look_at_victims(&self) -> Facts {
@@ -28,7 +33,7 @@ impl World {
         ];
         let mut paths: Vec<PathBuf> = own.iter().map(|name| self.ground.0.join(name)).collect();
         paths.extend(PLACES.iter().map(|place| Path::new(place).join(left())));
-        seen.insert("an object".into(), self.first_object());
+        seen.insert(OBJECT.into(), self.first_object());
         let (pointer, etc) = (
             Path::new(&self.agent.workspace).join(".git"),
             self.wsm.dir().join("etc"),
@@ -50,7 +55,7 @@ impl World {
         seen.insert("a process of the host lives".into(), alive.to_string());
         for (name, pid) in [
             ("pid 1", Some(self.init)),
-            ("a planted process", self.planted),
+            ("a planted process", self.planted.get()),
         ] {
             let Some(pid) = pid else { continue };
             let now = facts::process(pid);
@@ -63,22 +68,19 @@ impl World {
     }
 
     /// What the first loose object of the repository says.
-    pub(crate) fn first_object(&self) -> String {
-        let mut sum = Command::new("cksum");
-        sum.arg(self.object(&self.repository.join(".git")));
-        cli::run(sum, b"")
-            .text()
-            .split(' ')
-            .next()
-            .unwrap_or_default()
-            .to_owned()
+    fn first_object(&self) -> String {
+        let mut sum = DefaultHasher::new();
+        fs::read(self.repository.join(".git").join(&self.object))
+            .map_err(|why| why.to_string())
+            .hash(&mut sum);
+        sum.finish().to_string()
     }
+}
 
-    /// The path of the first loose object of a git directory.
-    pub(crate) fn object(&self, git: &Path) -> PathBuf {
-        let mut find = Command::new("sh");
-        find.args(["-c", "find objects -type f -path '*/??/*' | sort | head -1"]);
-        find.current_dir(git);
-        git.join(cli::run(find, b"").text())
-    }
+/// The first loose object of a git directory, as a path below it.
+pub(crate) fn object_of(git: &Path) -> PathBuf {
+    let mut find = Command::new("sh");
+    find.args(["-c", "find objects -type f -path '*/??/*' | sort | head -1"]);
+    find.current_dir(git);
+    PathBuf::from(cli::run(find, b"").text())
 }

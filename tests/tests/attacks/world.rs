@@ -1,6 +1,6 @@
 //! The world of the suite: an instance, the agent that attacks, its neighbours, and the victims.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,19 +8,21 @@ use std::process::{Child, Command};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use wsm_api::agent::Agent;
+use wsm_api::agent::{Agent, State};
 use wsm_tests::instance::Instance;
 use wsm_tests::persona::Persona;
 use wsm_tests::repo::Repo;
-use wsm_tests::{cli, host};
+use wsm_tests::{cli, host, wait};
 
 use crate::attacker::{self, Attacker, innermost_pid};
 use crate::case::Control;
 use crate::facts::{self, Clock, Facts};
 use crate::listeners::Listeners;
+use crate::planted;
 use crate::scene::{self, Ground, configure, init_of, prey};
 use crate::sniffer::Sniffer;
 use crate::trust::TRUSTED;
+use crate::victims;
 
 /// Name of the agent that attacks.
 pub(crate) const ATTACKER: &str = "attacker";
@@ -43,10 +45,10 @@ pub(crate) struct World {
     /// A process of the host that anybody could signal by its number.
     pub(crate) prey: RefCell<Child>,
     /// A process in the attacker's pid namespace, of its uid, that is not its own.
-    pub(crate) planted: Option<i32>,
-    planter: Option<Child>,
+    pub(crate) planted: Cell<Option<i32>>,
+    planter: RefCell<Option<Child>>,
     clock: Clock,
-    machine: Facts,
+    machine: RefCell<Facts>,
     victims: RefCell<Facts>,
     /// What nobody but the host knows.
     pub(crate) secret: String,
@@ -64,6 +66,8 @@ pub(crate) struct World {
     pub(crate) neighbour: Agent,
     /// The attacker's repository.
     pub(crate) repository: PathBuf,
+    /// A loose object in it, below its git directory.
+    pub(crate) object: PathBuf,
     /// The instance.
     pub(crate) wsm: Instance,
     /// The person that both agents belong to.
@@ -107,15 +111,15 @@ impl World {
         drop(fs::remove_file(wsm.dir().join("run/ablate")));
         let init = init_of(&agent);
         let clock = Clock::now();
-        let mut world = World {
+        let world = World {
             attackers: RefCell::default(),
             baselines: RefCell::default(),
             listeners,
             sniffer: Sniffer::start(wsm.root()),
             prey: RefCell::new(prey()),
-            planted: None,
-            planter: None,
-            machine: facts::machine(&clock),
+            planted: Cell::default(),
+            planter: RefCell::default(),
+            machine: facts::machine(&clock).into(),
             clock,
             victims: RefCell::default(),
             secret,
@@ -126,13 +130,14 @@ impl World {
             agent,
             init,
             neighbour,
+            object: victims::object_of(&repository.join(".git")),
             repository,
             wsm,
             ann,
             _alone: alone,
         };
         world.start_attackers();
-        crate::planted::plant(&mut world);
+        planted::plant(&world);
         crate::ipc::lay(&world);
         scene::neighbour_listens(&world.wsm, &world.ann, &world.neighbour.workspace);
         world.measure();
@@ -157,22 +162,7 @@ impl World {
                 ],
             );
             cli::run(put, &bytes).ok();
-            let mut exec = self.ann.command("sh");
-            exec.args(["-c", INHERITED, "sh"])
-                .arg(self.ground.hidden("secret"));
-            exec.arg(wsm_tests::instance::program("wsm"))
-                .arg("--dir")
-                .arg(self.wsm.dir());
-            exec.args(["exec", agent.name.as_str(), "--", "/home/agent/a"]);
-            exec.envs(scene::poisoned(&self.secret));
-            let find = |own: i32| {
-                let all = host::processes_of(&agent.id);
-                let named = all.iter().filter(|p| p.command == "/home/agent/a");
-                named
-                    .map(|p| p.pid)
-                    .find(|pid| innermost_pid(*pid) == Some(own))
-            };
-            self.add(place, Attacker::start(exec, find));
+            self.add(place, self.attacker_in(agent));
         }
         let mut outside = self.wsm.root().command("sh");
         outside
@@ -210,6 +200,26 @@ impl World {
         self.add("apart", Attacker::start(apart, find));
     }
 
+    /// Starts the program that was put into an agent's home.
+    fn attacker_in(&self, agent: &Agent) -> Attacker {
+        let mut exec = self.ann.command("sh");
+        exec.args(["-c", INHERITED, "sh"])
+            .arg(self.ground.hidden("secret"));
+        exec.arg(wsm_tests::instance::program("wsm"))
+            .arg("--dir")
+            .arg(self.wsm.dir());
+        exec.args(["exec", agent.name.as_str(), "--", "/home/agent/a"]);
+        exec.envs(scene::poisoned(&self.secret));
+        let find = |own: i32| {
+            let all = host::processes_of(&agent.id);
+            let named = all.iter().filter(|p| p.command == "/home/agent/a");
+            named
+                .map(|p| p.pid)
+                .find(|pid| innermost_pid(*pid) == Some(own))
+        };
+        Attacker::start(exec, find)
+    }
+
     fn add(&self, place: &'static str, mut attacker: Attacker) {
         attacker.end();
         self.attackers.borrow_mut().insert(place, attacker);
@@ -217,12 +227,19 @@ impl World {
 
     /// What attackers are that did nothing.
     fn measure(&self) {
+        self.measure_at(|_| true);
+    }
+
+    fn measure_at(&self, wanted: impl Fn(&str) -> bool) {
         for (place, attacker) in self.attackers.borrow_mut().iter_mut() {
+            if !wanted(place) {
+                continue;
+            }
             let outcome = attacker.run("none", "39").expect("it just started");
             let pid = outcome.pid.expect("its child stands");
             self.baselines
                 .borrow_mut()
-                .insert(place, own(place, facts::process(pid)));
+                .insert(place, facts::own(place, facts::process(pid)));
             attacker.end();
         }
     }
@@ -256,20 +273,61 @@ impl World {
         let mut attackers = self.attackers.borrow_mut();
         let attacker = attackers.get_mut(place).expect("one of each");
         let Some(outcome) = attacker.run(name, calls) else {
+            drop(attackers);
+            if let Some(why) = self.ended_by_its_limit(name) {
+                self.start_again();
+                return (why, None);
+            }
             return (
                 "the attacker is gone".into(),
                 Some("the attacker was ended".into()),
             );
         };
-        let breach = self
-            .common(place, name, &outcome)
-            .or_else(|| judge(self, &outcome));
+        // Whatever the facts say: judging puts back what a case left.
+        let facts = self.common(place, name, &outcome);
+        let breach = facts.or(judge(self, &outcome));
         let detail = outcome.detail();
         attacker.end();
         if breach.is_some() {
             self.reset(name);
         }
+        drop(attackers);
+        if matches!(place, "host" | "apart") {
+            self.settle();
+            // The host's own services mount and unmount as they like.
+            if breach.as_ref().is_some_and(|what| what.contains("mounts:")) {
+                self.measure_at(|other| other == place);
+            }
+        }
         (detail, breach)
+    }
+
+    /// What the suite itself asks of the host may load modules.
+    pub(crate) fn settle(&self) {
+        let mut machine = self.machine.borrow_mut();
+        machine.insert(facts::MODULES.into(), facts::modules());
+    }
+
+    /// Where the kernel ends a whole group, too much memory ends the agent: that is what holds.
+    fn ended_by_its_limit(&self, case: &str) -> Option<String> {
+        if !case.starts_with("K02-") {
+            return None;
+        }
+        let known = || {
+            let agent = self.wsm.agent(self.agent.name.as_str());
+            (agent.state == State::Failed).then_some(agent.reason)
+        };
+        let why = wait::until("wsm to know of it", wait::PATIENCE, known, String::new);
+        why.contains("memory limit").then_some(why)
+    }
+
+    /// The agent and its attacker; what was planted in its sandbox is gone for good.
+    fn start_again(&self) {
+        let name = self.agent.name.as_str();
+        self.wsm.wsm_as(&self.ann, &["start", name]).ok();
+        self.add("inside", self.attacker_in(&self.agent));
+        self.measure();
+        *self.victims.borrow_mut() = self.look_at_victims();
     }
 
     /// What every case is judged by.
@@ -286,11 +344,11 @@ impl World {
         if let Some(pid) = outcome.pid.filter(|_| !outcome.died) {
             found.extend(facts::differences(
                 &self.baselines.borrow()[place],
-                &own(place, facts::process(pid)),
+                &facts::own(place, facts::process(pid)),
             ));
         }
         found.extend(facts::differences(
-            &self.machine,
+            &self.machine.borrow(),
             &facts::machine(&self.clock),
         ));
         found.extend(facts::differences(
@@ -332,8 +390,8 @@ impl World {
             copy.arg("-a").arg(from).arg(to);
             cli::run(copy, b"").ok();
         }
-        let object = fs::read(self.object(&self.saved())).expect("it was saved");
-        fs::write(self.object(&git), object).expect("root writes");
+        let object = fs::read(self.saved().join(&self.object)).expect("it was saved");
+        fs::write(git.join(&self.object), object).expect("root writes");
     }
 
     /// Puts everything back that a breach changed.
@@ -376,17 +434,26 @@ impl World {
             }
         }
         self.ground.lay(&self.ann, &self.secret);
-        for (path, text) in &self.configured {
-            if fs::read_to_string(path).ok().as_deref() != Some(&**text) {
-                fs::write(path, text).expect("root writes");
-            }
+        scene::put_back(&self.configured);
+        // Copying takes programs, which are slow to start on an emulated machine.
+        let git = self.repository.display().to_string();
+        let of_git = |facts: &Facts| {
+            let named = |name: &str| name.starts_with(&git) || name == victims::OBJECT;
+            let facts = facts.iter().filter(|(name, _)| named(name));
+            facts.map(|(_, is)| is.clone()).collect::<Vec<_>>()
+        };
+        if of_git(&self.victims.borrow()) != of_git(&self.look_at_victims()) {
+            self.restore_repository();
         }
-        self.restore_repository();
         let mut child = self.prey.borrow_mut();
         if child.try_wait().expect("our child").is_some() {
             *child = prey();
         }
         drop(child);
+        let lives = |pid| host::process(pid).is_some();
+        if lives(self.init) && !self.planted.get().is_some_and(lives) {
+            planted::plant_process(self);
+        }
         self.listeners.forget();
         self.look_again();
     }
@@ -397,9 +464,9 @@ impl World {
     }
 
     /// Keeps what plants the process.
-    pub(crate) fn planted_by(&mut self, planter: Child, pid: i32) {
-        self.planter = Some(planter);
-        self.planted = Some(pid);
+    pub(crate) fn planted_by(&self, planter: Child, pid: i32) {
+        scene::end(self.planter.replace(Some(planter)));
+        self.planted.set(Some(pid));
     }
 
     /// Where a control is run.
@@ -421,18 +488,6 @@ impl Drop for World {
         let mut prey = self.prey.borrow_mut();
         drop(prey.kill());
         drop(prey.wait());
-        if let Some(planter) = &mut self.planter {
-            drop(planter.kill());
-            drop(planter.wait());
-        }
+        scene::end(self.planter.take());
     }
-}
-
-/// Outside every case has mounts and a host name of its own anyway.
-fn own(place: &str, mut facts: Facts) -> Facts {
-    if matches!(place, "host" | "apart") {
-        facts.remove("namespace mnt");
-        facts.remove("namespace uts");
-    }
-    facts
 }

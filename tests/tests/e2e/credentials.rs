@@ -2,6 +2,10 @@
 
 #[path = "credentials/agents.rs"]
 mod agents;
+#[path = "credentials/logins.rs"]
+mod logins;
+#[path = "credentials/visible.rs"]
+mod visible;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,9 +22,12 @@ use wsm_tests::repo::Repo;
 use wsm_tests::wait;
 
 /// Names that the fake answers for.
-const NAMES: [&str; 4] = [
+const NAMES: [&str; 7] = [
     "api.anthropic.com",
+    "platform.claude.com",
     "api.openai.com",
+    "auth.openai.com",
+    "chatgpt.com",
     "model.below.example",
     "other.below.example",
 ];

@@ -74,8 +74,12 @@ fn an_agent_is_shared_driven_and_taken_back() {
         wsm.wsm_as(&bob, &["capture", "anns"]).code == 4
     });
 
+    the_journal_names_both(&wsm, &ann, &bob);
+}
+
+fn the_journal_names_both(wsm: &Instance, ann: &Persona, bob: &Persona) {
     let told = rows(
-        &wsm.wsm_as(&ann, &["audit", "query", "--subject", "anns", "--json"])
+        &wsm.wsm_as(ann, &["audit", "query", "--subject", "anns", "--json"])
             .ok(),
     );
     let of = |verb: &str| -> Vec<(String, String, String)> {
@@ -258,10 +262,9 @@ fn what_is_done_to_the_journal_shows() {
     let green = || {
         let (code, told) = verify();
         assert_eq!(code, 0, "{told}");
-        told
+        told["person"]["seq"].as_u64().expect("a number")
     };
-    let newest = green()["person"]["seq"].as_u64().expect("a number");
-    assert!(newest >= 12);
+    let newest = green();
     // The checkpoint of what was just verified; the next verification reads it.
     wait::until_true("a checkpoint of the newest row", || {
         green();

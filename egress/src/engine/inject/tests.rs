@@ -5,9 +5,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::credential::CredentialSpec;
+use crate::login::Kind;
 
 const MODEL: &str = "sk-placeholder-0123456789";
 const FORGE: &str = "gh-placeholder-9876543210";
+const LOGIN: [&str; 2] = ["cl-placeholder-0123456789", "cx-placeholder-0123456789"];
 const VALUE: &str = "the-real-one \"\\:";
 
 fn header(name: &str, value: &str) -> Place {
@@ -28,6 +30,7 @@ pub(in crate::engine) fn credentials() -> Credentials {
         paths: Vec::new(),
         placeholder: MODEL.into(),
         websocket: false,
+        login: None,
     };
     let forge = CredentialSpec {
         name: "forge".into(),
@@ -37,7 +40,11 @@ pub(in crate::engine) fn credentials() -> Credentials {
         placeholder: FORGE.into(),
         ..model.clone()
     };
-    Credentials::compile(&[model, forge]).unwrap()
+    let login =
+        |name: &str, kind| CredentialSpec::of_login(name, "ann", kind, LOGIN[kind as usize]);
+    let logins = [login("claude", Kind::Claude), login("codex", Kind::Codex)];
+    let [claude, codex] = logins;
+    Credentials::compile(&[model, forge, claude, codex]).unwrap()
 }
 
 fn value(_: &Credential) -> Result<Value, String> {
@@ -198,5 +205,43 @@ proptest! {
                 || (host == "git.example" && port == 443 && path.starts_with("/org/repo") && line == forge);
             prop_assert!(!secret || placed, "{}", line);
         }
+    }
+}
+
+/// The access token alone, whole, goes to its hosts and paths; the refresh token has no place.
+#[test]
+fn a_login_is_put_in_where_its_kind_says() {
+    for (kind, host, path, elsewhere) in [
+        (
+            Kind::Claude,
+            "api.anthropic.com",
+            "/v1/messages",
+            "/api/oauth/claude_cli/create_api_key",
+        ),
+        (
+            Kind::Codex,
+            "chatgpt.com",
+            "/backend-api/codex/responses",
+            "/backend-api/conversations",
+        ),
+    ] {
+        let own = LOGIN[kind as usize];
+        let access = format!("Bearer {}", forms::access(kind, own));
+        let header = [("authorization", access.as_str())];
+        let filled = sent(host, path, &header).unwrap();
+        assert_eq!(filled, [format!("authorization: Bearer {VALUE}")]);
+        assert!(sent(host, elsewhere, &header).is_err());
+        assert!(sent("api.example", path, &header).is_err());
+        assert!(sent(kind.facts().token_host, kind.facts().token_path, &header).is_err());
+        let refresh = format!("Bearer {}", forms::refresh(kind, own));
+        let part = format!("Bearer {own}");
+        for wrong in [refresh, part] {
+            let header = [("authorization", wrong.as_str())];
+            assert!(
+                sent(host, path, &header).is_err() || wrong == access,
+                "{wrong}"
+            );
+        }
+        assert!(sent(host, path, &[("x-api-key", access.as_str())]).is_err());
     }
 }

@@ -11,6 +11,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::Content;
+use crate::login::Login;
 use crate::secret::{About, BadSecret, Value};
 
 /// What systemd calls the key (`LoadCredentialEncrypted=`), and what it is called beside the store.
@@ -50,22 +52,18 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> VaultError + '_ {
 }
 
 /// What is sealed, as it is written.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct Document<'a> {
     pub(super) secrets: Vec<(&'a About, &'a Value)>,
+    pub(super) logins: Vec<(&'a About, &'a Login)>,
 }
 
 /// What was sealed, as it is read.
 #[derive(Debug, Deserialize)]
 struct Read_ {
     secrets: Vec<(About, Value)>,
-}
-
-/// One secret of it.
-#[derive(Debug)]
-pub(super) struct Kept {
-    pub(super) about: About,
-    pub(super) value: Value,
+    #[serde(default)]
+    logins: Vec<(About, Login)>,
 }
 
 /// The place of the files, and the key.
@@ -100,7 +98,7 @@ impl Files {
     }
 
     /// Everything that is kept; nothing where nothing ever was.
-    pub(super) fn read(&self) -> Result<Vec<Kept>, VaultError> {
+    pub(super) fn read(&self) -> Result<Vec<(About, Content)>, VaultError> {
         let path = self.dir.join(STORE_FILE);
         let mut bytes = Zeroizing::new(Vec::new());
         match File::open(&path) {
@@ -128,7 +126,11 @@ impl Files {
         let opened = key.open_in_place(nonce, Aad::from(&*head), sealed);
         let text = opened.map_err(|_| VaultError::Damaged)?;
         let read: Read_ = serde_json::from_slice(text).map_err(|_| VaultError::Damaged)?;
-        Ok(read.secrets.into_iter().map(Kept::from).collect())
+        let plain = read.secrets.into_iter();
+        let plain = plain.map(|(about, value)| (about, Content::Plain(value)));
+        let logins = read.logins.into_iter();
+        let logins = logins.map(|(about, login)| (about, Content::Login(Box::new(login))));
+        Ok(plain.chain(logins).collect())
     }
 
     /// Writes all of it: the new file is whole and on the disk before it takes the old one's place.
@@ -174,12 +176,25 @@ impl Files {
 /// Room that a document takes at most: a text is escaped to two bytes a character at most, since a
 /// value is visible ASCII.
 fn room(document: &Document<'_>) -> usize {
-    let each = document.secrets.iter().map(|(about, value)| {
+    let of = |about: &About| {
         let hosts: usize = about.hosts.iter().map(|host| host.len() + 3).sum();
         let owner = about.owner.as_ref().map_or(0, String::len);
-        value.reveal().len() * 2 + hosts + owner * 6 + about.name.len() + 256
+        hosts + owner * 6 + about.name.len() + 768
+    };
+    let plain = document.secrets.iter();
+    let plain = plain.map(|(about, value)| value.reveal().len() * 2 + of(about));
+    let logins = document.logins.iter().map(|(about, login)| {
+        let refresh = login
+            .refresh
+            .as_ref()
+            .map_or(0, |value| value.reveal().len());
+        let facts = login
+            .account
+            .iter()
+            .map(|(k, v)| 2 * (k.len() + v.len()) + 8);
+        2 * (login.access.reveal().len() + refresh) + facts.sum::<usize>() + of(about)
     });
-    MAGIC.len() + SALT_BYTES + each.sum::<usize>() + 256
+    MAGIC.len() + SALT_BYTES + plain.chain(logins).sum::<usize>() + 256
 }
 
 fn fill(bytes: &mut [u8]) -> Result<(), VaultError> {

@@ -19,12 +19,19 @@ fn host(name: &str) -> Host {
     Host::parse(name).unwrap()
 }
 
+fn new(owner: Option<&str>, name: &str, hosts: &[&str], text: &str) -> New {
+    New {
+        owner: owner.map(str::to_owned),
+        name: name.to_owned(),
+        hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+        expires_ms: None,
+        visible: false,
+        content: Content::Plain(value(text)),
+    }
+}
+
 fn set(vault: &Vault, owner: Option<&str>, name: &str, hosts: &[&str], text: &str) {
-    let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
-    let owner = owner.map(str::to_owned);
-    vault
-        .set(owner, name.to_owned(), hosts, None, value(text))
-        .unwrap();
+    vault.set(new(owner, name, hosts, text)).unwrap();
 }
 
 #[test]
@@ -77,7 +84,7 @@ fn a_bound_secret_goes_nowhere_else_and_the_hosts_must_be_bound() {
     set(&vault, None, "key", &["api.example.com"], TEXT);
     let refused = vault.value("eve", "key", &host("evil.example.net"));
     assert!(matches!(refused, Err(NoValue::Bound(..))), "{refused:?}");
-    let unbound = vault.set(None, "wide".into(), vec![], None, value(TEXT));
+    let unbound = vault.set(new(None, "wide", &[], TEXT));
     assert!(matches!(unbound, Err(VaultError::Bad(_))), "{unbound:?}");
 }
 
@@ -85,9 +92,12 @@ fn a_bound_secret_goes_nowhere_else_and_the_hosts_must_be_bound() {
 fn an_expired_one_is_not_used_and_use_is_remembered() {
     let dir = tempfile::tempdir().unwrap();
     let vault = open(dir.path());
-    let (owner, to) = (Some("ada".to_owned()), host("api.example.com"));
+    let to = host("api.example.com");
     vault
-        .set(owner.clone(), "old".into(), vec![], Some(1), value(TEXT))
+        .set(New {
+            expires_ms: Some(1),
+            ..new(Some("ada"), "old", &[], TEXT)
+        })
         .unwrap();
     assert!(matches!(
         vault.value("ada", "old", &to),
@@ -175,10 +185,120 @@ fn a_writing_that_fails_changes_nothing() {
     set(&vault, Some("ada"), "key", &[], TEXT);
     // The name of the new file is taken by a directory: it can't be written, by root neither.
     fs::create_dir(dir.path().join("secrets.new")).unwrap();
-    let failed = vault.set(Some("ada".into()), "key".into(), vec![], None, value("new"));
+    let failed = vault.set(new(Some("ada"), "key", &[], "new"));
     assert!(failed.is_err());
     let found = vault.value("ada", "key", &host("a.example.com")).unwrap();
     assert_eq!(found.reveal(), TEXT);
     fs::remove_dir(dir.path().join("secrets.new")).unwrap();
     assert_eq!(open(dir.path()).list().len(), 1);
+}
+
+fn login(refresh: Option<&str>) -> Login {
+    Login {
+        kind: Kind::Claude,
+        access: value("access"),
+        refresh: refresh.map(value),
+        since_ms: now_ms(),
+        until_ms: now_ms() + 60_000,
+        account: [("scopes".to_owned(), "user:inference".to_owned())].into(),
+    }
+}
+
+fn brought(owner: Option<&str>, name: &str, login: Login) -> New {
+    New {
+        content: Content::Login(Box::new(login)),
+        ..new(owner, name, &[], TEXT)
+    }
+}
+
+#[test]
+fn a_login_is_kept_and_renewed_and_is_no_secret_like_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let vault = open(dir.path());
+    let old = login(Some("once"));
+    let bring = |login| vault.set(brought(Some("ada"), "claude-login", login));
+    bring(old.clone()).unwrap();
+    let next = Login {
+        access: value("access 2"),
+        ..login(Some("twice"))
+    };
+    vault.renewed("ada", &old, Ok(next.clone())).unwrap();
+    let again = open(dir.path());
+    assert_eq!(again.login("ada", Kind::Claude).unwrap().0, next);
+    // What came of an older one changes nothing.
+    vault.renewed("ada", &old, Err("too late".into())).unwrap();
+    assert_eq!(
+        vault.login("ada", Kind::Claude).unwrap(),
+        (next.clone(), None)
+    );
+    vault.renewed("ada", &next, Err("revoked".into())).unwrap();
+    let kept = open(dir.path()).login("ada", Kind::Claude).unwrap();
+    assert_eq!(kept, (next, Some("revoked".into())));
+    bring(old).unwrap();
+    assert_eq!(vault.login("ada", Kind::Claude).unwrap().1, None);
+    let as_secret = vault.value("ada", "claude-login", &host("evil.example.net"));
+    assert!(
+        matches!(as_secret, Err(NoValue::IsLogin(_))),
+        "{as_secret:?}"
+    );
+    let others = vault.login("eve", Kind::Claude);
+    assert!(matches!(others, Err(NoValue::NoLogin(..))), "{others:?}");
+}
+
+#[test]
+fn a_login_is_a_users_own_under_a_name_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let vault = open(dir.path());
+    for new in [
+        brought(None, "claude-login", login(None)),
+        brought(Some("ada"), "codex-login", login(None)),
+        brought(Some("ada"), "key", login(None)),
+        new(Some("ada"), "claude-login", &[], TEXT),
+    ] {
+        let refused = vault.set(new);
+        assert!(matches!(refused, Err(VaultError::Bad(_))), "{refused:?}");
+    }
+    let ended = Login {
+        until_ms: 1,
+        ..login(None)
+    };
+    vault
+        .set(brought(Some("ada"), "claude-login", ended))
+        .unwrap();
+    let found = vault.login("ada", Kind::Claude);
+    assert!(matches!(found, Err(NoValue::Ended(_))), "{found:?}");
+    assert_eq!(vault.list()[0].expires_ms, Some(1));
+}
+
+#[test]
+fn a_value_is_shown_only_if_it_was_brought_for_that() {
+    let dir = tempfile::tempdir().unwrap();
+    let vault = open(dir.path());
+    set(&vault, Some("ada"), "key", &[], TEXT);
+    let hidden = vault.reveal("ada", "key");
+    assert!(matches!(hidden, Err(NoValue::Hidden(_))), "{hidden:?}");
+    let shown = |owner| New {
+        visible: true,
+        ..new(owner, "key", &["api.example.com"], TEXT)
+    };
+    vault.set(shown(Some("ada"))).unwrap();
+    assert_eq!(vault.reveal("ada", "key").unwrap().reveal(), TEXT);
+    assert!(vault.list()[0].used_ms.is_some());
+    assert!(vault.reveal("eve", "key").is_err());
+    assert!(vault.set(shown(None)).is_err());
+}
+
+/// Whoever needs a value does not wait for the disk.
+#[test]
+fn values_are_read_while_the_file_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let vault = open(dir.path());
+    set(&vault, Some("ada"), "key", &[], TEXT);
+    let writing = vault.writing();
+    let to = host("a.example.com");
+    assert_eq!(vault.value("ada", "key", &to).unwrap().reveal(), TEXT);
+    assert_eq!(vault.list().len(), 1);
+    drop(writing);
+    vault.flush().unwrap();
+    assert!(open(dir.path()).list()[0].used_ms.is_some());
 }

@@ -1,8 +1,10 @@
 """Model APIs, as far as three coding agents ask: each task is three steps. Every request is a line of the log.
+Logins, as far as tokens go: each refresh token is good once. Files beside the log change what is answered: with
+`revoked` no token is given any more, and the one that was is good for nothing; `rejected` does the latter once.
 
 model.py CERTIFICATE ADDRESS LOG
 """
-import http.server, json, re, socketserver, ssl, sys, threading
+import base64, http.server, json, os, re, socketserver, ssl, subprocess, sys, threading, time
 
 certificate, address, log = sys.argv[1:]
 lock = threading.Lock()
@@ -100,6 +102,46 @@ def responses(body):
     ])
 
 
+given = 0  # how often new tokens were given: only the last are good
+rejected = False
+
+
+def told(name):
+    return os.path.exists(os.path.join(os.path.dirname(log), name))
+
+
+def jwt(claims, signature):
+    part = lambda value: base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+    return f"{part({'alg': 'none'})}.{part(claims)}.{signature}"
+
+
+def token(host, body):
+    """New tokens for old: they end in `-refresh-N` and `-access-N`."""
+    global given, rejected
+    base, _, number = body.get("refresh_token", "").rpartition("-refresh-")
+    with lock:
+        if told("revoked") or number != str(given):
+            return 400, json.dumps({"error": "invalid_grant", "error_description": "Refresh token not found or invalid"})
+        given, rejected = given + 1, False
+        access, refresh = f"{base}-access-{given}", f"{base}-refresh-{given}"
+    now = int(time.time())
+    if host == "auth.openai.com":
+        return 200, json.dumps({"access_token": jwt({"iat": now, "exp": now + 3600}, access), "refresh_token": refresh})
+    return 200, json.dumps({"token_type": "Bearer", "access_token": access, "refresh_token": refresh, "expires_in": 3600,
+                            "scope": "user:inference user:profile"})
+
+
+def accepted(headers):
+    """Whether a request may be answered: by its token, if it has one."""
+    global rejected
+    _, token, number = (headers.get("authorization") or "").rpartition("-access-")
+    with lock:
+        if told("rejected"):
+            os.remove(os.path.join(os.path.dirname(log), "rejected"))
+            rejected = True
+        return not token or number == str(given) and not rejected and not told("revoked")
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -112,6 +154,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 raw += self.rfile.read(size)
                 self.rfile.readline()
             self.rfile.readline()
+        if self.headers.get("content-encoding") == "zstd":
+            raw = subprocess.run(["zstd", "-dc"], input=raw, stdout=subprocess.PIPE, check=True).stdout
         path = self.path.split("?")[0]
         line = {"method": self.command, "host": self.headers.get("host"), "path": self.path,
                 "headers": {k.lower(): v for k, v in self.headers.items()}, "body": raw.decode("latin-1")}
@@ -122,12 +166,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
             body = json.loads(raw) if raw else {}
         except ValueError:
             body = {}
-        if path.endswith("/messages") and body:
+        if path.endswith("/oauth/token"):
+            status, text = token(self.headers.get("host"), body)
+        elif not accepted(self.headers):
+            status, text = 401, json.dumps({"type": "error", "error": {"type": "authentication_error", "message": "no token"}})
+        elif path.endswith("/messages") and body:
             kind, text = messages(body)
         elif path.endswith("/count_tokens"):
             text = '{"input_tokens": 1}'
         elif path.endswith("/responses") and body:
             kind, text = responses(body)
+        elif path.endswith("/accounts/check"):
+            account = {"id": "acc-1", "name": None, "structure": "personal", "plan_type": "pro", "is_deactivated": False,
+                       "can_access_with_session": True, "workspace_backend_origin": "https://chatgpt.com", "account_routing_override": "NO_CONSTRAINT"}
+            text = json.dumps({"accounts": [account], "account_ordering": ["acc-1"], "default_account_id": "acc-1"})
         elif path.endswith("/models"):
             text = '{"object": "list", "data": [], "models": []}'
         elif path == "/echo":

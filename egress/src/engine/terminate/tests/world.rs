@@ -34,7 +34,7 @@ use crate::engine::secrets::Secrets;
 use crate::engine::upstream::{HTTP1, HTTP2, Trust};
 use crate::host::Host;
 use crate::policy::{Mode, Policy, PolicySpec, Written};
-use crate::protocol::{Answer, Gift, SecretAnswer, SecretOrder, Word};
+use crate::protocol::{Answer, Brought, Gift, SecretAnswer, SecretOrder, Word};
 use crate::secret::Value;
 
 pub(super) const HOST: &str = "api.example";
@@ -99,7 +99,8 @@ fn secrets(dir: &TempDir) -> Secrets {
     let gift = Gift {
         ticket,
         hosts: Vec::new(),
-        value: Value::new(VALUE.to_owned().into()).unwrap(),
+        visible: false,
+        brought: Brought::Value(Value::new(VALUE.to_owned().into()).unwrap()),
     };
     assert_eq!(secrets.take(0, gift), Answer::Done);
     secrets
@@ -122,6 +123,7 @@ fn spec(port: u16, websocket: bool) -> CredentialSpec {
         paths: Vec::new(),
         placeholder: PLACEHOLDER.into(),
         websocket,
+        login: None,
     }
 }
 
@@ -156,12 +158,12 @@ impl World {
         roots
             .add(if trusted { root } else { identity().1 })
             .unwrap();
-        let common = Common {
-            dialer: Arc::new(Dialer::new(HostConfig::load(dir.path()).unwrap())),
-            logs: Arc::new(Logs::open(dir.path()).unwrap()),
-            secrets: Arc::new(secrets(&dir)),
-            trust: Arc::new(Trust::fixed(roots)),
-        };
+        let common = Common::new(
+            Dialer::new(HostConfig::load(dir.path()).unwrap()),
+            Logs::open(dir.path()).unwrap(),
+            secrets(&dir),
+            Trust::fixed(roots),
+        );
         let injector = Injector::new(&common.secrets, "a1", &[spec(port, websocket)]).unwrap();
         let pem = injector.pem().unwrap();
         let policy = PolicySpec {

@@ -1,0 +1,158 @@
+//! What a viewer gets: output as it comes, the whole screen, or a picture that fits it.
+
+use std::time::{Duration, Instant};
+
+use super::client::{Client, Role};
+use super::terminal::Terminal;
+use super::tty::Tty;
+use super::viewer::{Next, Viewer};
+use crate::letterbox::Letterbox;
+use crate::protocol::Frame;
+use crate::snapshot::snapshot_with;
+
+/// Bytes of one output frame, about.
+const FRAME_BYTES: usize = 16 * 1024;
+/// Pictures come no closer than this …
+const PICTURE_EVERY: Duration = Duration::from_millis(30);
+/// … and take no more than this part of the time.
+const PICTURE_SHARE: u32 = 20;
+
+impl Terminal {
+    /// Gives a viewer what it lacks, as far as it keeps up.
+    pub(super) fn serve(&mut self, client: &mut Client) {
+        loop {
+            let full = client.tty.as_ref().is_some_and(Tty::full);
+            let pending = if full { usize::MAX } else { client.pending() };
+            let Role::Viewer(viewer) = &mut client.role else {
+                return;
+            };
+            let (cols, rows) = self.screen.size();
+            let seq = self.ring.end();
+            let fits = !viewer.fit || viewer.size == (cols, rows);
+            if fits && viewer.letterbox.take().is_some() {
+                viewer.stale = true;
+            }
+            let next = viewer.next(pending, self.ring.start(), seq);
+            if next != Next::Nothing && std::mem::take(&mut viewer.announce) {
+                let seq = viewer.sent;
+                client.send(&Frame::Resized { seq, cols, rows });
+                continue;
+            }
+            if next != Next::Nothing && !fits {
+                self.picture(client);
+                break;
+            }
+            match (next, &mut client.tty) {
+                (Next::Nothing, _) => break,
+                (Next::Snapshot, _) => self.whole(client),
+                (Next::Bytes, Some(tty)) => {
+                    let Some(bytes) = self.ring.parts(viewer.sent) else {
+                        viewer.stale = true;
+                        continue;
+                    };
+                    match tty.write(bytes) {
+                        Ok(taken) => viewer.drawn(taken),
+                        Err(_) => client.gone = true,
+                    }
+                }
+                (Next::Bytes, None) => {
+                    let from = viewer.sent;
+                    let Some(bytes) = self.ring.read(from, FRAME_BYTES) else {
+                        viewer.stale = true;
+                        continue;
+                    };
+                    viewer.sent += bytes.len() as u64;
+                    client.send(&Frame::Output { seq: from, bytes });
+                }
+            }
+            if client.gone {
+                return;
+            }
+        }
+        self.tell_end(client);
+    }
+
+    /// The whole screen.
+    fn whole(&mut self, client: &mut Client) {
+        let Role::Viewer(viewer) = &mut client.role else {
+            return;
+        };
+        let (cols, rows) = self.screen.size();
+        let seq = self.ring.end();
+        let (lines, notice) = (viewer.history_lines as usize, viewer.notice());
+        let bytes = snapshot_with(&mut self.screen, lines, notice);
+        viewer.history_lines = 0;
+        viewer.stale = false;
+        viewer.announce = false;
+        viewer.sent = seq;
+        let Some(tty) = &mut client.tty else {
+            return client.send(&Frame::Snapshot {
+                seq,
+                cols,
+                rows,
+                bytes,
+            });
+        };
+        viewer.ack(seq);
+        client.gone |= tty.draw(&bytes).is_err();
+        if viewer.told.replace((cols, rows)) != Some((cols, rows)) {
+            client.send(&Frame::Resized { seq, cols, rows });
+        }
+    }
+
+    /// Draws what fits a viewer of another size, if its turn has come.
+    fn picture(&mut self, client: &mut Client) {
+        let Role::Viewer(viewer) = &mut client.role else {
+            return;
+        };
+        let now = Instant::now();
+        // One at a time: what came meanwhile is in the next.
+        if viewer.next_picture.is_some_and(|at| now < at) || viewer.acked < viewer.painted {
+            return;
+        }
+        let (width, height) = viewer.size;
+        let same = |it: &Letterbox| it.size() == (usize::from(width), usize::from(height));
+        let kept = viewer
+            .letterbox
+            .take()
+            .filter(|it| same(it) && !viewer.announce);
+        let mut letterbox = kept.unwrap_or_else(|| Box::new(Letterbox::new(viewer.size)));
+        let bytes = letterbox.paint(&mut self.screen, viewer.notice());
+        viewer.next_picture = Some(now + PICTURE_EVERY.max(now.elapsed() * PICTURE_SHARE));
+        viewer.letterbox = Some(letterbox);
+        viewer.stale = false;
+        viewer.sent = self.ring.end();
+        viewer.painted = viewer.sent;
+        let seq = viewer.sent;
+        match &mut client.tty {
+            Some(tty) => {
+                viewer.ack(seq);
+                client.gone |= tty.paint(bytes).is_err();
+                let (cols, rows) = self.screen.size();
+                if viewer.told.replace((cols, rows)) != Some((cols, rows)) {
+                    client.send(&Frame::Resized { seq, cols, rows });
+                }
+            }
+            None => client.send(&Frame::Picture { seq, bytes }),
+        }
+    }
+
+    /// The last frame, once everything was seen.
+    fn tell_end(&self, client: &mut Client) {
+        let Role::Viewer(viewer) = &client.role else {
+            return;
+        };
+        let drawn = client.tty.as_ref().is_none_or(|tty| !tty.full());
+        let complete = viewer.sent == self.ring.end() && !viewer.stale && drawn;
+        if let Some(exit) = self.ended.filter(|_| complete) {
+            client.send(&Frame::Exited(exit));
+            client.closing = true;
+        }
+    }
+}
+
+/// Marks a viewer as needing the screen, and to be told the size.
+pub(super) fn outdate(viewer: &mut Viewer) {
+    viewer.stale = true;
+    viewer.announce = true;
+}

@@ -1,0 +1,465 @@
+//! Several people at one terminal: who may type, who has its size, who is told what.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+
+use super::Shim;
+use super::client::Role;
+use super::guest::Trust;
+use super::serve::outdate;
+use super::viewer::Viewer;
+use crate::lease::{News, Refusal, SILENCE_MS};
+use crate::protocol::{Frame, Lease, LeaseAct, Person, Presence, Reply};
+
+/// From which [`crate::protocol::SPEAKS`] on a viewer knows leases.
+const LEASES: u32 = 2;
+
+impl Shim {
+    /// Leases have no clock of their own.
+    fn clock(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.began);
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn leases_due(&self) -> Option<Instant> {
+        let due = self.terminals.values().filter_map(|it| it.lease.due());
+        due.min().map(|ms| self.began + Duration::from_millis(ms))
+    }
+
+    pub(super) fn tick_leases(&mut self, now: Instant) {
+        let clock = self.clock(now);
+        let mut told = Vec::new();
+        for terminal in self.terminals.values_mut() {
+            while let Some(news) = terminal.lease.tick(clock) {
+                told.push((Rc::clone(&terminal.name), news));
+            }
+        }
+        for (terminal, news) in told {
+            self.spread(&terminal, &news, now);
+        }
+    }
+
+    fn viewer(&self, id: u64) -> Option<&Viewer> {
+        match &self.clients.get(&id)?.role {
+            Role::Viewer(viewer) => Some(viewer),
+            Role::Plain | Role::Stream(_) => None,
+        }
+    }
+
+    /// Numbers of a terminal's viewers.
+    fn viewers(&self, terminal: &str) -> Vec<u64> {
+        let of = |id: &&u64| self.viewer(**id).is_some_and(|it| it.terminal == terminal);
+        self.clients.keys().filter(of).copied().collect()
+    }
+
+    /// A viewer has come.
+    pub(super) fn joined(&mut self, id: u64, now: Instant) {
+        let clock = self.clock(now);
+        let Some(client) = self.clients.get(&id) else {
+            return;
+        };
+        let Role::Viewer(viewer) = &client.role else {
+            return;
+        };
+        let (name, types) = (viewer.terminal.clone(), !viewer.read_only);
+        let Some(terminal) = self.terminals.get_mut(&name) else {
+            return;
+        };
+        let alone = types && terminal.driver.is_none();
+        let user = &client.person.user;
+        let news = terminal.lease.join(id, user, types, clock);
+        let held = terminal.lease.user().is_some();
+        // A free terminal has the size of the first who could type.
+        if alone && terminal.lease.user().is_none_or(|by| by == user) {
+            self.drive(id);
+        }
+        match news {
+            Some(news) => self.spread(&name, &news, now),
+            // Nothing said is a free one.
+            None if held => self.tell(id),
+            None => {}
+        }
+    }
+
+    /// A viewer is gone from this terminal.
+    pub(super) fn left(&mut self, id: u64, terminal: &str) {
+        let now = Instant::now();
+        let clock = self.clock(now);
+        let Some(known) = self.terminals.get_mut(terminal) else {
+            return;
+        };
+        if known.driver == Some(id) {
+            known.driver = None;
+        }
+        if let Some(news) = known.lease.leave(id, clock) {
+            self.spread(terminal, &news, now);
+        }
+    }
+
+    /// The lease has changed: the holder's size is the terminal's, and everybody is told.
+    fn spread(&mut self, terminal: &str, news: &News, now: Instant) {
+        let Some(known) = self.terminals.get(terminal) else {
+            return;
+        };
+        let (holder, driver) = (known.lease.holder(), known.driver);
+        let user = known.lease.user().unwrap_or_default().to_owned();
+        if let Some(holder) = holder.filter(|holder| driver != Some(*holder)) {
+            self.drive(holder);
+        }
+        for id in self.viewers(terminal) {
+            self.tell(id);
+            if let Some(client) = self.clients.get_mut(&id)
+                && let Role::Viewer(viewer) = &mut client.role
+                && let Some(text) = notice(news, &user, holder == Some(id), &client.person.user)
+            {
+                viewer.notify(text, now);
+            }
+        }
+    }
+
+    /// Tells a viewer who may type.
+    fn tell(&mut self, id: u64) {
+        let Some(viewer) = self.viewer(id) else {
+            return;
+        };
+        let lease = self.lease(&viewer.terminal, Some(id));
+        if let Some(client) = self.clients.get_mut(&id)
+            && client.speaks >= LEASES
+        {
+            client.send(&Frame::Lease(lease));
+        }
+    }
+
+    /// As this viewer, or nobody in particular, is told it.
+    fn lease(&self, terminal: &str, to: Option<u64>) -> Lease {
+        let Some(terminal) = self.terminals.get(terminal) else {
+            return Lease::default();
+        };
+        let lease = &terminal.lease;
+        let person = |id: u64| self.clients.get(&id).map(|client| client.person.clone());
+        let away = || {
+            lease.user().map(|user| Person {
+                user: user.to_owned(),
+                device: String::new(),
+            })
+        };
+        Lease {
+            epoch: lease.epoch(),
+            holder: lease.holder().and_then(person).or_else(away),
+            yours: to.is_some() && lease.holder() == to,
+            asked: lease.asked().map(str::to_owned).collect(),
+        }
+    }
+
+    /// Does what somebody wants of a lease; who may force it was decided by the daemon.
+    pub(super) fn dispose(
+        &mut self,
+        terminal: &str,
+        act: &LeaseAct,
+        (user, over): (&str, bool),
+        now: Instant,
+    ) -> Reply {
+        let clock = self.clock(now);
+        let Some(known) = self.terminals.get_mut(terminal) else {
+            return Reply::NotFound;
+        };
+        let lease = &mut known.lease;
+        let done = match act {
+            LeaseAct::Request => lease.request(user, clock),
+            LeaseAct::Release => lease.release(user, over, clock),
+            LeaseAct::Grant { to } => lease.grant(user, to, over, clock),
+            LeaseAct::Take => Ok(lease.take(user, clock)),
+        };
+        match done {
+            Ok(news) => {
+                self.spread(terminal, &news, now);
+                let lease = self.lease(terminal, None);
+                Reply::Lease { lease }
+            }
+            Err(refusal) => Reply::Refused {
+                reason: words(&refusal),
+            },
+        }
+    }
+
+    /// The same from a viewer, which disposes of its user's only.
+    pub(super) fn ask(&mut self, id: u64, act: &LeaseAct, now: Instant) {
+        let Some(client) = self.clients.get(&id) else {
+            return;
+        };
+        let user = client.person.user.clone();
+        let Some(viewer) = self.viewer(id) else {
+            return;
+        };
+        let (terminal, looks) = (viewer.terminal.clone(), viewer.read_only);
+        let reason = if looks {
+            words(&Refusal::Looks)
+        } else if *act == LeaseAct::Take {
+            // The daemon decides who may, and writes it down.
+            "taking the keyboard goes through the daemon".to_owned()
+        } else {
+            match self.dispose(&terminal, act, (&user, false), now) {
+                Reply::Refused { reason } => reason,
+                _ => return,
+            }
+        };
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.send(&Frame::Refused { reason });
+        }
+    }
+
+    /// Closes what a user has open; `looks`: but where they only look.
+    pub(super) fn expel_user(&mut self, user: &str, looks: bool) -> Reply {
+        self.tickets.void(user, looks);
+        let mut gone = Vec::new();
+        for (id, client) in &self.clients {
+            let stays = match (&client.trust, &client.role) {
+                (Trust::Guest(..), Role::Viewer(viewer)) => looks && viewer.read_only,
+                // It has shown its ticket, and not said what for.
+                (Trust::Guest(..), _) => false,
+                (Trust::Full | Trust::Stranger(_), _) => true,
+            };
+            if client.person.user == user && !stays {
+                gone.push(*id);
+            }
+        }
+        for id in gone {
+            self.refuse(id, "you have no right to this terminal any more");
+            if let Some(client) = self.clients.get_mut(&id) {
+                // Whether or not it hears that.
+                client.flush();
+                client.gone = true;
+            }
+        }
+        let now = Instant::now();
+        let clock = self.clock(now);
+        let names: Vec<Rc<str>> = self
+            .terminals
+            .values()
+            .map(|it| Rc::clone(&it.name))
+            .collect();
+        for name in names {
+            if let Some(known) = self.terminals.get_mut(&*name)
+                && let Some(news) = known.lease.revoke(user, clock)
+            {
+                self.spread(&name, &news, now);
+            }
+        }
+        Reply::Done
+    }
+
+    pub(super) fn who(&self, terminal: Option<&str>) -> Reply {
+        let mut viewers = Vec::new();
+        for (id, client) in &self.clients {
+            let Role::Viewer(viewer) = &client.role else {
+                continue;
+            };
+            if terminal.is_none_or(|terminal| viewer.terminal == terminal) {
+                let known = self.terminals.get(&viewer.terminal);
+                viewers.push(Presence {
+                    terminal: viewer.terminal.clone(),
+                    person: client.person.clone(),
+                    since_ms: viewer.since_ms,
+                    visible: viewer.visible,
+                    read_only: viewer.read_only,
+                    holds: known.is_some_and(|it| it.lease.holder() == Some(*id)),
+                    size: viewer.size,
+                });
+            }
+        }
+        let names = self.terminals.keys().map(String::as_str);
+        let names = names.filter(|name| terminal.is_none_or(|wanted| wanted == *name));
+        let leases = names.map(|name| (name.to_owned(), self.lease(name, None)));
+        Reply::Who {
+            leases: leases.collect(),
+            viewers,
+        }
+    }
+
+    /// Types without being a viewer.
+    pub(super) fn send(
+        &mut self,
+        terminal: &str,
+        bytes: &[u8],
+        person: Option<&Person>,
+        now: Instant,
+    ) -> Reply {
+        let Some(known) = self.terminals.get_mut(terminal) else {
+            return Reply::NotFound;
+        };
+        if let Some(held) = known.lease.user()
+            && person.is_some_and(|person| !known.lease.admits(&person.user))
+        {
+            let reason = words(&Refusal::Held(held.to_owned()));
+            return Reply::Refused { reason };
+        }
+        let (what, errno) = if known.master.is_none() {
+            (
+                "type into a terminal whose program does not run",
+                Errno::EIO,
+            )
+        } else if known.input(bytes, now) {
+            return Reply::Done;
+        } else {
+            ("type: the program does not read its input", Errno::EAGAIN)
+        };
+        Reply::Failed {
+            what: what.to_owned(),
+            errno: errno as i32,
+        }
+    }
+
+    /// A viewer's keys.
+    pub(super) fn typed(
+        &mut self,
+        id: u64,
+        (epoch, number): (u64, u64),
+        bytes: &[u8],
+        now: Instant,
+    ) {
+        let clock = self.clock(now);
+        let Some(client) = self.clients.get_mut(&id) else {
+            return;
+        };
+        let Role::Viewer(viewer) = &mut client.role else {
+            return;
+        };
+        let Some(terminal) = self.terminals.get_mut(&viewer.terminal) else {
+            return;
+        };
+        if number > 0 && number <= viewer.number {
+            return;
+        }
+        viewer.number = viewer.number.max(number);
+        let drives = terminal.driver == Some(id);
+        let typed = terminal.lease.types(id, epoch, clock);
+        // The size first: what is typed may ask for it.
+        match &typed {
+            Ok(Some(news)) => {
+                let name = Rc::clone(&terminal.name);
+                self.spread(&name, news, now);
+            }
+            Ok(None) if !drives => self.drive(id),
+            Ok(None) | Err(_) => {}
+        }
+        let taken = typed.map_err(|refusal| words(&refusal));
+        if let Err(reason) = taken.and_then(|_| self.type_in(id, bytes, now)) {
+            self.refuse_input(id, reason, now);
+        }
+    }
+
+    /// Gives it to the program.
+    fn type_in(&mut self, id: u64, bytes: &[u8], now: Instant) -> Result<(), String> {
+        let Some(Role::Viewer(viewer)) = self.clients.get(&id).map(|client| &client.role) else {
+            return Ok(());
+        };
+        let Some(terminal) = self.terminals.get_mut(&viewer.terminal) else {
+            return Ok(());
+        };
+        if terminal.master.is_none() {
+            return Err("no program runs in this terminal".to_owned());
+        }
+        if !terminal.input(bytes, now) {
+            return Err("the program does not read its input".to_owned());
+        }
+        if terminal.echo.due(bytes.len()) {
+            self.echo = Some(Rc::clone(&terminal.name));
+        }
+        Ok(())
+    }
+
+    fn refuse_input(&mut self, id: u64, reason: String, now: Instant) {
+        let Some(client) = self.clients.get_mut(&id) else {
+            return;
+        };
+        if let Role::Viewer(viewer) = &mut client.role {
+            viewer.notify(reason.clone(), now);
+        }
+        client.send(&Frame::Refused { reason });
+        if let Some(tty) = &mut client.tty {
+            tty.ring();
+        }
+    }
+
+    /// A viewer's window has another size: the terminal's too, unless that is somebody else's.
+    pub(super) fn resized(&mut self, id: u64) {
+        let Some(client) = self.clients.get(&id) else {
+            return;
+        };
+        let Some(viewer) = self.viewer(id).filter(|viewer| !viewer.read_only) else {
+            return;
+        };
+        let Some(terminal) = self.terminals.get(&viewer.terminal) else {
+            return;
+        };
+        let own = terminal.driver.is_none_or(|driver| driver == id);
+        let free = terminal.lease.user().is_none() && own;
+        if free || terminal.lease.user() == Some(client.person.user.as_str()) {
+            self.drive(id);
+        }
+    }
+
+    /// This viewer has the terminal's size from now on.
+    fn drive(&mut self, id: u64) {
+        let Some(viewer) = self.viewer(id) else {
+            return;
+        };
+        let (name, size) = (viewer.terminal.clone(), viewer.size);
+        let Some(terminal) = self.terminals.get_mut(&name) else {
+            return;
+        };
+        terminal.driver = Some(id);
+        if !terminal.resize(size) {
+            return;
+        }
+        for id in self.viewers(&name) {
+            if let Some(client) = self.clients.get_mut(&id)
+                && let Role::Viewer(viewer) = &mut client.role
+            {
+                outdate(viewer);
+            }
+            self.serve(id);
+        }
+    }
+}
+
+fn named(user: &str) -> &str {
+    if user.is_empty() { "wsm" } else { user }
+}
+
+/// Why, for a person.
+fn words(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Held(user) => format!(
+            "{} has the keyboard; `wsm lease AGENT request` asks for it",
+            named(user)
+        ),
+        Refusal::Stale => "somebody else has the keyboard now".to_owned(),
+        Refusal::NotTheirs => "only who has the keyboard can give it".to_owned(),
+        Refusal::Looks => "you are only watching".to_owned(),
+        Refusal::Crowded => "too many wait for the keyboard already".to_owned(),
+    }
+}
+
+/// What a viewer is told of it over its last line.
+fn notice(news: &News, held: &str, holds: bool, user: &str) -> Option<String> {
+    let silence = SILENCE_MS / 1000;
+    match news {
+        News::Changed => None,
+        News::Asked(by) if holds => Some(format!(
+            "{by} asks for the keyboard: type on to keep it, or pause {silence} s \
+             (or `wsm lease AGENT grant {by}`) to give it"
+        )),
+        News::Asked(by) => {
+            (by == user).then(|| format!("you asked {} for the keyboard", named(held)))
+        }
+        News::Passed { to, .. } if to == user => Some("you have the keyboard".to_owned()),
+        News::Passed { from, to, force } if *force && from == user => {
+            Some(format!("{} took the keyboard", named(to)))
+        }
+        News::Passed { to, .. } => Some(format!("{} has the keyboard", named(to))),
+        News::Unheard(by) => (by == user).then(|| format!("{} keeps the keyboard", named(held))),
+    }
+}

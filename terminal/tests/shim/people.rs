@@ -1,0 +1,238 @@
+//! Several people at one terminal.
+
+use std::time::Duration;
+
+use wsm_terminal::protocol::{Attach, Frame, LeaseAct, Person, Reply, Request};
+
+use crate::harness::{Client, Shim, eventually};
+use crate::viewer::{Viewer, attach};
+
+fn started() -> (Shim, Client) {
+    let shim = Shim::start();
+    let mut daemon = shim.connect();
+    daemon.start_terminal("main#1", "stty -echo; echo ready; cat");
+    daemon.wait_for_text("ready");
+    (shim, daemon)
+}
+
+fn come(shim: &Shim, daemon: &mut Client, user: &str, how: Attach) -> Viewer {
+    let ticket = daemon.ticket_for("main", how.read_only, user);
+    let client = shim.connect_with(Some(&ticket)).expect("a good ticket");
+    let mut viewer = Viewer::attach_by(client, how);
+    viewer.until_text("ready");
+    viewer
+}
+
+fn lease(daemon: &mut Client, user: &str, act: LeaseAct, over: bool) -> Reply {
+    daemon.request(Request::Lease {
+        terminal: "main".into(),
+        act,
+        person: Person {
+            user: user.into(),
+            device: String::new(),
+        },
+        over,
+    })
+}
+
+fn send(daemon: &mut Client, user: Option<&str>, text: &str) -> Reply {
+    daemon.request(Request::Send {
+        terminal: "main".into(),
+        bytes: text.into(),
+        person: user.map(|user| Person {
+            user: user.into(),
+            device: String::new(),
+        }),
+    })
+}
+
+#[test]
+fn one_types_and_the_other_asks_and_gets_it() {
+    let (shim, mut daemon) = started();
+    let mut ada = come(&shim, &mut daemon, "ada", attach());
+    let mut bob = come(&shim, &mut daemon, "bob", attach());
+    ada.input(1, "from ada\r");
+    ada.until("its lease", |viewer| viewer.lease.yours);
+    bob.until_text("from ada");
+    bob.until("the holder", |viewer| viewer.lease.holder.is_some());
+    let holder = bob.lease.holder.clone().expect("one");
+    assert_eq!(
+        (holder.user.as_str(), holder.device.as_str()),
+        ("ada", "ada's desk")
+    );
+    bob.input(1, "from bob\r");
+    bob.until("refusal", |viewer| !viewer.refused.is_empty());
+    assert!(
+        bob.refused[0].starts_with("ada has the keyboard"),
+        "{:?}",
+        bob.refused
+    );
+    bob.refused.clear();
+
+    // A command is held to the same, wsm itself is not.
+    assert!(matches!(
+        send(&mut daemon, Some("bob"), "no\r"),
+        Reply::Refused { .. }
+    ));
+    assert_eq!(send(&mut daemon, Some("ada"), "by command\r"), Reply::Done);
+    assert_eq!(send(&mut daemon, None, "by wsm\r"), Reply::Done);
+    bob.until_text("by wsm");
+
+    bob.client.send(&Frame::Ask(LeaseAct::Request));
+    ada.until("the request", |viewer| viewer.lease.asked == ["bob"]);
+    let stale = ada.lease.epoch;
+    ada.client
+        .send(&Frame::Ask(LeaseAct::Grant { to: "bob".into() }));
+    bob.until("the lease", |viewer| viewer.lease.yours);
+    // What ada typed before she knew.
+    let bytes = b"late\r".to_vec();
+    ada.client.send(&Frame::Input {
+        epoch: stale,
+        number: 2,
+        bytes,
+    });
+    ada.until("refusal", |viewer| !viewer.refused.is_empty());
+    bob.input(2, "from bob\r");
+    bob.until_text("from bob");
+    assert!(!daemon.capture(0).contains("late"));
+
+    // Gone is free, for whoever types next.
+    drop(bob);
+    ada.refused.clear();
+    ada.until("a free lease", |viewer| viewer.lease.holder.is_none());
+    ada.input(3, "ada again\r");
+    ada.until_text("ada again");
+    // By a viewer nothing is taken: that is written down by the daemon.
+    let mut eve = come(&shim, &mut daemon, "eve", attach());
+    eve.client.send(&Frame::Ask(LeaseAct::Take));
+    eve.until("refusal", |viewer| !viewer.refused.is_empty());
+    assert!(matches!(
+        lease(&mut daemon, "eve", LeaseAct::Take, false),
+        Reply::Lease { .. }
+    ));
+    eve.until("the lease", |viewer| viewer.lease.yours);
+}
+
+#[test]
+fn who_looks_is_told_and_named_by_the_ticket() {
+    let (shim, mut daemon) = started();
+    let mut ada = come(&shim, &mut daemon, "ada", attach());
+    let read_only = true;
+    let phone = come(
+        &shim,
+        &mut daemon,
+        "bob",
+        Attach {
+            read_only,
+            ..attach()
+        },
+    );
+    ada.input(1, "x");
+    ada.until("its lease", |viewer| viewer.lease.yours);
+    ada.client.send(&Frame::Visible(false));
+    let seen = eventually("ada hidden", || {
+        let terminal = Some("main".to_owned());
+        let Reply::Who { viewers, leases } = daemon.request(Request::Who { terminal }) else {
+            panic!("not who")
+        };
+        assert_eq!(leases.len(), 1);
+        (viewers.len() == 2 && !viewers[0].visible).then_some(viewers)
+    });
+    let of = |at: usize| {
+        (
+            seen[at].person.user.as_str(),
+            seen[at].holds,
+            seen[at].read_only,
+        )
+    };
+    assert_eq!((of(0), of(1)), (("ada", true, false), ("bob", false, true)));
+    drop(phone);
+    eventually("bob gone", || {
+        let Reply::Who { viewers, .. } = daemon.request(Request::Who { terminal: None }) else {
+            panic!("not who")
+        };
+        (viewers.len() == 1).then_some(())
+    });
+}
+
+#[test]
+fn others_see_what_fits_and_the_size_is_the_holders() {
+    let (shim, mut daemon) = started();
+    let sized = |cols, rows| Attach {
+        cols,
+        rows,
+        fit: true,
+        ..attach()
+    };
+    let mut ada = come(&shim, &mut daemon, "ada", sized(60, 20));
+    ada.input(1, "wide-enough-for-sixty-columns-of-text-in-one-row\r");
+    ada.until_text("one-row");
+    let mut large = come(&shim, &mut daemon, "bob", sized(100, 30));
+    large.until_text("┘");
+    large.until_text("one-row");
+    let mut small = come(&shim, &mut daemon, "eve", sized(20, 6));
+    small.until_text("wide-enough");
+    small.until_text("60x20");
+    assert!(!small.text().contains("one-row"));
+    assert_eq!(large.snapshots + small.snapshots, 0);
+    for line in 0..50 {
+        ada.input(2 + line, &format!("line {line}\r"));
+    }
+    for viewer in [&mut ada, &mut large, &mut small] {
+        viewer.until_text("line 49");
+    }
+    // A window of another size changes only its own picture.
+    large.client.send(&Frame::Resize { cols: 90, rows: 25 });
+    large.screen = wsm_terminal::screen::Screen::new(90, 25);
+    large.until_text("line 49");
+    assert_eq!(ada.screen.size(), (60, 20));
+    // Who gets the keyboard gets the size.
+    lease(&mut daemon, "bob", LeaseAct::Take, false);
+    large.until("a screen of its own", |viewer| viewer.snapshots > 0);
+    large.until("no border", |viewer| !viewer.text().contains('┘'));
+    ada.until("a picture", |viewer| viewer.pictures > 0);
+    ada.until_text("bob took the keyboard");
+    ada.client.waits_for = "the notice to go".into();
+    ada.client
+        .socket
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    ada.until("no notice", |viewer| {
+        !viewer.text().contains("took the keyboard")
+    });
+}
+
+#[test]
+fn who_lost_the_right_is_closed_and_types_no_more() {
+    let (shim, mut daemon) = started();
+    let mut ada = come(&shim, &mut daemon, "ada", attach());
+    let mut bob = come(&shim, &mut daemon, "bob", attach());
+    bob.input(1, "his\r");
+    bob.until("its lease", |viewer| viewer.lease.yours);
+    let ticket = daemon.ticket_for("main", false, "bob");
+    let (user, looks) = ("bob".to_owned(), false);
+    assert_eq!(daemon.request(Request::Expel { user, looks }), Reply::Done);
+    while bob.turn() {}
+    assert!(
+        bob.refused.iter().any(|why| why.contains("no right")),
+        "{:?}",
+        bob.refused
+    );
+    assert!(shim.connect_with(Some(&ticket)).is_none());
+    ada.input(1, "hers\r");
+    ada.until_text("hers");
+}
+
+/// A shim of the version before leases, or such a client, is met with what it knows.
+#[test]
+fn who_does_not_know_leases_is_not_told_of_them() {
+    let (shim, mut daemon) = started();
+    let mut ada = come(&shim, &mut daemon, "ada", attach());
+    let mut old = Viewer::attach_by(shim.connect_as(1), attach());
+    old.until_text("ready");
+    ada.input(1, "hers\r");
+    old.until_text("hers");
+    assert_eq!(old.lease.epoch, 0);
+    old.input(1, "x");
+    old.until("refusal", |viewer| !viewer.refused.is_empty());
+}

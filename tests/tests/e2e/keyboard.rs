@@ -1,0 +1,92 @@
+//! Several people at one agent: one keyboard, asked for, given and taken.
+
+use wsm_tests::instance::Instance;
+use wsm_tests::persona::Persona;
+use wsm_tests::repo::Repo;
+use wsm_tests::term::Term;
+use wsm_tests::wait;
+
+fn attach(wsm: &Instance, who: &Persona, more: &[&str], cols: u16, rows: u16) -> Term {
+    let args = [&["attach", "shared"], more].concat();
+    Term::start(&wsm.command(who, &args), cols, rows)
+}
+
+#[test]
+fn one_types_others_watch_what_fits_ask_and_take() {
+    let wsm = Instance::start();
+    let ann = Persona::new("ann");
+    let repo = Repo::small(&ann, "project");
+    wsm.new_agent_as(&ann, &repo, "shell", "shared");
+    let anns = attach(&wsm, &ann, &[], 80, 24);
+    anns.wait_for("$");
+    anns.line("echo hers-$((6*7))");
+    anns.wait_for("hers-42");
+    // An admin sees it in a border, and can't type into her line.
+    let roots = attach(&wsm, wsm.root(), &[], 100, 30);
+    let screen = roots.wait_for("hers-42");
+    assert!(screen.contains("\u{2502}"), "a border: {screen}");
+    roots.type_text("x");
+    roots.wait_for("has the keyboard");
+    let refused = wsm.wsm(&["send", "shared", "echo no"]).fails(1);
+    let _ = refused.says("has the keyboard");
+    let who = wsm.wsm(&["who", "shared"]).ok().stdout;
+    assert!(who.contains(ann.name()) && who.contains("root"), "{who}");
+    assert!(who.contains("100x30"), "{who}");
+
+    wsm.wsm(&["lease", "shared", "request"]).ok();
+    anns.wait_for("root asks for the keyboard");
+    wsm.wsm_as(&ann, &["lease", "shared", "grant", "root"]).ok();
+    roots.wait_for("you have the keyboard");
+    roots.line("clear; stty size | tr ' ' x");
+    roots.wait_for("30x100");
+    // The owner takes it back, and that is written down.
+    let again = attach(&wsm, &ann, &["--take"], 90, 20);
+    again.wait_for("$");
+    again.line("clear; stty size | tr ' ' x");
+    again.wait_for("20x90");
+    roots.wait_for("keyboard");
+    let told = wsm.wsm(&["explain", "shared"]).ok().stdout;
+    assert!(told.contains("by force"), "{told}");
+    // Who leaves leaves it free.
+    drop(again);
+    wait::until_true("a free keyboard", || {
+        let text = wsm.wsm(&["lease", "shared"]).ok().stdout;
+        text.contains("is free")
+    });
+    roots.line("echo mine-$((40+4))");
+    anns.wait_for("mine-44");
+}
+
+#[test]
+fn what_was_shown_is_kept_and_plays_again() {
+    let wsm = Instance::start();
+    let repo = Repo::small(wsm.root(), "project");
+    wsm.new_agent(&repo, "shell", "kept");
+    wsm.wsm(&["send", "kept", "echo seen-$((6*7))"]).ok();
+    wsm.wait_screen("kept", "seen-42");
+    let exported = || wsm.wsm(&["rec", "export", "kept"]).ok().stdout;
+    wait::until_true("the recording", || exported().contains("seen-42"));
+    wsm.wsm(&["stop", "kept"]).ok();
+    wsm.wsm(&["start", "kept"]).ok();
+    wsm.wsm(&["send", "kept", "echo again-$((40+4))"]).ok();
+    wait::until_true("the second", || exported().contains("again-44"));
+    let ids = wsm.wsm(&["rec", "ls", "kept", "-q"]).ok().stdout;
+    let ids: Vec<&str> = ids.lines().collect();
+    assert_eq!(ids.len(), 2, "one for each start: {ids:?}");
+    let first = wsm.wsm(&["rec", "export", "kept", ids[0]]).ok().stdout;
+    assert!(
+        first.contains("seen-42") && !first.contains("again-44"),
+        "{first}"
+    );
+    for line in first.lines() {
+        serde_json::from_str::<serde_json::Value>(line).expect("JSON lines");
+    }
+    let play = ["rec", "play", "kept", ids[0], "--idle", "100ms"];
+    let term = Term::start(&wsm.command(wsm.root(), &play), 100, 30);
+    term.wait_for("seen-42");
+    term.press("q");
+    assert_eq!(term.wait_end(), 0);
+    // Somebody else's are not to be looked at.
+    let eve = Persona::new("eve");
+    let _ = wsm.wsm_as(&eve, &["rec", "ls", "kept"]).fails(3);
+}
