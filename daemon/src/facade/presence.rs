@@ -7,6 +7,7 @@ use wsm_terminal::protocol::{self, Person, Reply, Request};
 use super::Daemon;
 use super::terminal::{no_terminal, odd, shim_problem};
 use crate::actor::{Actor, Way};
+use crate::agent::handle::Published;
 use crate::agent::run::MAIN;
 use crate::engine::{row, store_problem};
 use crate::role::Verb;
@@ -113,6 +114,17 @@ impl Daemon {
         let change = Change::new(row(actor, "lease.taken", agent, message));
         let written = self.engine.store.commit(&change);
         written.map(|_| ()).map_err(|e| store_problem(&e))
+    }
+}
+
+/// Closes what a user has open who lost the right to it. What fails is logged: nobody new gets in.
+pub(super) async fn expel(published: &Published, user: &str) {
+    let Some(shim) = published.shim.as_ref().filter(|it| it.speaks() >= LEASES) else {
+        return;
+    };
+    let (user, looks) = (user.to_owned(), false);
+    if let Err(error) = shim.request(Request::Expel { user, looks }).await {
+        tracing::warn!(%error, agent = %published.record.name, "close somebody's terminals");
     }
 }
 

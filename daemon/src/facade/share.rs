@@ -5,6 +5,7 @@ use wsm_api::user::{NewShare, Share};
 
 use super::Daemon;
 use super::people::invalid;
+use super::presence;
 use crate::actor::Actor;
 use crate::engine::{row, store_problem};
 use crate::role::{AgentRole, Verb};
@@ -104,7 +105,8 @@ impl Daemon {
     pub async fn unshare(&self, actor: &Actor, agent: &str, user: &str) -> Result<Share, Problem> {
         let own = user == actor.user;
         let verb = if own { Verb::See } else { Verb::Share };
-        let record = self.find(actor, agent, verb)?.now().record.clone();
+        let published = self.find(actor, agent, verb)?.now();
+        let record = published.record.clone();
         let shares = self.engine.store.shares(record.id.as_str());
         let shares = shares.map_err(|e| store_problem(&e))?;
         let Some(share) = shares.into_iter().find(|share| share.user == user) else {
@@ -120,6 +122,7 @@ impl Daemon {
             .changed(share.role.as_str(), "");
         let ended = People::Unshare(record.id.to_string(), user.to_owned());
         self.write(&Change::new(told).people(ended))?;
+        presence::expel(&published, user).await;
         Ok(shown(share))
     }
 }
