@@ -52,9 +52,12 @@ impl Handler for Model {
             if row[at].flags.contains(Flags::WIDE_CHAR_SPACER) {
                 at = at.saturating_sub(1);
             }
-            if row[at]
-                .zerowidth()
-                .is_some_and(|marks| marks.len() >= MARKS_MAX)
+            // The second half of a character that insert mode cut has nothing to mark.
+            let half = row[at].flags.contains(Flags::WIDE_CHAR_SPACER);
+            if half
+                || row[at]
+                    .zerowidth()
+                    .is_some_and(|marks| marks.len() >= MARKS_MAX)
             {
                 return;
             }

@@ -13,7 +13,10 @@ use super::WITNESS;
 /// What a viewer writes over the screen when the daemon is away for long.
 const NOTICE: &str = "trying again";
 
-/// More than a viewer draws at first: a screen of 100 by 30 with its attributes.
+/// Of every window.
+const SIZE: (u16, u16) = (100, 30);
+
+/// More than a viewer draws at first: a screen with its attributes.
 const FIRST_SCREEN_MAX: usize = 16 << 10;
 
 /// The line of this number, as every agent of the test writes it.
@@ -42,7 +45,7 @@ impl Viewer {
         let mut script = wsm.root().command("script");
         let line = format!("{prefix}{}", words.join(" "));
         script.arg("-qfc").arg(line).arg(&seen);
-        let term = Term::start(&script, 100, 30);
+        let term = Term::start(&script, SIZE.0, SIZE.1);
         term.wait_for("<");
         Viewer { term, seen }
     }
@@ -80,6 +83,15 @@ pub(super) struct Watchers {
 
 impl Watchers {
     pub(super) fn start(wsm: &Instance) -> Watchers {
+        // Who only looks sees the terminal in the size that it has: that of the last who could type.
+        let sizer = Term::start(
+            &wsm.command(wsm.root(), &["attach", WITNESS]),
+            SIZE.0,
+            SIZE.1,
+        );
+        sizer.wait_for("<");
+        sizer.press("C-\\");
+        assert_eq!(sizer.wait_end(), 0);
         let socket = wsm.dir().join("run");
         let socket = socket.join(format!("shim-{}.sock", wsm.agent(WITNESS).id));
         // For this one the shim's socket is out of reach.
