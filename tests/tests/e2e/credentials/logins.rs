@@ -80,9 +80,10 @@ impl World {
         self.wsm.inside("logged", &line)
     }
 
+    /// The answer and its status, `<000>` without one.
     fn models(&self) -> String {
         let rest = "-H \"authorization: Bearer $WHAT\" https://api.anthropic.com/v1/models";
-        self.curl("accessToken", rest).ok().stdout
+        self.curl("accessToken", rest).stdout
     }
 
     /// What the fake was given last as bearer.
