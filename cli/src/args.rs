@@ -6,9 +6,9 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    act, attach, audit, capture, completion, daemon, diff, egress, exec, explain, follow, logs, ls,
-    man, merge, new, open, policy, ports, prune, rm, secret, send, share, shell, show, svc,
-    template, token, up, user, wait,
+    act, attach, audit, capture, completion, daemon, diff, egress, exec, explain, follow, handoff,
+    logs, ls, man, merge, new, open, policy, ports, prune, rm, secret, send, share, shell, show,
+    svc, template, token, up, user, wait,
 };
 
 /// Isolated workspaces for AI coding agents.
@@ -142,6 +142,12 @@ pub(crate) enum Verb {
     Share(share::Args),
     /// End a share.
     Unshare(share::Unshare),
+    /// Offer an agent to another user, or list the offers that stand.
+    Handoff(handoff::Args),
+    /// Take an agent that is offered to you.
+    Accept(handoff::Accept),
+    /// Decline an offer, or take one back.
+    Decline(handoff::Decline),
     /// The audit log: who did what, when, from where; and whether it is as it was written.
     #[command(subcommand)]
     Audit(audit::Verb),
@@ -175,10 +181,9 @@ pub(crate) enum Verb {
 }
 
 /// Verbs of the design that later versions bring.
-pub(crate) const LATER: [&str; 21] = [
-    "accept", "approve", "cp", "decline", "deny", "device", "fork", "handoff", "host", "invite",
-    "join", "lease", "memory", "pair", "play", "rec", "rollback", "snapshot", "who", "drain",
-    "export",
+pub(crate) const LATER: [&str; 18] = [
+    "approve", "cp", "deny", "device", "fork", "host", "invite", "join", "lease", "memory", "pair",
+    "play", "rec", "rollback", "snapshot", "who", "drain", "export",
 ];
 
 /// What was asked for.
@@ -338,7 +343,7 @@ mod tests {
 
     #[test]
     fn verbs_of_later_versions_are_known() {
-        for line in ["handoff fix --to ann", "--json fork a", "who --help"] {
+        for line in ["approve fix", "--json fork a", "who --help"] {
             assert!(matches!(parsed(line), Ok(Asked::Later(..))), "{line}");
         }
         assert!(matches!(

@@ -84,10 +84,43 @@ pub struct Record {
     /// The certificate (PEM) that its sandbox was built to trust; none without credentials.
     #[serde(default)]
     pub authority: Option<String>,
+    /// An offer to another user.
+    #[serde(default)]
+    pub offer: Option<Offer>,
+    /// It has got another owner, and login files of the one before may still be there.
+    #[serde(default)]
+    pub logins_due: bool,
     /// Services whose `init` has succeeded.
     pub initialized: BTreeSet<String>,
     /// Services as they were last recorded.
     pub services: BTreeMap<String, ServiceRecord>,
+}
+
+/// An offer to take an agent over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// To whom.
+    pub to: String,
+    /// By whom: its owner, or an admin.
+    pub by: String,
+    /// What the giver says.
+    pub note: String,
+    /// Since when, milliseconds since the epoch.
+    pub made_ms: u64,
+    /// Until when.
+    pub expires_ms: u64,
+    /// State, changes and screen as they were.
+    pub summary: String,
+}
+
+impl Record {
+    /// The offer that stands at this time.
+    #[must_use]
+    pub fn offered(&self, now_ms: u64) -> Option<&Offer> {
+        self.offer
+            .as_ref()
+            .filter(|offer| offer.expires_ms > now_ms)
+    }
 }
 
 /// A merge or an apply that was begun.
@@ -244,6 +277,8 @@ pub(crate) mod tests {
             sync: SyncRecord::default(),
             credentials: BTreeMap::new(),
             authority: None,
+            offer: None,
+            logins_due: false,
             initialized: BTreeSet::new(),
             services: BTreeMap::new(),
         }

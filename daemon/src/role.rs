@@ -139,6 +139,10 @@ verbs! {
     AuditVerify Admin, Admin;
     /// Take exported rows out of the journal.
     AuditRotate Admin, Admin;
+    /// What is offered to one, and by one.
+    Offers Anyone, View;
+    /// Take an offer, or decline it.
+    Answer Person, Own;
     /// A new agent.
     New Anyone, Own;
     /// Empty the trash of what is one's own.
@@ -193,6 +197,9 @@ verbs! {
     /// Who else is there.
     Who Role(Viewer), View;
 
+    /// Leave it.
+    Leave Role(Viewer), Own;
+
     /// Type into a terminal.
     Drive Role(Driver), Drive;
     /// Type a text.
@@ -216,6 +223,8 @@ verbs! {
     Remove Role(Owner), Own;
     /// Share it, end a share.
     Share Role(Owner), Own;
+    /// Offer it to another user.
+    Handoff Role(Owner), Own;
 }
 
 /// Whether `actor` may do this.

@@ -16,6 +16,7 @@ mod agents;
 mod audit;
 mod events;
 mod extract;
+mod handoffs;
 mod host;
 pub mod openapi;
 mod peer;

@@ -416,6 +416,8 @@ fn record(
         sync: SyncRecord::default(),
         credentials,
         authority: None,
+        offer: None,
+        logins_due: false,
         initialized: BTreeSet::new(),
         services: BTreeMap::new(),
     };
