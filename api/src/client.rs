@@ -18,6 +18,7 @@ use crate::template::TemplateInfo;
 use crate::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send, Ticket};
 
 mod audit;
+mod handoff;
 mod people;
 mod presence;
 mod way;

@@ -8,6 +8,7 @@ pub mod audit;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod event;
+pub mod handoff;
 pub mod host;
 pub mod name;
 pub mod policy;

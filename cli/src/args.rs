@@ -6,9 +6,9 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    act, attach, audit, capture, completion, daemon, diff, egress, exec, explain, follow, lease,
-    logs, ls, man, merge, new, open, policy, ports, prune, rec, rm, secret, send, share, shell,
-    show, svc, template, token, up, user, wait, who,
+    act, attach, audit, capture, completion, daemon, diff, egress, exec, explain, follow, handoff,
+    lease, logs, ls, man, merge, new, open, policy, ports, prune, rec, rm, secret, send, share,
+    shell, show, svc, template, token, up, user, wait, who,
 };
 
 /// Isolated workspaces for AI coding agents.
@@ -161,6 +161,12 @@ pub(crate) enum Verb {
     Share(share::Args),
     /// End a share.
     Unshare(share::Unshare),
+    /// Offer an agent to another user, or list the offers that stand.
+    Handoff(handoff::Args),
+    /// Take an agent that is offered to you.
+    Accept(handoff::Accept),
+    /// Decline an offer, or take one back.
+    Decline(handoff::Decline),
     /// The audit log: who did what, when, from where; and whether it is as it was written.
     #[command(subcommand)]
     Audit(audit::Verb),
@@ -194,9 +200,9 @@ pub(crate) enum Verb {
 }
 
 /// Verbs of the design that later versions bring.
-pub(crate) const LATER: [&str; 16] = [
-    "accept", "approve", "cp", "decline", "deny", "device", "fork", "handoff", "host", "invite",
-    "join", "memory", "pair", "rollback", "snapshot", "drain",
+pub(crate) const LATER: [&str; 13] = [
+    "approve", "cp", "deny", "device", "fork", "host", "invite", "join", "memory", "pair",
+    "rollback", "snapshot", "drain",
 ];
 
 /// What was asked for.
@@ -356,7 +362,7 @@ mod tests {
 
     #[test]
     fn verbs_of_later_versions_are_known() {
-        for line in ["handoff fix --to ann", "--json fork a", "pair --help"] {
+        for line in ["approve fix", "--json fork a", "pair --help"] {
             assert!(matches!(parsed(line), Ok(Asked::Later(..))), "{line}");
         }
         assert!(matches!(

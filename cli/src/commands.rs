@@ -12,6 +12,7 @@ pub(crate) mod egress;
 pub(crate) mod exec;
 pub(crate) mod explain;
 pub(crate) mod follow;
+pub(crate) mod handoff;
 pub(crate) mod lease;
 pub(crate) mod logs;
 pub(crate) mod ls;

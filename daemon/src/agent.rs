@@ -24,6 +24,7 @@ pub mod credentials;
 pub mod driver;
 mod forward;
 pub mod handle;
+pub(crate) mod handover;
 pub(crate) mod ledger;
 pub(crate) mod make;
 mod outside;

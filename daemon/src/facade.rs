@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod create;
+mod handoff;
 mod kept;
 mod people;
 mod policy;

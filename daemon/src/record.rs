@@ -85,10 +85,43 @@ pub struct Record {
     /// What of its credentials must not be written down: egress tells it at each start.
     #[serde(skip)]
     pub inside: Inside,
+    /// An offer to another user.
+    #[serde(default)]
+    pub offer: Option<Offer>,
+    /// It has got another owner, and login files of the one before may still be there.
+    #[serde(default)]
+    pub logins_due: bool,
     /// Services whose `init` has succeeded.
     pub initialized: BTreeSet<String>,
     /// Services as they were last recorded.
     pub services: BTreeMap<String, ServiceRecord>,
+}
+
+/// An offer to take an agent over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// To whom.
+    pub to: String,
+    /// By whom: its owner, or an admin.
+    pub by: String,
+    /// What the giver says.
+    pub note: String,
+    /// Since when, milliseconds since the epoch.
+    pub made_ms: u64,
+    /// Until when.
+    pub expires_ms: u64,
+    /// State, changes and screen as they were.
+    pub summary: String,
+}
+
+impl Record {
+    /// The offer that stands at this time.
+    #[must_use]
+    pub fn offered(&self, now_ms: u64) -> Option<&Offer> {
+        self.offer
+            .as_ref()
+            .filter(|offer| offer.expires_ms > now_ms)
+    }
 }
 
 /// A merge or an apply that was begun.
@@ -254,6 +287,8 @@ pub(crate) mod tests {
             credentials: BTreeMap::new(),
             inside: Inside::default(),
             authority: None,
+            offer: None,
+            logins_due: false,
             initialized: BTreeSet::new(),
             services: BTreeMap::new(),
         }

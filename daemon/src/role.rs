@@ -139,6 +139,10 @@ verbs! {
     AuditVerify Admin, Admin;
     /// Take exported rows out of the journal.
     AuditRotate Admin, Admin;
+    /// What is offered to one, and by one.
+    Offers Anyone, View;
+    /// Take an offer, or decline it.
+    Answer Person, Own;
     /// A new agent.
     New Anyone, Own;
     /// Empty the trash of what is one's own.
@@ -195,6 +199,9 @@ verbs! {
     /// What its terminals recorded.
     Recordings Role(Viewer), View;
 
+    /// Leave it.
+    Leave Role(Viewer), Own;
+
     /// Type into a terminal.
     Drive Role(Driver), Drive;
     /// Ask for the keyboard of a terminal, hand it over, let it go.
@@ -222,6 +229,8 @@ verbs! {
     Remove Role(Owner), Own;
     /// Share it, end a share.
     Share Role(Owner), Own;
+    /// Offer it to another user.
+    Handoff Role(Owner), Own;
 }
 
 /// Whether `actor` may do this.

@@ -19,6 +19,7 @@ mod extras;
 mod grants;
 mod helper;
 mod inspect;
+mod logins;
 mod maps;
 mod record;
 mod records;

@@ -132,6 +132,14 @@ pub enum Request {
     },
     /// What this host can enforce. Answer: [`Reply::Host`].
     Host,
+    /// Which login files lie in an agent's private home ([`LOGINS`]); removed if asked for.
+    /// Answer: [`Reply::Logins`].
+    Logins {
+        /// Whose.
+        agent: AgentId,
+        /// Take them away.
+        remove: bool,
+    },
     /// Write down where the journal's two chains end, in a file that only root can change and that
     /// only ever grows. One in [`CHECKPOINT_PAUSE`] at most.
     Checkpoint {
@@ -141,6 +149,31 @@ pub enum Request {
         wsm: JournalEnd,
     },
 }
+
+/// Where programs keep what they log in with, below a home.
+pub const LOGINS: [&str; 21] = [
+    ".aider/oauth-keys.env",
+    ".aws/credentials",
+    ".azure/msal_token_cache.json",
+    ".cargo/credentials.toml",
+    ".claude/.credentials.json",
+    ".codex/auth.json",
+    ".config/gcloud/application_default_credentials.json",
+    ".config/gcloud/credentials.db",
+    ".config/gh/hosts.yml",
+    ".config/git/credentials",
+    ".config/glab-cli/config.yml",
+    ".docker/config.json",
+    ".gemini/oauth_creds.json",
+    ".git-credentials",
+    ".kube/config",
+    ".local/share/opencode/auth.json",
+    ".netrc",
+    ".npmrc",
+    ".pypirc",
+    ".ssh/id_ed25519",
+    ".ssh/id_rsa",
+];
 
 /// Where a chain of the journal ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -260,6 +293,13 @@ pub enum Reply {
     Host {
         /// Each check, for `wsm doctor`.
         checks: Vec<HostCheck>,
+    },
+    /// Login files.
+    Logins {
+        /// Those that are, or were, there.
+        files: Vec<String>,
+        /// Those that can't be removed, and why.
+        stay: Vec<String>,
     },
     /// It could not be done, and nothing is left of the attempt.
     Failed(Failure),

@@ -20,6 +20,7 @@ mod events;
 mod extract;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
+mod handoffs;
 mod host;
 pub mod net;
 pub mod openapi;

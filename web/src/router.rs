@@ -7,7 +7,8 @@ use utoipa::OpenApi;
 use wsm_daemon::role::Verb;
 
 use crate::{
-    Edge, agents, audit, events, host, presence, problem, review, secrets, services, terminals,
+    Edge, agents, audit, events, handoffs, host, presence, problem, review, secrets, services,
+    terminals,
     users,
 };
 
@@ -90,7 +91,11 @@ routes! {
 
     get    "/v1/agents/{agent}/shares"                     users::shares            Shares;
     post   "/v1/agents/{agent}/shares"                     users::share             Share;
-    delete "/v1/agents/{agent}/shares/{user}"              users::unshare           See;
+    delete "/v1/agents/{agent}/shares/{user}"              users::unshare           Leave;
+    post   "/v1/agents/{agent}/handoff"                    handoffs::offer          Handoff;
+    get    "/v1/handoffs"                                  handoffs::list           Offers;
+    post   "/v1/handoffs/{offered}/accept"                 handoffs::accept         Answer;
+    post   "/v1/handoffs/{offered}/decline"                handoffs::decline        Answer;
 
     get    "/v1/agents/{agent}/diff"                       review::diff             Diff;
     post   "/v1/agents/{agent}/merge"                      review::merge            Merge;

@@ -172,7 +172,7 @@ pub(crate) async fn exec(
 ) -> Result<Response, Failure> {
     let ws = upgradable(upgrade)?;
     // Asked before the upgrade, so that a wrong name is an HTTP answer.
-    edge.daemon.agent(&caller.actor, &agent).await?;
+    edge.daemon.may_exec(&caller.actor, &agent)?;
     Ok(ws.on_upgrade(async move |mut socket| {
         let _place = caller.peer;
         match started(&mut socket, &edge.daemon, &caller.actor, &agent).await {

@@ -318,9 +318,19 @@ impl Driver {
                 let answer = self.on_policy(&actor, change).await;
                 drop(reply.send(answer));
             }
+            Message::Offer {
+                actor,
+                offer,
+                reply,
+            } => drop(reply.send(self.on_offer(&actor, *offer))),
+            Message::Answer {
+                actor,
+                to,
+                accept,
+                reply,
+            } => drop(reply.send(self.on_answer(&actor, &to, accept).await)),
             Message::Terminal { size, reply } => {
-                let answer = self.open_shell(size).await;
-                drop(reply.send(answer));
+                drop(reply.send(self.open_shell(size).await));
             }
             Message::Probed {
                 service,

@@ -11,7 +11,7 @@ use super::ledger::Unrecorded;
 use super::request::Decision;
 use crate::actor::Who;
 use crate::facade::{ServiceVerb, Verb};
-use crate::record::{Bringing, Record};
+use crate::record::{Bringing, Offer, Record};
 use crate::shim::Shim;
 use crate::store::Row;
 
@@ -97,6 +97,19 @@ pub(crate) enum Message {
     Policy {
         actor: Who,
         change: PolicyChange,
+        reply: Answer<()>,
+    },
+    /// It is offered to another user; answered when that is written down.
+    Offer {
+        actor: Who,
+        offer: Box<Offer>,
+        reply: Answer<()>,
+    },
+    /// The offer to that user is taken, or is none any more.
+    Answer {
+        actor: Who,
+        to: String,
+        accept: bool,
         reply: Answer<()>,
     },
     /// A new shell terminal.

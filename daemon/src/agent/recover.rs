@@ -82,6 +82,7 @@ impl Driver {
     /// Goes on from where the record says.
     pub(super) async fn recover(&mut self, listed: Option<Listed>) {
         self.settle_bring().await;
+        self.clean_logins().await;
         let shim = listed
             .as_ref()
             .is_some_and(|listed| listed.shim_pid.is_some());

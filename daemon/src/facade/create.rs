@@ -416,6 +416,8 @@ fn record(
         credentials,
         inside: Inside::default(),
         authority: None,
+        offer: None,
+        logins_due: false,
         initialized: BTreeSet::new(),
         services: BTreeMap::new(),
     };

@@ -104,7 +104,7 @@ impl Daemon {
     /// There is no such agent, or it is not shared with that user.
     pub async fn unshare(&self, actor: &Actor, agent: &str, user: &str) -> Result<Share, Problem> {
         let own = user == actor.user;
-        let verb = if own { Verb::See } else { Verb::Share };
+        let verb = if own { Verb::Leave } else { Verb::Share };
         let published = self.find(actor, agent, verb)?.now();
         let record = published.record.clone();
         let shares = self.engine.store.shares(record.id.as_str());

@@ -268,6 +268,14 @@ impl Daemon {
         }
     }
 
+    /// Whether the actor may run commands there.
+    ///
+    /// # Errors
+    /// There is no such agent, or it is not the actor's to run anything in.
+    pub fn may_exec(&self, actor: &Actor, agent: &str) -> Result<(), Problem> {
+        self.find(actor, agent, Verb::Exec).map(drop)
+    }
+
     /// Starts the command and returns a shim connection on which `Frame::Open` was already sent.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use nix::sys::socket::{AddressFamily, Shutdown, SockFlag, SockType, shutdown, so
 use super::grants::{self, Checked};
 use super::record;
 use super::work::{self, Outcome, Task, Worker};
-use super::{Broker, Waiting, branch, checkpoint, dirs, inspect};
+use super::{Broker, Waiting, branch, checkpoint, dirs, inspect, logins};
 use crate::fail::{self, Context, failure};
 use crate::protocol::{
     EXPOSED_MAX, Failure, FailureKind, HelperRights, Listed, Purpose, Reply, Request, SOCKETS_MAX,
@@ -37,6 +37,7 @@ pub(super) fn changes(request: &Request) -> Option<&AgentId> {
         | Request::Egress { .. }
         | Request::Helper { .. }
         | Request::Checkpoint { .. }
+        | Request::Logins { .. }
         | Request::Host => None,
     }
 }
@@ -100,13 +101,13 @@ impl Broker {
                 agent,
                 rights,
             } => self.begin_helper(connection, &repository, agent, rights),
+            Request::Logins { agent, remove } => work::answer(host, connection, None, || {
+                logins::look(host.state.as_fd(), &agent, remove)
+            }),
             Request::Checkpoint { person, wsm } => work::answer(host, connection, None, || {
                 checkpoint::write(host.state.as_fd(), &person, &wsm)
             }),
-            Request::Host => work::answer(host, connection, None, || {
-                let checks = host::checks(host.state.as_fd());
-                Ok((Reply::Host { checks }, Vec::new()))
-            }),
+            Request::Host => work::answer(host, connection, None, || checks(host)),
         }
     }
 
@@ -293,6 +294,12 @@ fn list(host: &super::setup::Host, making: &[AgentId]) -> Result<(Reply, Vec<Own
         },
         Vec::new(),
     ))
+}
+
+/// What this host can enforce.
+fn checks(host: &super::setup::Host) -> Result<(Reply, Vec<OwnedFd>), Failure> {
+    let checks = host::checks(host.state.as_fd());
+    Ok((Reply::Host { checks }, Vec::new()))
 }
 
 /// Sockets of the agent's network namespace. The worker enters it, and ends.

@@ -1,8 +1,8 @@
-//! Checkpoints: they add up in a file of root's, and nobody but the daemon writes any.
+//! What the broker does for people: checkpoints in a file of root's, login files taken away.
 
 use std::os::unix::fs::{MetadataExt, symlink};
 
-use wsm_sandbox::protocol::{CHECKPOINTS, FailureKind, JournalEnd, Request};
+use wsm_sandbox::protocol::{CHECKPOINTS, FailureKind, JournalEnd, Reply, Request};
 
 use crate::harness::{ACCOUNT, World, until};
 
@@ -64,4 +64,50 @@ fn what_is_no_checkpoint_is_refused() {
         FailureKind::Failed
     );
     assert!(!world.path("elsewhere").exists());
+}
+
+#[test]
+fn login_files_are_told_and_removed_and_no_link_is_followed() {
+    let world = World::new();
+    let agent = world.prepare("logins001");
+    let client = world.client();
+    let home = world
+        .path("state")
+        .join("agents")
+        .join(agent.id.as_str())
+        .join("home");
+    let outside = world.path("outside");
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::write(outside.join("auth.json"), "theirs").unwrap();
+    std::fs::create_dir(home.join(".claude")).unwrap();
+    std::fs::write(home.join(".claude/.credentials.json"), "mine").unwrap();
+    std::fs::write(home.join(".claude/settings.json"), "{}").unwrap();
+    symlink("/etc/passwd", home.join(".netrc")).unwrap();
+    symlink(&outside, home.join(".codex")).unwrap();
+    std::fs::create_dir_all(home.join(".npmrc")).unwrap();
+    let ask = |remove| {
+        let agent = agent.id.clone();
+        match client.ask(Request::Logins { agent, remove }).unwrap() {
+            Reply::Logins { files, stay } => (files, stay),
+            other => panic!("{other:?}"),
+        }
+    };
+    let there = [".claude/.credentials.json", ".netrc"]
+        .map(str::to_owned)
+        .to_vec();
+    for remove in [false, true] {
+        let (files, stay) = ask(remove);
+        assert_eq!(files, there);
+        assert_eq!(stay.len(), 2, "a link above, and a directory: {stay:?}");
+    }
+    assert_eq!(ask(false).0, Vec::<String>::new());
+    assert!(home.join(".claude/settings.json").exists());
+    assert!(outside.join("auth.json").exists());
+    assert!(std::path::Path::new("/etc/passwd").exists());
+    let request = Request::Logins {
+        agent: agent.id.clone(),
+        remove: true,
+    };
+    let reply = world.ask_as(ACCOUNT, &request, &[]);
+    assert!(format!("{reply:?}").contains("Refused"), "{reply:?}");
 }

@@ -381,3 +381,140 @@ fn a_secret_is_its_owners() {
             .any(|r| r.to_string().contains(VALUE))
     );
 }
+
+#[test]
+fn an_agent_is_handed_over_with_its_credentials_while_it_runs() {
+    let world = World::new();
+    world.keyed();
+    let wsm = &world.wsm;
+    let (ann, bob, eve) = (
+        Persona::new("ann"),
+        Persona::new("bob"),
+        Persona::new("eve"),
+    );
+    let set = |who: &Persona, value: &str| {
+        let command = wsm.command(who, &["secret", "set", "model-key"]);
+        cli::run(command, value.as_bytes()).ok();
+    };
+    set(&ann, "sk-of-ann");
+    let repo = Repo::small(&ann, "project");
+    wsm.new_agent_as(&ann, &repo, "keyed", "anns");
+    let within =
+        |who: &Persona, script: &str| wsm.wsm_as(who, &["exec", "anns", "--", "sh", "-c", script]);
+    let login = "mkdir -p ~/.codex && echo giver > ~/.codex/auth.json && \
+                 { setsid sleep 1000 >/dev/null 2>&1 & } && pgrep -x sleep";
+    let running = within(&ann, login).ok();
+    let ask =
+        "curl -sS --max-time 20 -H \"x-api-key: $MODEL_KEY\" https://model.below.example/echo";
+    let sent = |world: &World| world.requests().last().expect("a request")["headers"].to_string();
+    assert_eq!(within(&ann, ask).ok().stdout, "echoed\n");
+    assert!(sent(&world).contains("sk-of-ann"), "{}", sent(&world));
+
+    assert_eq!(
+        wsm.wsm_as(&bob, &["handoff", "anns", "--to", bob.name()])
+            .code,
+        4
+    );
+    let offer = [
+        "handoff",
+        "anns",
+        "--to",
+        bob.name(),
+        "--note",
+        "please finish",
+    ];
+    wsm.wsm_as(&ann, &offer).ok();
+    assert_eq!(wsm.wsm_as(&ann, &offer).code, 1, "one offer at a time");
+    let offers = |who: &Persona| wsm.wsm_as(who, &["handoff", "--json"]).ok().json();
+    assert_eq!(offers(&eve).as_array().map(Vec::len), Some(0));
+    let seen = &offers(&bob)[0];
+    assert_eq!(
+        (&seen["note"], &seen["missing"][0]),
+        (&"please finish".into(), &"model-key".into())
+    );
+    assert_eq!(seen["logins"][0], ".codex/auth.json");
+    assert!(
+        seen["summary"]
+            .as_str()
+            .is_some_and(|text| text.contains("wsm/anns")),
+        "{seen}"
+    );
+    // An offer gives no right, and nobody else can take it.
+    assert_eq!(wsm.wsm_as(&bob, &["capture", "anns"]).code, 4);
+    assert_eq!(wsm.wsm_as(&eve, &["accept", "anns"]).code, 4);
+    assert_eq!(wsm.wsm_as(&ann, &["accept", "anns"]).code, 4);
+    wsm.wsm_as(&bob, &["decline", "anns"]).ok();
+    assert_eq!(wsm.agent("anns").owner, ann.name());
+    assert_eq!(wsm.wsm_as(&bob, &["accept", "anns"]).code, 4, "declined");
+
+    // One that nobody answers ends by itself, and changes nothing.
+    let short = ["handoff", "anns", "--to", bob.name(), "--expires", "1s"];
+    wsm.wsm_as(&ann, &short).ok();
+    wait::until_true("the end of the offer", || {
+        offers(&ann).as_array().is_some_and(Vec::is_empty)
+    });
+    assert_eq!(wsm.wsm_as(&bob, &["accept", "anns"]).code, 4, "too late");
+
+    set(&bob, "sk-of-bob");
+    wsm.wsm_as(&ann, &offer).ok();
+    assert_eq!(offers(&bob)[0]["missing"].as_array().map(Vec::len), Some(0));
+    wsm.wsm_as(&bob, &["accept", "anns"]).ok();
+    let now = wsm.agent("anns");
+    assert_eq!(
+        (&*now.owner, &*now.account),
+        (bob.name(), ann.name()),
+        "the account stays"
+    );
+    assert_eq!(within(&bob, "pgrep -x sleep").ok().text(), running.text());
+    assert_eq!(
+        within(&bob, "ls ~/.codex").ok().stdout,
+        "",
+        "the giver's login is gone"
+    );
+    assert_eq!(within(&bob, ask).ok().stdout, "echoed\n");
+    assert!(sent(&world).contains("sk-of-bob"), "{}", sent(&world));
+    assert_eq!(
+        wsm.wsm_as(&ann, &["capture", "anns"]).code,
+        4,
+        "the giver is out"
+    );
+
+    let told = wsm.wsm_as(
+        &bob,
+        &[
+            "audit",
+            "query",
+            "--subject",
+            "anns",
+            "--verb",
+            "handoff.",
+            "--json",
+        ],
+    );
+    let told = told.ok().stdout;
+    let told: Vec<Value> = told
+        .lines()
+        .map(|row| serde_json::from_str(row).expect("a row"))
+        .collect();
+    let verbs: Vec<_> = told
+        .iter()
+        .map(|row| row["verb"].as_str().expect("a verb"))
+        .collect();
+    let wanted = [
+        "handoff.offered",
+        "handoff.declined",
+        "handoff.offered",
+        "handoff.offered",
+        "handoff.accepted",
+        "handoff.logins",
+    ];
+    assert_eq!(verbs, wanted);
+    let accepted = &told[4];
+    assert_eq!(accepted["actor"], bob.name());
+    assert_eq!(
+        (&accepted["before"], &accepted["after"]),
+        (&ann.name().into(), &bob.name().into())
+    );
+    wsm.wsm(&["audit", "verify"]).ok();
+    assert_eq!(wsm.end(), Vec::<String>::new());
+}

@@ -1,0 +1,103 @@
+//! Handing an agent over: an offer stands until it is taken, declined or too old; taking it moves
+//! ownership, and with it whose secrets egress puts in, in the row that tells of it.
+//!
+//! ```text
+//! none ── offer ──► offered ── accept ──► none, another owner; login files are due for removal
+//!                      └── decline, withdraw, time ──► none, nothing changed
+//! ```
+
+use wsm_api::problem::{Code, Problem};
+use wsm_sandbox::protocol::{Reply as BrokerReply, Request as BrokerRequest};
+
+use super::driver::Driver;
+use crate::actor::Who;
+use crate::engine::{Engine, WSM, row};
+use crate::record::{Offer, Record};
+use crate::store::now_ms;
+
+impl Driver {
+    /// Writes an offer down; one at a time.
+    pub(super) fn on_offer(&mut self, actor: &Who, offer: Offer) -> Result<(), Problem> {
+        if let Some(other) = self.record.offered(now_ms()) {
+            let message = format!("{} is offered to {} already", self.record.name, other.to);
+            let hint = format!("`wsm decline {}` takes that back", self.record.name);
+            return Err(Problem::new(Code::Conflict, message, hint));
+        }
+        let before = self.record.clone();
+        let note = match offer.note.as_str() {
+            "" => String::new(),
+            note => format!(": {note}"),
+        };
+        let message = format!("{} to {}{note}", self.record.name, offer.to);
+        let told = row(actor, "handoff.offered", self.record.id.as_str(), message);
+        self.record.offer = Some(offer);
+        self.try_commit(before, told)
+    }
+
+    /// The offer to `to` is taken, or is none any more.
+    pub(super) async fn on_answer(
+        &mut self,
+        actor: &Who,
+        to: &str,
+        accept: bool,
+    ) -> Result<(), Problem> {
+        let before = self.record.clone();
+        let Some(offer) = before.offered(now_ms()).filter(|offer| offer.to == to) else {
+            let message = format!("{} is not offered to {to} any more", before.name);
+            return Err(Problem::new(Code::NotFound, message, ""));
+        };
+        let id = before.id.as_str();
+        self.record.offer = None;
+        if !accept {
+            let message = format!("{} to {to}", before.name);
+            return self.try_commit(before.clone(), row(actor, "handoff.declined", id, message));
+        }
+        self.record.owner.clone_from(&offer.to);
+        let email = format!("{to}@{}", self.engine.host.hostname);
+        self.record.author = (offer.to.clone(), email);
+        self.record.logins_due = true;
+        let message = format!("{} from {} to {to}", before.name, before.owner);
+        let told = row(actor, "handoff.accepted", id, message).changed(&before.owner, to);
+        self.try_commit(before.clone(), told)?;
+        self.clean_logins().await;
+        if self.shim.is_none() {
+            return Ok(()); // egress is told when it is started
+        }
+        let egress = &self.engine.egress;
+        egress.serve(&self.engine.etc_dir, &self.record).await
+    }
+
+    /// Removes the login files that the giver's agent left; again after a crash.
+    pub(super) async fn clean_logins(&mut self) {
+        if !self.record.logins_due {
+            return;
+        }
+        let (verb, message) = match logins(&self.engine, &self.record, true).await {
+            Ok(files) if files.is_empty() => ("handoff.logins", "there are none".to_owned()),
+            Ok(files) => ("handoff.logins", format!("removed: {}", files.join(", "))),
+            Err(problem) => ("handoff.logins-stay", problem.message),
+        };
+        self.record.logins_due = verb == "handoff.logins-stay";
+        let told = row(WSM, verb, self.record.id.as_str(), message);
+        self.commit(told);
+    }
+}
+
+/// Login files in the agent's private home; removed if asked for.
+pub(crate) async fn logins(
+    engine: &Engine,
+    record: &Record,
+    remove: bool,
+) -> Result<Vec<String>, Problem> {
+    let agent = record.id.clone();
+    let asked = engine.broker.ask(BrokerRequest::Logins { agent, remove });
+    match asked.await.map_err(|e| crate::broker::problem(&e))? {
+        BrokerReply::Logins { files, stay } if stay.is_empty() => Ok(files),
+        BrokerReply::Logins { stay, .. } => {
+            let message = format!("login files that can't be removed: {}", stay.join(", "));
+            let hint = "they lie in the agent's private home: remove them by `wsm exec`";
+            Err(Problem::new(Code::Failed, message, hint))
+        }
+        other => Err(crate::broker::odd_reply(&other)),
+    }
+}
