@@ -8,8 +8,7 @@ use wsm_daemon::role::Verb;
 
 use crate::{
     Edge, agents, audit, events, handoffs, host, presence, problem, review, secrets, services,
-    terminals,
-    users,
+    terminals, users,
 };
 
 /// Longest request body: the user's own templates go along with a new agent.

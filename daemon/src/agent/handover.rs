@@ -12,7 +12,7 @@ use wsm_sandbox::protocol::{Reply as BrokerReply, Request as BrokerRequest};
 use super::driver::Driver;
 use crate::actor::Who;
 use crate::engine::{Engine, WSM, row};
-use crate::record::{Offer, Record};
+use crate::record::{Inside, Offer, Record};
 use crate::store::now_ms;
 
 impl Driver {
@@ -56,6 +56,8 @@ impl Driver {
         let email = format!("{to}@{}", self.engine.host.hostname);
         self.record.author = (offer.to.clone(), email);
         self.record.logins_due = true;
+        // What the giver let it see goes into nothing that starts from now on.
+        self.record.inside = Inside::default();
         let message = format!("{} from {} to {to}", before.name, before.owner);
         let told = row(actor, "handoff.accepted", id, message).changed(&before.owner, to);
         self.try_commit(before.clone(), told)?;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use wsm_api::handoff::{NewOffer, Offer as Shown};
 use wsm_api::problem::{Code, Problem};
 
-use super::Daemon;
 use super::people::{invalid, subject};
+use super::{Daemon, presence};
 use crate::actor::Actor;
 use crate::agent::handle::{Handle, Message};
 use crate::agent::handover::logins;
@@ -113,6 +113,7 @@ impl Daemon {
         self.may(actor, Verb::Answer, &Subject::Person(&offer.to))?;
         let shown = self.shown_offer(&record, &offer).await;
         self.answer(actor, &handle, &offer, true).await?;
+        presence::expel(&handle.now(), &record.owner).await;
         Ok(shown)
     }
 
