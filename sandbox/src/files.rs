@@ -92,7 +92,11 @@ pub(crate) fn make_dirs(
         let name = Path::new(name);
         at = match open_below(at.as_fd(), name, flags) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                make_dir(at.as_fd(), name, mode, owner)?;
+                match make_dir(at.as_fd(), name, mode, owner) {
+                    // Somebody else made it in between.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    result => result?,
+                }
                 open_below(at.as_fd(), name, flags)?
             }
             result => result?,
@@ -234,5 +238,21 @@ mod tests {
         let refused = make("closed", (USER, USER)).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
         make_dir(dir.as_fd(), Path::new("roots"), 0o700, (0, 0)).unwrap_err();
+    }
+
+    #[test]
+    fn directories_that_several_make_at_once_are_there_for_all() {
+        let top = tempfile::tempdir().unwrap();
+        let dir = open(top.path(), OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).unwrap();
+        for round in 0..200 {
+            let path = format!("a{round}/b/c");
+            let make = || make_dirs(dir.as_fd(), Path::new(&path), 0o755, (0, 0)).map(drop);
+            std::thread::scope(|scope| {
+                let all: Vec<_> = (0..4).map(|_| scope.spawn(make)).collect();
+                for one in all {
+                    one.join().unwrap().unwrap();
+                }
+            });
+        }
     }
 }
