@@ -66,7 +66,12 @@ impl Driver {
             return Ok(()); // egress is told when it is started
         }
         let egress = &self.engine.egress;
-        egress.serve(&self.engine.etc_dir, &self.record).await
+        let told = egress.serve(&self.engine.etc_dir, &self.record).await;
+        if told.is_err() {
+            // Rather no way out than the giver's secrets on it.
+            egress.forget(&self.record).await;
+        }
+        told
     }
 
     /// Removes the login files that the giver's agent left; again after a crash.
