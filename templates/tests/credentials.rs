@@ -1,33 +1,12 @@
 //! What a person is told about credentials in a template that can't be.
 
+#[path = "shared/told.rs"]
+mod told;
+
 use insta::assert_snapshot;
-use wsm_template::Request;
-use wsm_template::Source;
-use wsm_template::Sources;
-use wsm_template::resolve;
+use wsm_template::{Request, Source, Sources, resolve};
 
-fn user(text: &str) -> Sources {
-    let source = Source {
-        file: "t.toml".to_owned(),
-        text: text.to_owned(),
-    };
-    Sources {
-        user: vec![source],
-        ..Sources::default()
-    }
-}
-
-/// All problems of a user's template `t`.
-fn problems(text: &str) -> String {
-    let request = Request {
-        template: "t".to_owned(),
-        ..Request::default()
-    };
-    match resolve(&user(text), &request) {
-        Ok(resolution) => panic!("no problem found: {resolution:#?}"),
-        Err(problems) => problems.to_string(),
-    }
-}
+use told::problems;
 
 #[test]
 fn credentials_say_which_secret_goes_where() {
