@@ -11,6 +11,7 @@ pub mod event;
 pub mod handoff;
 pub mod host;
 pub mod name;
+pub mod notify;
 pub mod policy;
 pub mod presence;
 pub mod problem;

@@ -7,7 +7,7 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueE
 
 use crate::commands::{
     act, attach, audit, capture, completion, daemon, diff, egress, exec, explain, follow, handoff,
-    lease, logs, ls, man, merge, new, open, policy, ports, prune, rec, rm, secret, send, share,
+    lease, logs, ls, man, merge, new, notify, open, policy, ports, prune, rec, rm, secret, send, share,
     shell, show, svc, template, token, up, user, wait, who,
 };
 
@@ -178,6 +178,9 @@ pub(crate) enum Verb {
     /// Tokens: ways in for programs and other machines.
     #[command(subcommand)]
     Token(token::Verb),
+    /// Notifications: what you are told, by which channels, and what became of it.
+    #[command(subcommand)]
+    Notify(notify::Verb),
     /// Templates.
     #[command(subcommand)]
     Template(template::Verb),

@@ -19,6 +19,7 @@ pub(crate) mod ls;
 pub(crate) mod man;
 pub(crate) mod merge;
 pub(crate) mod new;
+pub(crate) mod notify;
 pub(crate) mod open;
 pub(crate) mod policy;
 pub(crate) mod ports;

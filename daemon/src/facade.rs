@@ -5,6 +5,7 @@ mod audit;
 mod create;
 mod handoff;
 mod kept;
+mod notify;
 mod people;
 mod policy;
 mod presence;
@@ -134,6 +135,7 @@ impl Daemon {
         }
         egress::follow_config(&engine);
         engine.keep_checkpoints();
+        crate::notify::worker::start(&engine);
         Ok(Daemon { engine })
     }
 

@@ -142,6 +142,7 @@ pub(crate) fn convert(
             | Type::HostPaths
             | Type::GuardedPaths
             | Type::Programs
+            | Type::Events
             | Type::Devices
             | Type::Scalars,
             DeValue::Array(array),
@@ -246,6 +247,7 @@ fn wrong_type(kind: Type, found: &DeValue<'_>) -> Refusal {
         | Type::HostPaths
         | Type::GuardedPaths
         | Type::Programs
+        | Type::Events
         | Type::Devices => ("a list of strings", Some("write [\"…\"]")),
         Type::Scalar => ("a string, a whole number, true or false", None),
         Type::Scalars => ("a list of strings or whole numbers", None),

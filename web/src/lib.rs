@@ -23,6 +23,7 @@ pub mod fuzz;
 mod handoffs;
 mod host;
 pub mod net;
+mod notify;
 pub mod openapi;
 mod peer;
 mod pipe;
