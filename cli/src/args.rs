@@ -7,8 +7,8 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueE
 
 use crate::commands::{
     act, attach, audit, capture, completion, daemon, diff, egress, exec, explain, follow, handoff,
-    lease, logs, ls, man, merge, new, notify, open, policy, ports, prune, rec, rm, secret, send, share,
-    shell, show, svc, template, token, up, user, wait, who,
+    lease, logs, ls, man, merge, new, notify, open, policy, ports, prune, rec, rm, secret, send,
+    share, shell, show, svc, template, token, up, user, wait, who,
 };
 
 /// Isolated workspaces for AI coding agents.

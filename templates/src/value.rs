@@ -108,8 +108,7 @@ pub(crate) fn convert(
         };
     }
     match (kind, value.get_ref()) {
-        (Type::Flag, DeValue::Boolean(flag)) => Value::Flag(*flag),
-        (Type::Scalar, DeValue::Boolean(flag)) => Value::Flag(*flag),
+        (Type::Flag | Type::Scalar, DeValue::Boolean(flag)) => Value::Flag(*flag),
         (Type::Integer { min, max }, DeValue::Integer(_)) => {
             integer(value.get_ref(), min, max).map_or_else(&mut fail, Value::Integer)
         }

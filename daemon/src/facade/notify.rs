@@ -71,11 +71,7 @@ impl Daemon {
     ///
     /// # Errors
     /// The endpoint is no push service that this host knows, or its keys are none.
-    pub async fn subscribe(
-        &self,
-        actor: &Actor,
-        new: NewSubscription,
-    ) -> Result<Channel, Problem> {
+    pub async fn subscribe(&self, actor: &Actor, new: NewSubscription) -> Result<Channel, Problem> {
         self.may(actor, Verb::ChannelNew, &Subject::Person(&actor.user))?;
         let config = self.notify_config()?;
         let refused = |why: String| invalid(format!("endpoint: {why}"));
@@ -179,7 +175,12 @@ impl Daemon {
         self.may(actor, Verb::Notifications, &Subject::Person(&actor.user))?;
         let channel = self.own_channel(actor, id)?;
         let message = format!("{} {id}", channel.kind);
-        let change = Change::new(row(actor, "channel.removed", &subject(&actor.user), message));
+        let change = Change::new(row(
+            actor,
+            "channel.removed",
+            &subject(&actor.user),
+            message,
+        ));
         self.write(&change.notify(Notify::ChannelGone(id.to_owned(), None)))?;
         Ok(shown_channel(&channel, &[]))
     }
@@ -351,7 +352,12 @@ impl Daemon {
         }
         let sealed = self.engine.notify.keys()?.seal(&channel.id, secret);
         channel.secret = sealed.map_err(|why| Problem::new(Code::Failed, why, ""))?;
-        let message = format!("{} {} at {}", channel.kind, channel.id, shown_address(&channel));
+        let message = format!(
+            "{} {} at {}",
+            channel.kind,
+            channel.id,
+            shown_address(&channel)
+        );
         let change = Change::new(row(actor, "channel.added", &subject(&actor.user), message));
         self.write(&change.notify(Notify::Channel(channel.clone())))?;
         Ok(shown_channel(&channel, &[]))

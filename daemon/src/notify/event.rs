@@ -133,7 +133,14 @@ pub struct Happening {
 /// Whether rows of this verb can mean anything.
 #[must_use]
 pub fn may_matter(verb: &str) -> bool {
-    let begins = ["agent.", "service.", "question.", "egress.", "handoff.", "lease."];
+    let begins = [
+        "agent.",
+        "service.",
+        "question.",
+        "egress.",
+        "handoff.",
+        "lease.",
+    ];
     begins.iter().any(|begin| verb.starts_with(begin))
 }
 

@@ -107,7 +107,9 @@ fn kept(
     match File::open(&path) {
         Ok(file) => {
             let mut bytes = Vec::new();
-            file.take(BYTES_MAX).read_to_end(&mut bytes).map_err(failed)?;
+            file.take(BYTES_MAX)
+                .read_to_end(&mut bytes)
+                .map_err(failed)?;
             return Ok(bytes);
         }
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(e)),

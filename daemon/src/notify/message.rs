@@ -121,8 +121,7 @@ impl Message {
                 let link = format!("{link}&answer={action}");
                 json!({ "action": action, "title": title, "navigate": link })
             };
-            notification["actions"] =
-                json!([action("approve", "Approve"), action("deny", "Deny")]);
+            notification["actions"] = json!([action("approve", "Approve"), action("deny", "Deny")]);
         }
         json!({ "web_push": 8030, "notification": notification })
     }

@@ -50,7 +50,9 @@ pub fn of(
     match answer.status {
         200..=299 => Outcome::Sent(answer.status.to_string()),
         404 | 410 if push => Outcome::Gone(format!("the subscription is gone ({said})")),
-        300..=399 => Outcome::Failed(format!("it leads elsewhere, which is not followed ({said})")),
+        300..=399 => Outcome::Failed(format!(
+            "it leads elsewhere, which is not followed ({said})"
+        )),
         408 | 425 | 429 | 500..=599 => {
             let wait = answer.retry_after.as_deref();
             match wait.and_then(|text| retry_after_ms(text, now_ms)) {

@@ -84,7 +84,10 @@ mod tests {
             ("https://[::1]:444?q", "https://[::1]:444", "/?q"),
         ] {
             let place = Place::parse(url).unwrap();
-            assert_eq!((place.origin().as_str(), place.path.as_str()), (origin, path));
+            assert_eq!(
+                (place.origin().as_str(), place.path.as_str()),
+                (origin, path)
+            );
         }
     }
 

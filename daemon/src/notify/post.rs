@@ -165,7 +165,9 @@ async fn exchange(
     let retry_after = answer.headers().get(RETRY_AFTER);
     let retry_after = retry_after.and_then(|value| value.to_str().ok().map(str::to_owned));
     let status = answer.status().as_u16();
-    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
+        .collect()
+        .await;
     connection.abort();
     let bytes = body.map(|body| body.to_bytes()).unwrap_or_default();
     let visible = |c: char| if c.is_control() { ' ' } else { c };
@@ -173,6 +175,10 @@ async fn exchange(
     Ok(Answer {
         status,
         retry_after,
-        text: text.chars().take(TOLD_CHARACTERS_MAX).map(visible).collect(),
+        text: text
+            .chars()
+            .take(TOLD_CHARACTERS_MAX)
+            .map(visible)
+            .collect(),
     })
 }

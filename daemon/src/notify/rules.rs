@@ -70,10 +70,7 @@ pub fn check(written: &Written) -> Result<(), String> {
 /// # Errors
 /// What is wrong with what was written.
 pub fn resolve(layers: &[&Written], template: &[String]) -> Result<Rules, String> {
-    fn first<'a, T>(
-        layers: &[&'a Written],
-        key: impl Fn(&'a Written) -> Option<T>,
-    ) -> Option<T> {
+    fn first<'a, T>(layers: &[&'a Written], key: impl Fn(&'a Written) -> Option<T>) -> Option<T> {
         layers.iter().find_map(|layer| key(layer))
     }
     let on = match first(layers, |l| l.on.as_ref()) {
@@ -107,7 +104,10 @@ pub fn resolve(layers: &[&Written], template: &[String]) -> Result<Rules, String
         shared: first(layers, |l| l.shared).unwrap_or(false),
         dwell_ms,
         cooldown_ms: cooldown_s * 1000,
-        quiet: spans.iter().map(|text| span(text)).collect::<Result<_, _>>()?,
+        quiet: spans
+            .iter()
+            .map(|text| span(text))
+            .collect::<Result<_, _>>()?,
         zone,
         approvals_always: first(layers, |l| l.approvals_always).unwrap_or(false),
         muted: first(layers, |l| l.muted).unwrap_or(false),

@@ -12,7 +12,9 @@ use super::message::Message;
 use super::outcome::{self, Outcome};
 use crate::engine::{Engine, WSM, row};
 use crate::fault;
-use crate::store::{Change, ChannelRow, Delivery, Due, Notice, Notify, Settled, StoreError, now_ms};
+use crate::store::{
+    Change, ChannelRow, Delivery, Due, Notice, Notify, Settled, StoreError, now_ms,
+};
 
 /// Messages under way at once: in all, and to one service.
 const FLIGHT_MAX: usize = 32;
@@ -112,11 +114,7 @@ async fn run(engine: Weak<Engine>) {
 }
 
 /// Decides and delivers what is due; says when to come again.
-fn turn(
-    engine: &Arc<Engine>,
-    flight: &mut Flight,
-    now_ms: u64,
-) -> Result<Option<u64>, StoreError> {
+fn turn(engine: &Arc<Engine>, flight: &mut Flight, now_ms: u64) -> Result<Option<u64>, StoreError> {
     let due = engine.store.due(now_ms, TURN_MAX)?;
     for one in &due {
         let act = fault::act("notify", &one.notice.kind.as_str());

@@ -67,7 +67,9 @@ fn people(
             let sql = "SELECT user FROM share WHERE agent = ?1 AND user <> ?2
                        AND (expires_ms IS NULL OR expires_ms > ?3)";
             let shared = list(sql, &[&id, &record.owner, &signed(now_ms())])?;
-            Ok(std::iter::once(record.owner.clone()).chain(shared).collect())
+            Ok(std::iter::once(record.owner.clone())
+                .chain(shared)
+                .collect())
         }
     }
 }

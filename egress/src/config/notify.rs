@@ -104,7 +104,10 @@ impl Table {
             return Err(format!("notify.url: {url:?} does not begin with https://"));
         }
         if let Some(contact) = &self.contact
-            && !(["mailto:", "https://"].iter().any(|s| contact.starts_with(s)) && plain(contact))
+            && !(["mailto:", "https://"]
+                .iter()
+                .any(|s| contact.starts_with(s))
+                && plain(contact))
         {
             return Err("notify.contact: mailto:PERSON@HOST or https://… is wanted".to_owned());
         }

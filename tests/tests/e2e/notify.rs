@@ -52,9 +52,8 @@ impl World {
         let (root, dir) = (wsm.root(), wsm.root().home().join("services"));
         fs::create_dir(&dir).expect("a new directory");
         let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-        let made = format!(
-            "openssl req -x509 {key} -days 2 -subj /CN=test -keyout ca.key -out ca.pem"
-        );
+        let made =
+            format!("openssl req -x509 {key} -days 2 -subj /CN=test -keyout ca.key -out ca.pem");
         run(root, &dir, &made);
         let name = "subjectAltName=DNS:localhost";
         let asked =
@@ -62,7 +61,11 @@ impl World {
         run(root, &dir, &asked);
         let signed = "openssl x509 -req -in csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
                       -copy_extensions copyall -out cert.pem";
-        run(root, &dir, &signed.split_whitespace().collect::<Vec<_>>().join(" "));
+        run(
+            root,
+            &dir,
+            &signed.split_whitespace().collect::<Vec<_>>().join(" "),
+        );
         run(
             root,
             &dir,
@@ -132,7 +135,9 @@ impl World {
     /// What the services got by this way.
     fn got(&self, by: &str) -> Vec<Value> {
         let text = fs::read_to_string(self.dir.join("got.jsonl")).unwrap_or_default();
-        let all = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+        let all = text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
         all.filter(|one: &Value| one["by"] == by).collect()
     }
 
@@ -142,9 +147,12 @@ impl World {
     }
 
     fn wait(&self, what: &str, look: impl Fn() -> bool) {
-        wait::until(what, PATIENCE, || look().then_some(()), || {
-            format!("{:#?}\n{}", self.deliveries(), self.wsm.log())
-        });
+        wait::until(
+            what,
+            PATIENCE,
+            || look().then_some(()),
+            || format!("{:#?}\n{}", self.deliveries(), self.wsm.log()),
+        );
     }
 
     /// An agent that failed just now.
@@ -160,13 +168,19 @@ impl World {
 #[test]
 fn a_person_is_told_by_every_channel_and_each_says_what_became_of_it() {
     let world = World::new();
-    world.notify(&["rules", "--dwell", "2s", "--cooldown", "1s"]).ok();
+    world
+        .notify(&["rules", "--dwell", "2s", "--cooldown", "1s"])
+        .ok();
     for name in ["ok", "busy", "gone"] {
         world.subscribe(name);
     }
     let root = format!("https://localhost:{}", world.port);
     let add = |kind: &str, address: &str| {
-        world.notify(&["add", kind, address, "-q"]).ok().text().to_owned()
+        world
+            .notify(&["add", kind, address, "-q"])
+            .ok()
+            .text()
+            .to_owned()
     };
     let ntfy = format!("{root}/wsm-topic");
     let token = ["notify", "add", "ntfy", &ntfy, "--token", "-q"];
@@ -174,8 +188,14 @@ fn a_person_is_told_by_every_channel_and_each_says_what_became_of_it() {
     let secret = add("webhook", &format!("{root}/hook/x"));
     add("email", "ada@wsm.test");
     let shown = world.notify(&["ls", "--json"]).ok().stdout;
-    assert!(!shown.contains("tk_very_secret") && !shown.contains(&secret), "{shown}");
-    assert!(!shown.contains("/push/ok") && !shown.contains("/hook"), "{shown}");
+    assert!(
+        !shown.contains("tk_very_secret") && !shown.contains(&secret),
+        "{shown}"
+    );
+    assert!(
+        !shown.contains("/push/ok") && !shown.contains("/hook"),
+        "{shown}"
+    );
 
     world.fail("broken");
     world.wait("both browsers, ntfy, webhook and mail to get it", || {
@@ -184,7 +204,10 @@ fn a_person_is_told_by_every_channel_and_each_says_what_became_of_it() {
             && world.got("").len() == 1
     });
     let push = world.got("push");
-    let first = push.iter().find(|one| one["name"] == "ok").expect("it came");
+    let first = push
+        .iter()
+        .find(|one| one["name"] == "ok")
+        .expect("it came");
     assert_eq!(first["vapid"]["good"], true);
     assert_eq!(first["vapid"]["aud"], root, "with its port");
     assert_eq!(first["vapid"]["sub"], "mailto:root@wsm.test");
@@ -206,11 +229,17 @@ fn a_person_is_told_by_every_channel_and_each_says_what_became_of_it() {
     assert_eq!(body["click"], "https://wsm.test/#/agents/broken");
     check_signature(&world, &secret);
     let mail = world.got("mail")[0]["lines"].to_string();
-    assert!(mail.contains("Subject: broken failed") && mail.contains("Auto-Submitted"), "{mail}");
+    assert!(
+        mail.contains("Subject: broken failed") && mail.contains("Auto-Submitted"),
+        "{mail}"
+    );
 
     // 410 removes, 429 waits as long as it was told.
     world.wait("every delivery to end", || {
-        world.deliveries().iter().all(|one| one["status"] != "waiting")
+        world
+            .deliveries()
+            .iter()
+            .all(|one| one["status"] != "waiting")
     });
     let told = world.deliveries();
     let of = |label: &str| told.iter().find(|one| one["label"] == label);
@@ -230,8 +259,11 @@ fn check_signature(world: &World, secret: &str) {
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let head = |name: &str| text(&hook["headers"][name]);
     let mut node = world.wsm.root().command("node");
-    node.args(["-e", script, "--", secret])
-        .args([head("webhook-id"), head("webhook-timestamp"), text(&hook["body"])]);
+    node.args(["-e", script, "--", secret]).args([
+        head("webhook-id"),
+        head("webhook-timestamp"),
+        text(&hook["body"]),
+    ]);
     let signature = cli::run(node, b"").ok().text().to_owned();
     assert_eq!(signature, head("webhook-signature"));
 }
@@ -239,7 +271,9 @@ fn check_signature(world: &World, secret: &str) {
 #[test]
 fn a_daemon_that_dies_between_commit_and_send_loses_nothing() {
     let world = World::new();
-    world.notify(&["rules", "--dwell", "2s", "--cooldown", "1s"]).ok();
+    world
+        .notify(&["rules", "--dwell", "2s", "--cooldown", "1s"])
+        .ok();
     world.subscribe("ok");
     let points = [
         "after commit.agent.state.failed",
@@ -263,10 +297,13 @@ fn a_daemon_that_dies_between_commit_and_send_loses_nothing() {
         assert_ne!(world.wsm.pid_of(Part::Daemon), daemon, "{point}");
         let title = format!("{name} failed");
         let of = |one: &Value| one["message"]["notification"]["title"] == title.as_str();
-        world.wait(&format!("{title:?}, {point}"), || world.got("push").iter().any(of));
+        world.wait(&format!("{title:?}, {point}"), || {
+            world.got("push").iter().any(of)
+        });
         world.wait("it to be written down", || {
             let told = world.deliveries();
-            told.iter().any(|one| one["title"] == title && one["status"] == "sent")
+            told.iter()
+                .any(|one| one["title"] == title && one["status"] == "sent")
         });
         // Twice at worst, and then the second takes the first one's place.
         let got: Vec<_> = world.got("push").into_iter().filter(of).collect();
@@ -288,7 +325,10 @@ fn nothing_is_sent_where_root_does_not_permit() {
         let mut curl = root.command("curl");
         curl.args(["-sS", "-w", "\n%{http_code}", "-X", "POST", "--unix-socket"])
             .arg(wsm.dir().join("run/wsm.sock"))
-            .args(["-d", &json!({ "endpoint": endpoint, "keys": keys }).to_string()])
+            .args([
+                "-d",
+                &json!({ "endpoint": endpoint, "keys": keys }).to_string(),
+            ])
             .arg("http://wsm/v1/push/subscriptions");
         cli::run(curl, b"").ok().stdout
     };
@@ -312,14 +352,17 @@ fn nothing_is_sent_where_root_does_not_permit() {
     ] {
         wsm.wsm(&["notify", "add", "webhook", address, "-q"]).ok();
     }
-    wsm.wsm(&["notify", "add", "email", "ada@wsm.test"]).fails(1);
+    wsm.wsm(&["notify", "add", "email", "ada@wsm.test"])
+        .fails(1);
     wsm.wsm(&["notify", "test"]).ok();
     let failed = || {
         let told = wsm.wsm(&["notify", "deliveries", "--json"]).ok().json();
         let told = told.as_array().expect("a list").clone();
         let refused = |one: &&Value| {
             one["status"] == "failed"
-                && one["outcome"].as_str().is_some_and(|why| why.contains("[notify] permit"))
+                && one["outcome"]
+                    .as_str()
+                    .is_some_and(|why| why.contains("[notify] permit"))
         };
         (told.iter().filter(refused).count() == 4).then_some(())
     };

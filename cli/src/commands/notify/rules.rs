@@ -64,7 +64,10 @@ impl Args {
         Rules {
             on: self.on.clone().or(before.on),
             shared: self.shared.or(before.shared),
-            dwell_ms: self.dwell.map(|s| s.saturating_mul(1000)).or(before.dwell_ms),
+            dwell_ms: self
+                .dwell
+                .map(|s| s.saturating_mul(1000))
+                .or(before.dwell_ms),
             cooldown_s: self.cooldown.or(before.cooldown_s),
             quiet: self.quiet_hours.clone().or(before.quiet),
             zone: self.zone.clone().or(before.zone),

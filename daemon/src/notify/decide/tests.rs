@@ -1,3 +1,5 @@
+//! The table of the decision, and what must hold whatever happens.
+
 use proptest::prelude::*;
 use wsm_api::notify::Rules as Written;
 

@@ -25,7 +25,10 @@ pub fn parse(url: &str, config: &Notify) -> Result<Place, String> {
     }
     let means = |rule: &Rule| rule.port == place.port && rule.pattern.means(&place.host);
     let known = KNOWN.iter().filter_map(|text| Rule::parse(text).ok());
-    if known.chain(config.push.iter().cloned()).any(|rule| means(&rule)) {
+    if known
+        .chain(config.push.iter().cloned())
+        .any(|rule| means(&rule))
+    {
         return Ok(place);
     }
     Err(format!(

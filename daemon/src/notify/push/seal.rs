@@ -154,7 +154,11 @@ mod tests {
             "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8",
         );
         let salt = bytes("DGv6ra1nlYgDCS1FRnbzlw").try_into().unwrap();
-        let message = [b"When I grow up, I want to be a watermelon".as_slice(), &[2]].concat();
+        let message = [
+            b"When I grow up, I want to be a watermelon".as_slice(),
+            &[2],
+        ]
+        .concat();
         let sealed = receiver.seal_with(&shared, &public, salt, &message);
         let wanted = concat!(
             "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27ml",

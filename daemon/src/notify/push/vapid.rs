@@ -21,10 +21,8 @@ impl Vapid {
     /// # Errors
     /// The system gives no random numbers.
     pub fn generate() -> Result<Vec<u8>, String> {
-        let made = EcdsaKeyPair::generate_pkcs8(
-            &ECDSA_P256_SHA256_FIXED_SIGNING,
-            &SystemRandom::new(),
-        );
+        let made =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
         let made = made.map_err(|_| "the system gives no random numbers".to_owned())?;
         Ok(made.as_ref().to_vec())
     }
@@ -35,8 +33,7 @@ impl Vapid {
     /// It is no key.
     pub fn parse(pkcs8: &[u8]) -> Result<Vapid, String> {
         let random = SystemRandom::new();
-        let pair =
-            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8, &random);
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8, &random);
         let pair = pair.map_err(|why| format!("it is no key: {why}"))?;
         Ok(Vapid { pair, random })
     }

@@ -176,7 +176,12 @@ impl Store {
     ///
     /// # Errors
     /// The database said no.
-    pub fn settle(&self, notice: &Notice, settled: &Settled, now_ms: u64) -> Result<(), StoreError> {
+    pub fn settle(
+        &self,
+        notice: &Notice,
+        settled: &Settled,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
         let mut connection = self.lock();
         let tx = connection.transaction()?;
         let due = match settled {
@@ -451,7 +456,9 @@ fn held_back(
 /// Forgets the oldest of what is done.
 fn prune(tx: &Transaction<'_>, user: &str) -> Result<(), StoreError> {
     let oldest: Option<i64> = tx
-        .prepare_cached("SELECT id FROM delivery WHERE user = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2")?
+        .prepare_cached(
+            "SELECT id FROM delivery WHERE user = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2",
+        )?
         .query_row(params![user, KEPT], |row| row.get(0))
         .optional()?;
     if let Some(oldest) = oldest {

@@ -98,13 +98,19 @@ fn what_was_written_is_told_by_the_next_daemon() {
     scene.again();
     let due = scene.due();
     assert_eq!(due.len(), 1);
-    assert_eq!((&*due[0].notice.user, due[0].notice.kind), ("ada", Kind::Blocked));
+    assert_eq!(
+        (&*due[0].notice.user, due[0].notice.kind),
+        ("ada", Kind::Blocked)
+    );
     assert!(due[0].may_see);
     scene.tell_all();
     scene.again();
     let waiting = scene.waiting();
     assert_eq!(waiting.len(), 1, "once for its one channel");
-    scene.store.delivered(waiting[0].id, "sent", "201", 1).unwrap();
+    scene
+        .store
+        .delivered(waiting[0].id, "sent", "201", 1)
+        .unwrap();
     assert!(scene.waiting().is_empty() && scene.due().is_empty());
     assert_eq!(scene.store.deliveries("ada", 10).unwrap()[0].status, "sent");
 }
