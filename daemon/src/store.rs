@@ -29,10 +29,11 @@ const SCHEMA: [&str; SCHEMA_VERSION as usize] = [
     include_str!("store/schema/1.sql"),
     include_str!("store/schema/2.sql"),
     include_str!("store/schema/3.sql"),
+    include_str!("store/schema/4.sql"),
 ];
 
 /// Version of the schema; a database with a newer one is refused.
-const SCHEMA_VERSION: u32 = 3;
+const SCHEMA_VERSION: u32 = 4;
 
 /// The database could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -172,6 +173,7 @@ pub struct Store {
     path: Arc<Path>,
     connection: Arc<Mutex<Connection>>,
     newest: Arc<watch::Sender<u64>>,
+    people: Arc<watch::Sender<u64>>,
 }
 
 impl Store {
@@ -195,6 +197,7 @@ impl Store {
             path: path.into(),
             connection: Arc::new(Mutex::new(connection)),
             newest: Arc::new(newest),
+            people: Arc::new(watch::channel(0).0),
         })
     }
 
@@ -234,7 +237,16 @@ impl Store {
         drop(connection);
         act.done();
         self.newest.send_replace(seq);
+        if !change.people.is_empty() {
+            self.people.send_replace(seq);
+        }
         Ok(seq)
+    }
+
+    /// Follows changes of users, ways in and shares.
+    #[must_use]
+    pub fn people_changed(&self) -> watch::Receiver<u64> {
+        self.people.subscribe()
     }
 
     /// Follows the newest sequence number.

@@ -16,6 +16,8 @@ mod agents;
 mod audit;
 mod auth;
 pub mod config;
+mod cookie;
+mod devices;
 mod events;
 mod extract;
 #[cfg(any(test, feature = "fuzz"))]
@@ -24,6 +26,8 @@ mod handoffs;
 mod host;
 pub mod net;
 pub mod openapi;
+mod origin;
+mod pairings;
 mod peer;
 mod pipe;
 mod presence;
@@ -32,6 +36,7 @@ mod review;
 pub mod router;
 mod secrets;
 mod services;
+mod sessions;
 mod terminals;
 mod users;
 
