@@ -19,6 +19,7 @@ use crate::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send};
 
 mod audit;
 mod handoff;
+mod invite;
 mod notify;
 mod people;
 mod presence;
@@ -402,11 +403,8 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn merge(&self, agent: &str, merge: &Merge) -> Result<Merged> {
-        self.post(
-            Target::agent(agent).then("merge"),
-            Some(wire::encode(merge)),
-        )
-        .await
+        let target = Target::agent(agent).then("merge");
+        self.post(target, Some(wire::encode(merge))).await
     }
 
     /// Stages its changes in the main checkout.

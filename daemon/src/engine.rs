@@ -16,6 +16,7 @@ use crate::agent::handle::Handle;
 use crate::broker::Broker;
 use crate::egress::Egress;
 use crate::notify::Notifier;
+use crate::pairing::Pairings;
 use crate::store::{Row, Store, StoreError};
 
 /// What the daemon is told at its start.
@@ -64,6 +65,8 @@ pub struct Engine {
     pub making: tokio::sync::Semaphore,
     /// Bounds how many branches are watched, beside being looked at.
     pub watching: tokio::sync::Semaphore,
+    /// Devices on their way in.
+    pub(crate) pairings: Mutex<Pairings>,
     handles: Mutex<HashMap<AgentId, Handle>>,
 }
 
@@ -109,6 +112,7 @@ impl Engine {
             naming: tokio::sync::Mutex::new(()),
             making: tokio::sync::Semaphore::new(MAKING_MAX),
             watching: tokio::sync::Semaphore::new(WATCHING_MAX),
+            pairings: Mutex::default(),
             handles: Mutex::new(HashMap::new()),
         })
     }

@@ -3,9 +3,12 @@
 mod access;
 mod audit;
 mod create;
+mod device;
 mod handoff;
+mod invite;
 mod kept;
 mod notify;
+mod pairing;
 mod people;
 mod policy;
 mod presence;
@@ -13,6 +16,7 @@ mod recordings;
 mod remove;
 mod review;
 mod secret;
+mod session;
 mod share;
 mod sources;
 mod terminal;
@@ -40,6 +44,8 @@ use crate::egress;
 use crate::engine::{Config, Engine, row, store_problem};
 use crate::role::{Subject, Verb as May};
 use crate::store::{Change, rfc3339};
+pub use pairing::PairingBegun;
+pub use session::SessionMade;
 use view::{shown_agent, shown_event, shown_services};
 
 /// What can be asked of a running or stopped agent.

@@ -12,6 +12,7 @@ pub mod engine;
 pub mod facade;
 mod fault;
 pub mod notify;
+mod pairing;
 pub mod port;
 pub mod record;
 pub mod recordings;

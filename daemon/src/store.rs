@@ -33,6 +33,7 @@ const SCHEMA: [&str; SCHEMA_VERSION as usize] = [
     include_str!("store/schema/1.sql"),
     include_str!("store/schema/2.sql"),
     include_str!("store/schema/3.sql"),
+    include_str!("store/schema/4.sql"),
     include_str!("store/schema/5.sql"),
 ];
 
@@ -186,6 +187,7 @@ pub struct Store {
     path: Arc<Path>,
     connection: Arc<Mutex<Connection>>,
     newest: Arc<watch::Sender<u64>>,
+    people: Arc<watch::Sender<u64>>,
 }
 
 impl Store {
@@ -209,6 +211,7 @@ impl Store {
             path: path.into(),
             connection: Arc::new(Mutex::new(connection)),
             newest: Arc::new(newest),
+            people: Arc::new(watch::channel(0).0),
         })
     }
 
@@ -252,12 +255,21 @@ impl Store {
         drop(connection);
         act.done();
         self.newest.send_replace(seq);
+        if !change.people.is_empty() {
+            self.people.send_replace(seq);
+        }
         Ok(seq)
     }
 
     /// Wakes whoever follows the newest sequence number, which stays: there is something to deliver.
     fn notice_soon(&self) {
         self.newest.send_modify(|_| {});
+    }
+
+    /// Follows changes of users, ways in and shares.
+    #[must_use]
+    pub fn people_changed(&self) -> watch::Receiver<u64> {
+        self.people.subscribe()
     }
 
     /// Follows the newest sequence number.

@@ -16,6 +16,8 @@ mod agents;
 mod audit;
 mod auth;
 pub mod config;
+mod cookie;
+mod devices;
 mod events;
 mod extract;
 #[cfg(any(test, feature = "fuzz"))]
@@ -25,6 +27,8 @@ mod host;
 pub mod net;
 mod notify;
 pub mod openapi;
+mod origin;
+mod pairings;
 mod peer;
 mod pipe;
 mod presence;
@@ -33,6 +37,7 @@ mod review;
 pub mod router;
 mod secrets;
 mod services;
+mod sessions;
 mod terminals;
 mod users;
 

@@ -7,8 +7,8 @@ use utoipa::OpenApi;
 use wsm_daemon::role::Verb;
 
 use crate::{
-    Edge, agents, audit, events, handoffs, host, notify, presence, problem, review, secrets,
-    services, terminals, users,
+    Edge, agents, audit, devices, events, handoffs, host, notify, pairings, presence, problem,
+    review, secrets, services, sessions, terminals, users,
 };
 
 /// Longest request body: the user's own templates go along with a new agent.
@@ -62,6 +62,20 @@ routes! {
     post   "/v1/audit/rotate"                              audit::rotate            AuditRotate;
 
     get    "/v1/whoami"                                    users::whoami            Whoami;
+    post   "/v1/session"                                   sessions::enter          Enter;
+    delete "/v1/session"                                   sessions::leave          SessionEnd;
+    get    "/v1/devices"                                   devices::list            DeviceList;
+    delete "/v1/devices/{device}"                          devices::remove          DeviceRemove;
+    post   "/v1/pairings"                                  pairings::begin          DeviceNew;
+    get    "/v1/pairings/{pairing}"                        pairings::get            DeviceNew;
+    delete "/v1/pairings/{pairing}"                        pairings::end            DeviceNew;
+    post   "/v1/pairings/{pairing}/confirm"                pairings::confirm        DeviceNew;
+    post   "/v1/pairings/claim"                            pairings::claim          Enter;
+    post   "/v1/pairings/redeem"                           pairings::redeem         Enter;
+    post   "/v1/invitations"                               pairings::invite         Invite;
+    get    "/v1/invitations"                               pairings::invitations    Invite;
+    delete "/v1/invitations/{invitation}"                  pairings::revoke         Invite;
+    post   "/v1/invitations/claim"                         pairings::come           Enter;
     get    "/v1/users"                                     users::list              UserList;
     post   "/v1/users"                                     users::add               UserChange;
     delete "/v1/users/{user}"                              users::remove            UserChange;
@@ -73,7 +87,7 @@ routes! {
     post   "/v1/visible"                                   notify::visible          Visible;
     get    "/v1/push/key"                                  notify::key              Notifications;
     get    "/v1/push/subscriptions"                        notify::subscriptions    Notifications;
-    post   "/v1/push/subscriptions"                        notify::subscribe        ChannelNew;
+    post   "/v1/push/subscriptions"                        notify::subscribe        Notifications;
     delete "/v1/push/subscriptions/{channel}"              notify::unsubscribe      Notifications;
     get    "/v1/notifications"                             notify::rules            Notifications;
     put    "/v1/notifications"                             notify::change           Notifications;

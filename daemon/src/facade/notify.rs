@@ -72,7 +72,11 @@ impl Daemon {
     /// # Errors
     /// The endpoint is no push service that this host knows, or its keys are none.
     pub async fn subscribe(&self, actor: &Actor, new: NewSubscription) -> Result<Channel, Problem> {
-        self.may(actor, Verb::ChannelNew, &Subject::Person(&actor.user))?;
+        self.may(actor, Verb::Notifications, &Subject::Person(&actor.user))?;
+        // It ends with the device, a token's session too; what has none must be somebody in person.
+        if !matches!(actor.way, Way::Device { .. }) {
+            self.may(actor, Verb::ChannelNew, &Subject::Person(&actor.user))?;
+        }
         let config = self.notify_config()?;
         let refused = |why: String| invalid(format!("endpoint: {why}"));
         let place = endpoint::parse(&new.endpoint, &config).map_err(refused)?;
@@ -80,7 +84,7 @@ impl Daemon {
         Receiver::parse(&keys.p256dh, &keys.auth).map_err(|e| invalid(e.to_string()))?;
         check_page(&new.page)?;
         let device = match &actor.way {
-            Way::Device { id } => Some(id.clone()),
+            Way::Device { id, .. } => Some(id.clone()),
             Way::Local { .. } | Way::Token { .. } => None,
         };
         let secret = format!("{} {}", keys.p256dh, keys.auth);

@@ -20,7 +20,8 @@ pub(super) fn person(actor: &Actor) -> Person {
         user: actor.user.clone(),
         device: match &actor.way {
             Way::Local { .. } => "this machine".to_owned(),
-            Way::Device { id } => format!("device {id}"),
+            Way::Device { id, name, .. } if name.is_empty() => format!("device {id}"),
+            Way::Device { name, .. } => name.clone(),
             Way::Token { id } => format!("token {id}"),
         },
     }
