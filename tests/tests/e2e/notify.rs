@@ -234,7 +234,11 @@ fn a_person_is_told_by_every_channel_and_each_says_what_became_of_it() {
         "{mail}"
     );
 
-    // 410 removes, 429 waits as long as it was told.
+    outcomes(&world);
+}
+
+/// 410 removes, 429 waits as long as it was told.
+fn outcomes(world: &World) {
     world.wait("every delivery to end", || {
         world
             .deliveries()
