@@ -19,6 +19,7 @@ use crate::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send, Ticke
 
 mod audit;
 mod handoff;
+mod link;
 mod people;
 mod presence;
 mod way;

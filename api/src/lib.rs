@@ -10,6 +10,7 @@ pub mod client;
 pub mod event;
 pub mod handoff;
 pub mod host;
+pub mod link;
 pub mod name;
 pub mod policy;
 pub mod presence;

@@ -5,6 +5,7 @@ mod audit;
 mod create;
 mod handoff;
 mod kept;
+mod link;
 mod people;
 mod policy;
 mod presence;
@@ -14,6 +15,7 @@ mod review;
 mod secret;
 mod share;
 mod sources;
+mod standing;
 mod terminal;
 mod token;
 mod view;
@@ -39,7 +41,8 @@ use crate::egress;
 use crate::engine::{Config, Engine, row, store_problem};
 use crate::role::{Subject, Verb as May};
 use crate::store::{Change, rfc3339};
-use view::{shown_agent, shown_event, shown_services};
+pub use terminal::Running;
+use view::{shown_agent, shown_event, shown_services, shown_to};
 
 /// What can be asked of a running or stopped agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +137,7 @@ impl Daemon {
         }
         egress::follow_config(&engine);
         engine.keep_checkpoints();
+        engine.keep_rights();
         Ok(Daemon { engine })
     }
 
@@ -198,7 +202,7 @@ impl Daemon {
             .iter()
             .map(Handle::now)
             .filter(|p| trashed || p.record.trashed_ms.is_none())
-            .map(|p| shown_agent(&p))
+            .map(|p| shown_to(actor, &p))
             .collect();
         agents.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(agents)
@@ -209,7 +213,7 @@ impl Daemon {
     /// # Errors
     /// There is none, or it is somebody else's.
     pub async fn agent(&self, actor: &Actor, agent: &str) -> Result<Agent, Problem> {
-        Ok(shown_agent(&self.find(actor, agent, May::See)?.now()))
+        Ok(shown_to(actor, &self.find(actor, agent, May::See)?.now()))
     }
 
     /// `show`.

@@ -15,6 +15,7 @@ use crate::fault;
 use crate::record::Record;
 
 mod journal;
+mod link;
 mod people;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ mod tests;
 /// A journal row as stored.
 pub use crate::audit::Entry as Stored;
 pub use journal::Query;
+pub use link::LinkRow;
 pub use people::{DeviceRow, InviteRow, People, ShareRow, TokenRow, UserRow};
 
 /// What leads from each version of the schema to the next; the first makes an empty database.
@@ -29,10 +31,11 @@ const SCHEMA: [&str; SCHEMA_VERSION as usize] = [
     include_str!("store/schema/1.sql"),
     include_str!("store/schema/2.sql"),
     include_str!("store/schema/3.sql"),
+    include_str!("store/schema/4.sql"),
 ];
 
 /// Version of the schema; a database with a newer one is refused.
-const SCHEMA_VERSION: u32 = 3;
+const SCHEMA_VERSION: u32 = 4;
 
 /// The database could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -172,6 +175,7 @@ pub struct Store {
     path: Arc<Path>,
     connection: Arc<Mutex<Connection>>,
     newest: Arc<watch::Sender<u64>>,
+    rights: Arc<watch::Sender<()>>,
 }
 
 impl Store {
@@ -195,6 +199,7 @@ impl Store {
             path: path.into(),
             connection: Arc::new(Mutex::new(connection)),
             newest: Arc::new(newest),
+            rights: Arc::new(watch::channel(()).0),
         })
     }
 
@@ -212,6 +217,7 @@ impl Store {
         if let Some(id) = change.erased {
             tx.execute("DELETE FROM port WHERE agent = ?1", [id])?;
             tx.execute("DELETE FROM share WHERE agent = ?1", [id])?;
+            tx.execute("DELETE FROM link WHERE agent = ?1", [id])?;
             tx.execute("DELETE FROM agent WHERE id = ?1", [id])?;
         }
         if let Some((owner, repository, digest)) = change.trust {
@@ -234,7 +240,21 @@ impl Store {
         drop(connection);
         act.done();
         self.newest.send_replace(seq);
+        if !change.people.is_empty() {
+            self.rights_changed();
+        }
         Ok(seq)
+    }
+
+    /// Somebody may have another right than before.
+    pub fn rights_changed(&self) {
+        self.rights.send_replace(());
+    }
+
+    /// Is told whenever somebody may have another right than before.
+    #[must_use]
+    pub fn rights(&self) -> watch::Receiver<()> {
+        self.rights.subscribe()
     }
 
     /// Follows the newest sequence number.

@@ -17,17 +17,22 @@ const TOKEN_BYTES_MAX: usize = 256;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Who asks.
-pub(crate) fn caller(edge: &Edge, peer: IpAddr, parts: &Parts) -> Result<Actor, Failure> {
+/// Where a request comes from, unless too many wrong ones came from there.
+pub(crate) fn address(edge: &Edge, peer: IpAddr, parts: &Parts) -> Result<IpAddr, Failure> {
     let net = edge.net.as_ref();
     let forwarded = parts.headers.get_all(FORWARDED_FOR).iter();
     let forwarded: Vec<_> = forwarded.filter_map(|line| line.to_str().ok()).collect();
     let address = net.map_or(peer, |net| net.client(peer, &forwarded));
-    let now = Instant::now();
-    if edge.failures.too_many(address, now) {
+    if edge.failures.too_many(address, Instant::now()) {
         let message = "too many tries from this address; wait a minute";
         return Err(Failure::refused(StatusCode::TOO_MANY_REQUESTS, message));
     }
+    Ok(address)
+}
+
+/// Who asks.
+pub(crate) fn caller(edge: &Edge, peer: IpAddr, parts: &Parts) -> Result<Actor, Failure> {
+    let address = address(edge, peer, parts)?;
     let Some(token) = bearer(&parts.headers)? else {
         let hint = "come in with a token: `wsm token new` on that machine, then WSM_TOKEN";
         return Err(Problem::new(Code::Unknown, "who are you?", hint).into());
@@ -36,7 +41,7 @@ pub(crate) fn caller(edge: &Edge, peer: IpAddr, parts: &Parts) -> Result<Actor, 
         .authenticate_token(token, &address.to_string())
         .map_err(|problem| {
             if problem.code == Code::Unknown {
-                edge.failures.note(address, now);
+                edge.failures.note(address, Instant::now());
             }
             problem.into()
         })

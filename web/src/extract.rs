@@ -32,8 +32,7 @@ impl FromRequestParts<Edge> for Caller {
             .map_err(|missing| Failure::invalid(StatusCode::FORBIDDEN, missing.body_text()))?;
         let actor = match &peer.origin {
             Origin::Local { uid, user } => {
-                let admin = *uid == 0 || edge.config.admins.contains(uid);
-                edge.daemon.local_actor(*uid, user, admin)?
+                edge.daemon.local_actor(*uid, user)?
             }
             Origin::Net { address, face } => {
                 let actor = auth::caller(edge, address.ip(), parts)?;

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use wsm_daemon::facade::Daemon;
 
 mod agents;
+mod alis;
 mod audit;
 mod auth;
 pub mod config;
@@ -22,6 +23,8 @@ mod extract;
 pub mod fuzz;
 mod handoffs;
 mod host;
+mod links;
+mod live;
 pub mod net;
 pub mod openapi;
 mod peer;
@@ -34,6 +37,7 @@ mod secrets;
 mod services;
 mod terminals;
 mod users;
+mod visitor;
 
 /// How long requests under way may take after a shutdown was asked for. Clients come back by
 /// themselves, so this only has to be longer than a plain answer takes.
@@ -42,8 +46,6 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 /// What the edge has to be told.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// Uids besides 0 that may act on every agent: who runs this instance.
-    pub admins: Vec<u32>,
     /// What `status` says of the network.
     pub web: Option<wsm_api::host::Web>,
 }

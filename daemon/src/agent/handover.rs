@@ -61,6 +61,7 @@ impl Driver {
         let message = format!("{} from {} to {to}", before.name, before.owner);
         let told = row(actor, "handoff.accepted", id, message).changed(&before.owner, to);
         self.try_commit(before.clone(), told)?;
+        self.engine.store.rights_changed();
         self.clean_logins().await;
         if self.shim.is_none() {
             return Ok(()); // egress is told when it is started

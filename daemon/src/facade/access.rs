@@ -10,11 +10,12 @@ use crate::role::{Denial, HostRole, Subject, Verb, allows};
 use crate::store::now_ms;
 
 impl Daemon {
-    /// Who a local account is: the user of its name. `admin`: this uid runs the instance.
+    /// Who a local account is: the user of its name.
     ///
     /// # Errors
     /// Its name is that of a user who has another account, or none.
-    pub fn local_actor(&self, uid: u32, name: &str, admin: bool) -> Result<Actor, Problem> {
+    pub fn local_actor(&self, uid: u32, name: &str) -> Result<Actor, Problem> {
+        let admin = self.engine.rules(uid);
         let known = self
             .engine
             .store
@@ -56,6 +57,8 @@ impl Daemon {
         let record = &handle.now().record;
         let shared = if actor.user == record.owner || actor.is_admin() {
             None
+        } else if let Some(role) = actor.brings(record.id.as_str()) {
+            Some(role)
         } else {
             let store = &self.engine.store;
             let shared = store.shared(record.id.as_str(), &actor.user, now_ms());
@@ -82,7 +85,8 @@ impl Daemon {
             let subject = Subject::Agent {
                 id: record.id.as_str(),
                 owner: &record.owner,
-                shared: shared.get(record.id.as_str()).copied(),
+                shared: (shared.get(record.id.as_str()).copied())
+                    .or_else(|| actor.brings(record.id.as_str())),
             };
             allows(actor, verb, &subject).is_ok()
         });

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use wsm_api::handoff::{NewOffer, Offer as Shown};
 use wsm_api::problem::{Code, Problem};
+use wsm_terminal::protocol::Person;
 
 use super::people::{invalid, subject};
 use super::{Daemon, presence};
@@ -113,7 +114,13 @@ impl Daemon {
         self.may(actor, Verb::Answer, &Subject::Person(&offer.to))?;
         let shown = self.shown_offer(&record, &offer).await;
         self.answer(actor, &handle, &offer, true).await?;
-        presence::expel(&handle.now(), &record.owner).await;
+        let (published, giver) = (handle.now(), record.owner.clone());
+        let person = Person {
+            user: giver.clone(),
+            device: String::new(),
+        };
+        presence::pass_on(&published, &person, &offer.to).await;
+        self.engine.enforce(&published, &giver).await;
         Ok(shown)
     }
 

@@ -143,6 +143,7 @@ impl Daemon {
                 .changed(before.role.as_str(), role.as_str()),
         );
         self.write(&change.people(People::User(user.clone())))?;
+        self.engine.enforce_everywhere(name).await;
         self.shown_user(user)
     }
 
@@ -169,6 +170,7 @@ impl Daemon {
         }
         let change = Change::new(row(actor, "user.removed", &subject(name), name));
         self.write(&change.people(People::UserGone(name.to_owned())))?;
+        self.engine.enforce_everywhere(name).await;
         Ok(UserRemoved {
             name: name.to_owned(),
         })

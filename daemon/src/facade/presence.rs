@@ -22,6 +22,7 @@ pub(super) fn person(actor: &Actor) -> Person {
             Way::Local { .. } => "this machine".to_owned(),
             Way::Device { id } => format!("device {id}"),
             Way::Token { id } => format!("token {id}"),
+            Way::Link { .. } => "a link".to_owned(),
         },
     }
 }
@@ -36,7 +37,9 @@ impl Daemon {
         knows_leases(&shim, agent)?;
         let request = Request::Who { terminal: None };
         match shim.request(request).await.map_err(|e| shim_problem(&e))? {
-            Reply::Who { viewers, leases } => Ok(Presence {
+            Reply::Who {
+                viewers, leases, ..
+            } => Ok(Presence {
                 viewers: viewers.into_iter().map(viewer).collect(),
                 leases: leases
                     .into_iter()
@@ -117,14 +120,30 @@ impl Daemon {
     }
 }
 
-/// Closes what a user has open who lost the right to it. What fails is logged: nobody new gets in.
-pub(super) async fn expel(published: &Published, user: &str) {
+/// The keyboards that the giver of a handoff has are the receiver's now. What fails is logged: they
+/// are free then, since the giver is closed.
+pub(super) async fn pass_on(published: &Published, giver: &Person, to: &str) {
     let Some(shim) = published.shim.as_ref().filter(|it| it.speaks() >= LEASES) else {
         return;
     };
-    let (user, looks) = (user.to_owned(), false);
-    if let Err(error) = shim.request(Request::Expel { user, looks }).await {
-        tracing::warn!(%error, agent = %published.record.name, "close somebody's terminals");
+    let asked = shim.request(Request::Who { terminal: None }).await;
+    let Ok(Reply::Who { leases, .. }) = asked else {
+        return;
+    };
+    let held = |lease: &protocol::Lease| {
+        let holder = lease.holder.as_ref();
+        holder.is_some_and(|holder| holder.user == giver.user)
+    };
+    for (terminal, _) in leases.into_iter().filter(|(_, lease)| held(lease)) {
+        let request = Request::Lease {
+            terminal,
+            act: protocol::LeaseAct::Grant { to: to.to_owned() },
+            person: giver.clone(),
+            over: true,
+        };
+        if let Err(error) = shim.request(request).await {
+            tracing::warn!(%error, agent = %published.record.name, "pass a keyboard on");
+        }
     }
 }
 
