@@ -85,7 +85,10 @@ impl Actor {
     /// What the way in itself makes of whom it leads to: a link, a viewer of its agent.
     #[must_use]
     pub fn brings(&self, agent: &str) -> Option<AgentRole> {
-        let here = self.agents.as_ref().is_some_and(|only| only.contains(agent));
+        let here = self
+            .agents
+            .as_ref()
+            .is_some_and(|only| only.contains(agent));
         (here && matches!(self.way, Way::Link { .. })).then_some(AgentRole::Viewer)
     }
 

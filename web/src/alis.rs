@@ -28,7 +28,12 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     /// The whole screen; may come at any time.
-    pub(crate) fn screen(&mut self, at: Duration, (cols, rows): (u16, u16), dump: &[u8]) -> Vec<u8> {
+    pub(crate) fn screen(
+        &mut self,
+        at: Duration,
+        (cols, rows): (u16, u16),
+        dump: &[u8],
+    ) -> Vec<u8> {
         self.partial.clear();
         self.at = at;
         let mut message = vec![INIT];
@@ -130,11 +135,11 @@ mod tests {
         let mut stream = Encoder::default();
         let init = stream.screen(at(300), (80, 24), b"hi");
         assert_eq!(init, [1, 0, 0xac, 2, 80, 24, 0, 2, b'h', b'i']);
+        assert_eq!(stream.output(at(301), b"x").unwrap(), [b'o', 1, 1, 1, b'x']);
         assert_eq!(
-            stream.output(at(301), b"x").unwrap(),
-            [b'o', 1, 1, 1, b'x']
+            stream.resized(at(429), (200, 9)),
+            [b'r', 2, 0x80, 1, 0xc8, 1, 9]
         );
-        assert_eq!(stream.resized(at(429), (200, 9)), [b'r', 2, 0x80, 1, 0xc8, 1, 9]);
         assert_eq!(stream.exited(at(429), 130), [b'x', 3, 0, 0x82, 1]);
         assert_eq!(stream.end(at(400)), [4, 4, 0], "time does not go back");
     }

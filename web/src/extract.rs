@@ -31,9 +31,7 @@ impl FromRequestParts<Edge> for Caller {
             .await
             .map_err(|missing| Failure::invalid(StatusCode::FORBIDDEN, missing.body_text()))?;
         let actor = match &peer.origin {
-            Origin::Local { uid, user } => {
-                edge.daemon.local_actor(*uid, user)?
-            }
+            Origin::Local { uid, user } => edge.daemon.local_actor(*uid, user)?,
             Origin::Net { address, face } => {
                 let actor = auth::caller(edge, address.ip(), parts)?;
                 face.know();

@@ -57,7 +57,10 @@ impl Engine {
             return Ok(Some(AgentRole::Owner));
         }
         if let Some(id) = user.strip_prefix(LINK_USER) {
-            let link = self.store.link(id)?.filter(|link| holds(link, record, now_ms()));
+            let link = self
+                .store
+                .link(id)?
+                .filter(|link| holds(link, record, now_ms()));
             return Ok(link.map(|_| AgentRole::Viewer));
         }
         self.store.shared(record.id.as_str(), user, now_ms())
@@ -106,7 +109,9 @@ impl Engine {
                     // A shim that hangs holds up nobody else's.
                     tokio::spawn(async move { engine.look_over(&handle.now()).await });
                 }
-                let next = engine.next_look().min(if written { LOOK_EVERY } else { RETRY });
+                let next = engine
+                    .next_look()
+                    .min(if written { LOOK_EVERY } else { RETRY });
                 tokio::select! {
                     // The store lives as long as the daemon: this ends with it.
                     told = changed.changed() => if told.is_err() { return },
@@ -138,7 +143,9 @@ impl Engine {
         let handles: Vec<_> = self.handles().iter().map(|it| it.now()).collect();
         let mut written = true;
         for share in ended {
-            let published = handles.iter().find(|it| it.record.id.as_str() == share.agent);
+            let published = handles
+                .iter()
+                .find(|it| it.record.id.as_str() == share.agent);
             written &= self.end_share(published.map(|it| &*it.record), &share, now);
             if let Some(published) = published {
                 self.enforce(published, &share.user).await;
@@ -205,7 +212,11 @@ impl Engine {
         // Nobody in particular: the daemon, and root beside it.
         there.remove("");
         for (user, drives) in there {
-            let needs = if drives { AgentRole::Driver } else { AgentRole::Viewer };
+            let needs = if drives {
+                AgentRole::Driver
+            } else {
+                AgentRole::Viewer
+            };
             match self.role_on(&published.record, &user) {
                 Ok(role) if role >= Some(needs) => {}
                 _ => self.enforce(published, &user).await,

@@ -432,7 +432,9 @@ fn record(
 fn account_name(actor: &Actor, account: &Account) -> String {
     match actor.way {
         Way::Local { uid } if uid == account.uid => actor.user.clone(),
-        Way::Local { .. } | Way::Device { .. } | Way::Token { .. } | Way::Link { .. } => account::name(account.uid),
+        Way::Local { .. } | Way::Device { .. } | Way::Token { .. } | Way::Link { .. } => {
+            account::name(account.uid)
+        }
     }
 }
 

@@ -59,7 +59,8 @@ impl Daemon {
             let hint = format!("end one first: `wsm unshare {agent} --link ID`");
             return Err(Problem::new(Code::Conflict, message, hint));
         }
-        let failed = |e: std::io::Error| Problem::new(Code::Failed, format!("draw a link: {e}"), "");
+        let failed =
+            |e: std::io::Error| Problem::new(Code::Failed, format!("draw a link: {e}"), "");
         let value = LINK_PREFIX.to_owned() + &random_text(TOKEN_CHARACTERS).map_err(failed)?;
         let now = now_ms();
         let link = LinkRow {
@@ -90,7 +91,11 @@ impl Daemon {
         let link = self.engine.store.link(id).map_err(|e| store_problem(&e))?;
         let Some(link) = link.filter(|link| link.agent == record.id.as_str()) else {
             let message = format!("{agent} has no link {id:?}");
-            return Err(Problem::new(Code::NotFound, message, format!("see `wsm share {agent}`")));
+            return Err(Problem::new(
+                Code::NotFound,
+                message,
+                format!("see `wsm share {agent}`"),
+            ));
         };
         let message = format!("{} by link {id}", record.name);
         let told = row(actor, "agent.unlinked", record.id.as_str(), message);
@@ -107,7 +112,11 @@ impl Daemon {
     pub async fn link_open(&self, value: &str, address: &str) -> Result<LinkOpened, Problem> {
         let known = self.link(value)?;
         let actor = self.authenticate_link(value, address)?;
-        let record = self.find(&actor, &known.agent, Verb::Watch)?.now().record.clone();
+        let record = self
+            .find(&actor, &known.agent, Verb::Watch)?
+            .now()
+            .record
+            .clone();
         if news(&known, address, now_ms()) {
             let message = format!("{} by link {}", record.name, known.id);
             let told = row(&actor, "agent.link-opened", record.id.as_str(), message);

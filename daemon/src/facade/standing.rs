@@ -83,7 +83,11 @@ fn over(agent: &str, why: &Problem) -> Problem {
         Code::Unknown => why.message.clone(),
         _ => format!("your right to this part of {agent} has ended"),
     };
-    Problem::new(Code::Refused, message, "ask its owner, or an admin of this host")
+    Problem::new(
+        Code::Refused,
+        message,
+        "ask its owner, or an admin of this host",
+    )
 }
 
 impl Daemon {

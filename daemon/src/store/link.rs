@@ -27,7 +27,8 @@ pub struct LinkRow {
     pub address: String,
 }
 
-const LINK: &str = "SELECT id, agent, owner, hash, made_by, created_ms, expires_ms, used_ms, address
+const LINK: &str =
+    "SELECT id, agent, owner, hash, made_by, created_ms, expires_ms, used_ms, address
                     FROM link";
 
 /// Adds one.

@@ -135,7 +135,8 @@ fn who_looks_is_told_and_named_by_the_ticket() {
         let terminal = Some("main".to_owned());
         let Reply::Who {
             viewers, leases, ..
-        } = daemon.request(Request::Who { terminal }) else {
+        } = daemon.request(Request::Who { terminal })
+        else {
             panic!("not who")
         };
         assert_eq!(leases.len(), 1);
