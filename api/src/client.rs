@@ -19,7 +19,6 @@ use crate::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send, Ticke
 
 mod audit;
 mod handoff;
-mod link;
 mod people;
 mod presence;
 mod way;

@@ -148,7 +148,9 @@ fn nobody_loses_a_byte_by_an_upgrade() {
 
     let before = shim(&agent.id);
     let old = [Part::Daemon, Part::Broker].map(|part| runs(wsm, part));
-    PROGRAMS.map(|name| installed.put(name, b"another build"));
+    for name in PROGRAMS {
+        installed.put(name, b"another build");
+    }
     let restarted = Instant::now();
     wsm.down();
     wsm.up();
