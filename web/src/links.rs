@@ -34,6 +34,8 @@ pub(crate) async fn new(
     Path(agent): Path<String>,
     Body(new): Body<NewLink>,
 ) -> Answer<LinkMade> {
+    // Who may not is told so, whatever else is in the way.
+    edge.daemon.links(&caller.actor, &agent).await?;
     let base = base(&edge, &headers)?;
     let (link, code) = edge.daemon.link_new(&caller.actor, &agent, new).await?;
     // `http` to `ws`, `https` to `wss`.

@@ -6,7 +6,7 @@ use super::Daemon;
 use crate::actor::Actor;
 use crate::agent::handle::Handle;
 use crate::engine::store_problem;
-use crate::role::{Denial, HostRole, Subject, Verb, allows};
+use crate::role::{Denial, HostRole, Scope, Subject, Verb, allows};
 use crate::store::now_ms;
 
 impl Daemon {
@@ -103,6 +103,11 @@ fn no_agent(agent: &str) -> Problem {
 fn refused(actor: &Actor, denial: Denial, what: &str, owner: &str) -> Problem {
     let (message, hint) = match denial {
         Denial::Hidden => return no_agent(what),
+        // Who only looks is told no names.
+        _ if actor.scope == Scope::Watch => (
+            "what you came in with is good to look at terminals, and for nothing else".to_owned(),
+            "ask who gave it to you".to_owned(),
+        ),
         Denial::Role(role) => (
             format!("{what} belongs to {owner}, and this takes the role {role}"),
             format!("ask {owner}, or an admin of this host"),

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use wsm_api::handoff::{NewOffer, Offer as Shown};
 use wsm_api::problem::{Code, Problem};
-use wsm_terminal::protocol::{Person, Reply, Request};
+use wsm_terminal::protocol::{Reply, Request};
 
+use super::Daemon;
 use super::people::{invalid, subject};
-use super::{Daemon, presence};
 use crate::actor::Actor;
 use crate::agent::handle::{Handle, Message};
 use crate::agent::handover::logins;
@@ -114,13 +114,7 @@ impl Daemon {
         self.may(actor, Verb::Answer, &Subject::Person(&offer.to))?;
         let shown = self.shown_offer(&record, &offer).await;
         self.answer(actor, &handle, &offer, true).await?;
-        let (published, giver) = (handle.now(), record.owner.clone());
-        let person = Person {
-            user: giver.clone(),
-            device: String::new(),
-        };
-        presence::pass_on(&published, &person, &offer.to).await;
-        self.engine.enforce(&published, &giver).await;
+        self.engine.enforce(&handle.now(), &record.owner).await;
         Ok(shown)
     }
 

@@ -7,7 +7,6 @@ use wsm_terminal::protocol::{self, Person, Reply, Request};
 use super::Daemon;
 use super::terminal::{no_terminal, odd, shim_problem};
 use crate::actor::{Actor, Way};
-use crate::agent::handle::Published;
 use crate::agent::run::MAIN;
 use crate::engine::{row, store_problem};
 use crate::role::Verb;
@@ -117,33 +116,6 @@ impl Daemon {
         let change = Change::new(row(actor, "lease.taken", agent, message));
         let written = self.engine.store.commit(&change);
         written.map(|_| ()).map_err(|e| store_problem(&e))
-    }
-}
-
-/// The keyboards that the giver of a handoff has are the receiver's now. What fails is logged: they
-/// are free then, since the giver is closed.
-pub(super) async fn pass_on(published: &Published, giver: &Person, to: &str) {
-    let Some(shim) = published.shim.as_ref().filter(|it| it.speaks() >= LEASES) else {
-        return;
-    };
-    let asked = shim.request(Request::Who { terminal: None }).await;
-    let Ok(Reply::Who { leases, .. }) = asked else {
-        return;
-    };
-    let held = |lease: &protocol::Lease| {
-        let holder = lease.holder.as_ref();
-        holder.is_some_and(|holder| holder.user == giver.user)
-    };
-    for (terminal, _) in leases.into_iter().filter(|(_, lease)| held(lease)) {
-        let request = Request::Lease {
-            terminal,
-            act: protocol::LeaseAct::Grant { to: to.to_owned() },
-            person: giver.clone(),
-            over: true,
-        };
-        if let Err(error) = shim.request(request).await {
-            tracing::warn!(%error, agent = %published.record.name, "pass a keyboard on");
-        }
     }
 }
 

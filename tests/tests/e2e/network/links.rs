@@ -221,7 +221,7 @@ fn asciinemas_player_watches_live() {
         "reset",
         "the screen is there at once"
     );
-    assert_eq!(first["data"]["size"]["cols"], 80);
+    assert_eq!(first["data"]["size"]["cols"], 120);
     // Every line, in order, and characters of every width.
     send("for i in $(seq 2000); do echo \"n$i 漢🎉é\"; done; echo all-$((6*7))");
     player.until("all-42");
