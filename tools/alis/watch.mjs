@@ -7,7 +7,12 @@ import { pathToFileURL } from "node:url";
 
 const require = createRequire(import.meta.url);
 // Node has one of its own from version 22 on.
-globalThis.WebSocket = require("ws").WebSocket;
+globalThis.WebSocket = class extends require("ws").WebSocket {
+  constructor(...how) {
+    super(...how);
+    this.on("error", () => {}); // a browser closes, and throws nothing
+  }
+};
 
 // The file's name has a hash in it.
 const dist = join(dirname(require.resolve("asciinema-player/dist/bundle/asciinema-player.css")), "..");
@@ -20,7 +25,8 @@ const source = { driver: "websocket", url: process.argv[2], reconnectDelay: () =
 const player = new Core(source, { logger: silent, markers: [] });
 for (const event of ["reset", "output", "resize", "offline", "ended", "loading", "error"]) {
   player.addEventListener(event, (data) => {
-    say(event, data);
+    // Output comes in batches.
+    say(event, Array.isArray(data) ? data.join("") : data);
     if (event === "ended") process.exit(0);
   });
 }

@@ -93,7 +93,7 @@ fn an_offer_gives_no_right_and_ends_by_itself() {
     assert_eq!(seen["note"], "please finish");
     assert_eq!(seen["missing"][0], "model-key");
     let summary = seen["summary"].as_str().unwrap_or_default();
-    let told = ["wsm/anns", "last output ", " commits, ", "$ "];
+    let told = ["wsm/anns", "last output ", " commits, ", "agent@anns"];
     assert!(told.iter().all(|it| summary.contains(it)), "{seen}");
     let dry = scene
         .world

@@ -82,6 +82,27 @@ fn who_has_a_link_watches_and_does_nothing_else() {
     let look = Term::start(&look, 80, 24);
     look.wait_for("seen-42");
     assert_eq!(there(&["show", "hidden"]).code, 4);
+    only_looks(&served, &ann, &eve, code);
+
+    let listed = served.wsm.wsm_as(&ann, &["share", "anns"]).ok();
+    let id = text(&made["link"], "id");
+    assert!(
+        listed.stdout.contains(id) && listed.stdout.contains("127.0.0.1"),
+        "{listed}"
+    );
+    served
+        .wsm
+        .wsm_as(&ann, &["unshare", "anns", "--link", id])
+        .ok();
+    assert_ne!(look.wait_end(), 0);
+    assert_eq!(there(&["whoami"]).code, 3);
+    assert_eq!(served.opens(code), "401");
+    it_ends_by_its_time_and_with_its_owner(&served, &ann, &eve);
+}
+
+/// What whoever has the link is refused, and without a name.
+fn only_looks(served: &Served, ann: &Persona, eve: &Persona, code: &str) {
+    let there = |args: &[&str]| served.there(eve, code, args);
     for args in [
         &["attach", "anns"][..],
         &["send", "anns", "x"],
@@ -100,37 +121,24 @@ fn who_has_a_link_watches_and_does_nothing_else() {
         assert!(!refused.stderr.contains(ann.name()), "{refused}");
     }
     assert_eq!(there(&["exec", "anns", "--", "true"]).code, 125);
+}
 
-    let listed = served.wsm.wsm_as(&ann, &["share", "anns"]).ok();
-    let id = text(&made["link"], "id");
-    assert!(
-        listed.stdout.contains(id) && listed.stdout.contains("127.0.0.1"),
-        "{listed}"
-    );
-    served
-        .wsm
-        .wsm_as(&ann, &["unshare", "anns", "--link", id])
-        .ok();
-    assert_ne!(look.wait_end(), 0);
-    assert_eq!(there(&["whoami"]).code, 3);
-    assert_eq!(served.opens(code), "401");
-
-    // It ends by its time, and with who made it owning the agent.
-    let short = served.link(&ann, &["--expires", "4s"]);
+fn it_ends_by_its_time_and_with_its_owner(served: &Served, ann: &Persona, eve: &Persona) {
+    let short = served.link(ann, &["--expires", "4s"]);
     let look = |code: &str| {
-        let look = served.command(&eve, code, &["attach", "anns", "--read-only"]);
+        let look = served.command(eve, code, &["attach", "anns", "--read-only"]);
         let look = Term::start(&look, 80, 24);
         look.wait_for("seen-42");
         look
     };
     assert_ne!(look(text(&short, "code")).wait_end(), 0);
-    let handed = served.link(&ann, &[]);
+    let handed = served.link(ann, &[]);
     let look = look(text(&handed, "code"));
     served
         .wsm
-        .wsm_as(&ann, &["handoff", "anns", "--to", eve.name()])
+        .wsm_as(ann, &["handoff", "anns", "--to", eve.name()])
         .ok();
-    served.wsm.wsm_as(&eve, &["accept", "anns"]).ok();
+    served.wsm.wsm_as(eve, &["accept", "anns"]).ok();
     assert_ne!(look.wait_end(), 0);
     assert_eq!(served.opens(text(&handed, "code")), "401");
     let told = served

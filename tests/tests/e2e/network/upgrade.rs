@@ -19,8 +19,8 @@ use super::Served;
 const HERE: usize = 10;
 const THERE: usize = 10;
 
-/// Lines that the agent prints while that happens, some 500 a second.
-const LINES: usize = 12_000;
+/// Lines that the agent prints while that happens, some 400 a second.
+const LINES: usize = 6_000;
 
 const PROGRAMS: [&str; 3] = ["wsm", "wsm-sandbox", "wsm-shim"];
 
