@@ -12,6 +12,7 @@ pub mod event;
 pub mod handoff;
 pub mod host;
 pub mod invite;
+pub mod link;
 pub mod name;
 pub mod notify;
 pub mod policy;

@@ -1,6 +1,7 @@
 //! What every driver shares: the store, the broker, the host's facts and ports.
 
 mod checkpoint;
+pub(crate) mod rights;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -30,6 +31,8 @@ pub struct Config {
     pub etc_dir: PathBuf,
     /// Where this host's page is, if it is served.
     pub page: Option<String>,
+    /// Uids besides 0 that may do everything: who runs this instance.
+    pub admins: Vec<u32>,
 }
 
 /// Shared by all drivers; behind one `Arc`.
@@ -57,6 +60,8 @@ pub struct Engine {
     pub boot_id: String,
     /// When this daemon started.
     pub started_ms: u64,
+    /// Uids besides 0 that may do everything.
+    pub admins: Vec<u32>,
     /// Held while host ports are chosen, so that two agents never choose the same.
     pub leasing: tokio::sync::Mutex<()>,
     /// Held while an agent is given a name.
@@ -108,6 +113,7 @@ impl Engine {
             host: host_facts(),
             boot_id: boot_id.trim().to_owned(),
             started_ms: crate::store::now_ms(),
+            admins: config.admins.clone(),
             leasing: tokio::sync::Mutex::new(()),
             naming: tokio::sync::Mutex::new(()),
             making: tokio::sync::Semaphore::new(MAKING_MAX),

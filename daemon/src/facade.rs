@@ -9,6 +9,7 @@ mod invite;
 mod kept;
 mod notify;
 mod pairing;
+mod link;
 mod people;
 mod policy;
 mod presence;
@@ -19,6 +20,7 @@ mod secret;
 mod session;
 mod share;
 mod sources;
+mod standing;
 mod terminal;
 mod token;
 mod view;
@@ -46,7 +48,8 @@ use crate::role::{Subject, Verb as May};
 use crate::store::{Change, rfc3339};
 pub use pairing::PairingBegun;
 pub use session::SessionMade;
-use view::{shown_agent, shown_event, shown_services};
+pub use terminal::Running;
+use view::{shown_agent, shown_event, shown_services, shown_to};
 
 /// What can be asked of a running or stopped agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +145,7 @@ impl Daemon {
         egress::follow_config(&engine);
         engine.keep_checkpoints();
         crate::notify::worker::start(&engine);
+        engine.keep_rights();
         Ok(Daemon { engine })
     }
 
@@ -206,7 +210,7 @@ impl Daemon {
             .iter()
             .map(Handle::now)
             .filter(|p| trashed || p.record.trashed_ms.is_none())
-            .map(|p| shown_agent(&p))
+            .map(|p| shown_to(actor, &p))
             .collect();
         agents.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(agents)
@@ -217,7 +221,7 @@ impl Daemon {
     /// # Errors
     /// There is none, or it is somebody else's.
     pub async fn agent(&self, actor: &Actor, agent: &str) -> Result<Agent, Problem> {
-        Ok(shown_agent(&self.find(actor, agent, May::See)?.now()))
+        Ok(shown_to(actor, &self.find(actor, agent, May::See)?.now()))
     }
 
     /// `show`.

@@ -17,6 +17,7 @@ use crate::record::Record;
 mod channels;
 mod journal;
 mod outbox;
+mod link;
 mod people;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ pub use crate::audit::Entry as Stored;
 pub use channels::{ChannelRow, Notify};
 pub use journal::Query;
 pub use outbox::{Delivery, Due, Notice, Settled};
+pub use link::LinkRow;
 pub use people::{DeviceRow, InviteRow, People, ShareRow, TokenRow, UserRow};
 
 /// What leads from each version of the schema to the next; the first makes an empty database.
@@ -35,10 +37,11 @@ const SCHEMA: [&str; SCHEMA_VERSION as usize] = [
     include_str!("store/schema/3.sql"),
     include_str!("store/schema/4.sql"),
     include_str!("store/schema/5.sql"),
+    include_str!("store/schema/6.sql"),
 ];
 
 /// Version of the schema; a database with a newer one is refused.
-const SCHEMA_VERSION: u32 = 5;
+const SCHEMA_VERSION: u32 = 6;
 
 /// The database could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -187,7 +190,7 @@ pub struct Store {
     path: Arc<Path>,
     connection: Arc<Mutex<Connection>>,
     newest: Arc<watch::Sender<u64>>,
-    people: Arc<watch::Sender<u64>>,
+    rights: Arc<watch::Sender<()>>,
 }
 
 impl Store {
@@ -211,7 +214,7 @@ impl Store {
             path: path.into(),
             connection: Arc::new(Mutex::new(connection)),
             newest: Arc::new(newest),
-            people: Arc::new(watch::channel(0).0),
+            rights: Arc::new(watch::channel(()).0),
         })
     }
 
@@ -229,6 +232,7 @@ impl Store {
         if let Some(id) = change.erased {
             tx.execute("DELETE FROM port WHERE agent = ?1", [id])?;
             tx.execute("DELETE FROM share WHERE agent = ?1", [id])?;
+            tx.execute("DELETE FROM link WHERE agent = ?1", [id])?;
             tx.execute("DELETE FROM agent WHERE id = ?1", [id])?;
         }
         if let Some((owner, repository, digest)) = change.trust {
@@ -256,7 +260,7 @@ impl Store {
         act.done();
         self.newest.send_replace(seq);
         if !change.people.is_empty() {
-            self.people.send_replace(seq);
+            self.rights_changed();
         }
         Ok(seq)
     }
@@ -266,10 +270,15 @@ impl Store {
         self.newest.send_modify(|_| {});
     }
 
-    /// Follows changes of users, ways in and shares.
+    /// Somebody may have another right than before.
+    pub fn rights_changed(&self) {
+        self.rights.send_replace(());
+    }
+
+    /// Is told whenever somebody may have another right than before.
     #[must_use]
-    pub fn people_changed(&self) -> watch::Receiver<u64> {
-        self.people.subscribe()
+    pub fn rights(&self) -> watch::Receiver<()> {
+        self.rights.subscribe()
     }
 
     /// Follows the newest sequence number.

@@ -12,6 +12,8 @@ mod chaos;
 mod credentials;
 #[path = "e2e/egress.rs"]
 mod egress;
+#[path = "e2e/ending.rs"]
+mod ending;
 #[path = "e2e/everyday.rs"]
 mod everyday;
 #[path = "e2e/full.rs"]

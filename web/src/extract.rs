@@ -28,7 +28,7 @@ use crate::router::BODY_BYTES_MAX;
 pub(crate) struct Caller {
     pub(crate) actor: Actor,
     /// Holds the connection's place; a WebSocket keeps it until it ends.
-    _place: Peer,
+    pub(crate) peer: Peer,
     /// Where its browser keeps the session that it came by.
     pub(crate) jar: Option<Jar>,
 }
@@ -39,10 +39,7 @@ impl FromRequestParts<Edge> for Caller {
     async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Caller, Failure> {
         let peer = peer(parts, edge).await?;
         let (actor, jar) = match &peer.origin {
-            Origin::Local { uid, user } => {
-                let admin = *uid == 0 || edge.config.admins.contains(uid);
-                (edge.daemon.local_actor(*uid, user, admin)?, None)
-            }
+            Origin::Local { uid, user } => (edge.daemon.local_actor(*uid, user)?, None),
             Origin::Net { address, face } => {
                 let known = auth::caller(edge, address.ip(), parts)?;
                 face.know();
@@ -52,16 +49,8 @@ impl FromRequestParts<Edge> for Caller {
         Ok(Caller {
             actor,
             jar,
-            _place: peer,
+            peer,
         })
-    }
-}
-
-impl Caller {
-    /// Completes when what the caller came in with is good for nothing any more: whatever lasts
-    /// longer than an answer ends then.
-    pub(crate) async fn no_longer(&self, edge: &Edge) {
-        edge.daemon.no_longer(&self.actor).await;
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use wsm_daemon::facade::Daemon;
 
 mod agents;
+mod alis;
 mod audit;
 mod auth;
 pub mod config;
@@ -24,6 +25,8 @@ mod extract;
 pub mod fuzz;
 mod handoffs;
 mod host;
+mod links;
+mod live;
 pub mod net;
 mod notify;
 pub mod openapi;
@@ -40,6 +43,7 @@ mod services;
 mod sessions;
 mod terminals;
 mod users;
+mod visitor;
 
 /// How long requests under way may take after a shutdown was asked for. Clients come back by
 /// themselves, so this only has to be longer than a plain answer takes.
@@ -48,8 +52,6 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 /// What the edge has to be told.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// Uids besides 0 that may act on every agent: who runs this instance.
-    pub admins: Vec<u32>,
     /// What `status` says of the network.
     pub web: Option<wsm_api::host::Web>,
 }

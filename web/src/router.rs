@@ -7,8 +7,8 @@ use utoipa::OpenApi;
 use wsm_daemon::role::Verb;
 
 use crate::{
-    Edge, agents, audit, devices, events, handoffs, host, notify, pairings, presence, problem,
-    review, secrets, services, sessions, terminals, users,
+    Edge, agents, audit, devices, events, handoffs, host, links, live, notify, pairings, presence,
+    problem, review, secrets, services, sessions, terminals, users,
 };
 
 /// Longest request body: the user's own templates go along with a new agent.
@@ -118,6 +118,10 @@ routes! {
     get    "/v1/agents/{agent}/shares"                     users::shares            Shares;
     post   "/v1/agents/{agent}/shares"                     users::share             Share;
     delete "/v1/agents/{agent}/shares/{user}"              users::unshare           Leave;
+    get    "/v1/agents/{agent}/links"                      links::list              Links;
+    post   "/v1/agents/{agent}/links"                      links::new               LinkNew;
+    delete "/v1/agents/{agent}/links/{link}"               links::remove            Links;
+    post   "/v1/links/open"                                links::open              Enter;
     post   "/v1/agents/{agent}/handoff"                    handoffs::offer          Handoff;
     get    "/v1/handoffs"                                  handoffs::list           Offers;
     post   "/v1/handoffs/{offered}/accept"                 handoffs::accept         Answer;
@@ -143,6 +147,8 @@ routes! {
     post   "/v1/agents/{agent}/send"                       terminals::send          Send;
     get    "/v1/agents/{agent}/capture"                    terminals::capture       Capture;
     get    "/v1/agents/{agent}/attach"                     terminals::attach        Drive;
+    get    "/v1/agents/{agent}/live"                       live::agent              Watch;
+    get    "/v1/live/{code}"                               live::link               Enter;
     get    "/v1/agents/{agent}/exec"                       terminals::exec          Exec;
     get    "/v1/agents/{agent}/who"                        presence::who            Who;
     post   "/v1/agents/{agent}/lease"                      presence::lease          Lease;

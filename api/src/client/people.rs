@@ -1,10 +1,11 @@
-//! Users, tokens, devices and shares.
+//! Users, tokens, devices, shares and links.
 
 use hyper::Method;
 
 use super::wire::{self, Target, decode};
 use super::{Client, Result};
 use crate::device::Device;
+use crate::link::{Link, LinkMade, NewLink};
 use crate::user::{
     NewRole, NewShare, NewToken, NewUser, Share, Token, TokenMade, User, UserRemoved, Whoami,
 };
@@ -120,6 +121,32 @@ impl Client {
     pub async fn unshare(&self, agent: &str, user: &str) -> Result<Share> {
         self.delete(Target::agent(agent).then("shares").then(user))
             .await
+    }
+
+    /// Links that an agent is watched by.
+    ///
+    /// # Errors
+    /// See [`super::ClientError`].
+    pub async fn links(&self, agent: &str) -> Result<Vec<Link>> {
+        self.get(Target::agent(agent).then("links")).await
+    }
+
+    /// Makes a link; the answer alone tells its value.
+    ///
+    /// # Errors
+    /// See [`super::ClientError`].
+    pub async fn link_new(&self, agent: &str, new: &NewLink) -> Result<LinkMade> {
+        let target = Target::agent(agent).then("links");
+        self.post(target, Some(wire::encode(new))).await
+    }
+
+    /// Ends a link.
+    ///
+    /// # Errors
+    /// See [`super::ClientError`].
+    pub async fn link_remove(&self, agent: &str, id: &str) -> Result<Link> {
+        let target = Target::agent(agent).then("links").then(id);
+        self.delete(target).await
     }
 
     pub(super) async fn delete<T: serde::de::DeserializeOwned>(&self, target: Target) -> Result<T> {

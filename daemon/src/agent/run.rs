@@ -140,6 +140,7 @@ impl Driver {
             process: self.main_process(),
             command,
             io,
+            person: None,
         };
         match shim.request(request).await {
             Ok(Reply::Started { .. } | Reply::Exists) => {
@@ -365,6 +366,7 @@ impl Driver {
                 process,
                 command: command.clone(),
                 io,
+                person: None,
             };
             match shim
                 .request(request)

@@ -222,6 +222,7 @@ impl Driver {
             process: process.clone(),
             command,
             io,
+            person: None,
         };
         match shim.request(request).await {
             Ok(Reply::Started { .. } | Reply::Exists) => Input::Started { process },

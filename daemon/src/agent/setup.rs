@@ -126,6 +126,7 @@ pub(super) async fn run_line(
         process: process.clone(),
         command,
         io,
+        person: None,
     };
     match shim
         .request(start)

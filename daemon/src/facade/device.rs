@@ -11,7 +11,7 @@ use super::session::ended;
 use crate::actor::{Actor, Way};
 use crate::engine::{row, store_problem};
 use crate::role::{Subject, Verb};
-use crate::store::{Change, DeviceRow, People, StoreError, now_ms, rfc3339};
+use crate::store::{Change, DeviceRow, People, now_ms, rfc3339};
 
 /// How long a look at a database that says no is put off.
 const RETRY: Duration = Duration::from_secs(1);
@@ -66,61 +66,12 @@ impl Daemon {
         }
         Ok(shown(device, now, current(actor)))
     }
-
-    /// Completes when what `actor` came in with is good for nothing any more: it was ended, its
-    /// time is over, or its user is gone. Whoever serves something that lasts waits for this too.
-    pub async fn no_longer(&self, actor: &Actor) {
-        let mut changed = self.engine.store.people_changed();
-        loop {
-            changed.mark_unchanged();
-            let rest = match self.until(actor) {
-                Ok(None) => return,
-                Ok(Some(u64::MAX)) => Duration::MAX,
-                Ok(Some(at_ms)) => Duration::from_millis(at_ms.saturating_sub(now_ms()).max(1)),
-                Err(_) => RETRY,
-            };
-            tokio::select! {
-                () = rest_for(rest) => {}
-                _ = changed.changed() => {}
-            }
-        }
-    }
-
-    /// Until when this way in is good; `None`: it is not.
-    fn until(&self, actor: &Actor) -> Result<Option<u64>, StoreError> {
-        let store = &self.engine.store;
-        let now = now_ms();
-        let until = match &actor.way {
-            Way::Local { .. } => return Ok(Some(u64::MAX)),
-            Way::Token { id } => store
-                .token(id)?
-                .filter(|token| token.revoked_ms.is_none() && token.expires_ms > now)
-                .map(|token| token.expires_ms),
-            // Whoever is there uses it: rest does not end it.
-            Way::Device { id, .. } => store
-                .device(id)?
-                .filter(|device| device.revoked_ms.is_none())
-                .map(|device| device.expires_ms.unwrap_or(u64::MAX))
-                .filter(|until| *until > now),
-        };
-        let known = store.user(&actor.user)?.is_some();
-        Ok(until.filter(|_| known))
-    }
-}
-
-async fn rest_for(rest: Duration) {
-    if rest == Duration::MAX {
-        std::future::pending().await
-    } else {
-        // A timer takes no rest of years.
-        tokio::time::sleep(rest.min(Duration::from_secs(86_400))).await;
-    }
 }
 
 fn current(actor: &Actor) -> Option<&str> {
     match &actor.way {
         Way::Device { id, .. } => Some(id),
-        Way::Local { .. } | Way::Token { .. } => None,
+        Way::Local { .. } | Way::Token { .. } | Way::Link { .. } => None,
     }
 }
 

@@ -29,7 +29,7 @@ impl Daemon {
             role: actor.role.to_string(),
             device: match &actor.way {
                 Way::Device { name, .. } => name.clone(),
-                Way::Local { .. } | Way::Token { .. } => String::new(),
+                Way::Local { .. } | Way::Token { .. } | Way::Link { .. } => String::new(),
             },
             via: who.via,
             address: who.address,
@@ -131,6 +131,7 @@ impl Daemon {
             change = change.people(People::InvitesRevoked(name.to_owned(), now_ms()));
         }
         self.write(&change.people(People::User(user.clone())))?;
+        self.engine.enforce_everywhere(name).await;
         self.shown_user(user)
     }
 
@@ -157,6 +158,7 @@ impl Daemon {
         }
         let change = Change::new(row(actor, "user.removed", &subject(name), name));
         self.write(&change.people(People::UserGone(name.to_owned())))?;
+        self.engine.enforce_everywhere(name).await;
         Ok(UserRemoved {
             name: name.to_owned(),
         })

@@ -7,7 +7,6 @@ use wsm_terminal::protocol::{self, Person, Reply, Request};
 use super::Daemon;
 use super::terminal::{no_terminal, odd, shim_problem};
 use crate::actor::{Actor, Way};
-use crate::agent::handle::Published;
 use crate::agent::run::MAIN;
 use crate::engine::{row, store_problem};
 use crate::role::Verb;
@@ -23,6 +22,7 @@ pub(super) fn person(actor: &Actor) -> Person {
             Way::Device { id, name, .. } if name.is_empty() => format!("device {id}"),
             Way::Device { name, .. } => name.clone(),
             Way::Token { id } => format!("token {id}"),
+            Way::Link { .. } => "a link".to_owned(),
         },
     }
 }
@@ -37,7 +37,9 @@ impl Daemon {
         knows_leases(&shim, agent)?;
         let request = Request::Who { terminal: None };
         match shim.request(request).await.map_err(|e| shim_problem(&e))? {
-            Reply::Who { viewers, leases } => Ok(Presence {
+            Reply::Who {
+                viewers, leases, ..
+            } => Ok(Presence {
                 viewers: viewers.into_iter().map(viewer).collect(),
                 leases: leases
                     .into_iter()
@@ -115,17 +117,6 @@ impl Daemon {
         let change = Change::new(row(actor, "lease.taken", agent, message));
         let written = self.engine.store.commit(&change);
         written.map(|_| ()).map_err(|e| store_problem(&e))
-    }
-}
-
-/// Closes what a user has open who lost the right to it. What fails is logged: nobody new gets in.
-pub(super) async fn expel(published: &Published, user: &str) {
-    let Some(shim) = published.shim.as_ref().filter(|it| it.speaks() >= LEASES) else {
-        return;
-    };
-    let (user, looks) = (user.to_owned(), false);
-    if let Err(error) = shim.request(Request::Expel { user, looks }).await {
-        tracing::warn!(%error, agent = %published.record.name, "close somebody's terminals");
     }
 }
 

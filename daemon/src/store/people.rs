@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Transaction, params};
 
+use super::link::{self, LinkRow};
 use super::{StoreError, signed};
 use crate::role::{AgentRole, HostRole, Scope};
 
@@ -162,6 +163,12 @@ pub enum People {
     Share(ShareRow),
     /// Ends a share: agent, user.
     Unshare(String, String),
+    /// A share has ended by itself: agent, user, when at the latest.
+    ShareEnded(String, String, u64),
+    /// Adds a link.
+    Link(LinkRow),
+    /// Ends a link: id.
+    LinkGone(String),
 }
 
 /// Writes one change.
@@ -198,6 +205,12 @@ pub(super) fn write(tx: &Transaction<'_>, change: &People) -> Result<(), StoreEr
             "DELETE FROM share WHERE agent = ?1 AND user = ?2",
             [agent, user],
         )?),
+        People::ShareEnded(agent, user, at) => once(tx.execute(
+            "DELETE FROM share WHERE agent = ?1 AND user = ?2 AND expires_ms <= ?3",
+            params![agent, user, signed(*at)],
+        )?),
+        People::Link(row) => link::add(tx, row),
+        People::LinkGone(id) => once(link::remove(tx, id)?),
     }
 }
 

@@ -4,8 +4,12 @@
 mod browsers;
 #[path = "network/personas.rs"]
 mod personas;
+#[path = "network/links.rs"]
+mod links;
 #[path = "network/strangers.rs"]
 mod strangers;
+#[path = "network/upgrade.rs"]
+mod upgrade;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -31,7 +35,10 @@ struct Served {
 
 impl Served {
     fn start(more: &str) -> Served {
-        let wsm = Instance::start();
+        Served::of(Instance::start(), more)
+    }
+
+    fn of(wsm: Instance, more: &str) -> Served {
         let probe = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = probe.local_addr().expect("it is bound");
         drop(probe);

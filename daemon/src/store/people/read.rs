@@ -167,7 +167,37 @@ impl Store {
         )
     }
 
-    fn one<T>(
+    /// The share of an agent with a user, whether it has ended or not.
+    ///
+    /// # Errors
+    /// The database said no.
+    pub fn share(&self, agent: &str, user: &str) -> Result<Option<ShareRow>, StoreError> {
+        let sql = format!("{SHARE} WHERE agent = ?1 AND user = ?2");
+        self.one(&sql, [agent, user], share)
+    }
+
+    /// Shares that have ended by themselves at this time.
+    ///
+    /// # Errors
+    /// The database said no.
+    pub fn ended_shares(&self, now_ms: u64) -> Result<Vec<ShareRow>, StoreError> {
+        let sql = format!("{SHARE} WHERE expires_ms <= ?1 ORDER BY expires_ms");
+        self.many(&sql, [signed(now_ms)], share)
+    }
+
+    /// When the next share or link after this time ends.
+    ///
+    /// # Errors
+    /// The database said no.
+    pub fn next_end(&self, now_ms: u64) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT min(expires_ms) FROM
+                   (SELECT expires_ms FROM share UNION ALL SELECT expires_ms FROM link)
+                   WHERE expires_ms > ?1";
+        let found = self.one(sql, [signed(now_ms)], |row| time(row, 0))?;
+        Ok(found.flatten())
+    }
+
+    pub(in crate::store) fn one<T>(
         &self,
         sql: &str,
         with: impl rusqlite::Params,
@@ -178,7 +208,7 @@ impl Store {
         Ok(statement.query_row(with, read).optional()?)
     }
 
-    fn many<T>(
+    pub(in crate::store) fn many<T>(
         &self,
         sql: &str,
         with: impl rusqlite::Params,
