@@ -10,7 +10,7 @@ use wsm_api::link::LinkOpened;
 use wsm_api::problem::{Code, Problem};
 
 use crate::Edge;
-use crate::auth;
+use crate::auth::Place;
 use crate::peer::{Origin, Peer};
 use crate::problem::Failure;
 
@@ -52,7 +52,9 @@ impl FromRequestParts<Edge> for Visitor {
             .map_err(|missing| Failure::invalid(StatusCode::FORBIDDEN, missing.body_text()))?;
         let address = match &peer.origin {
             Origin::Local { .. } => None,
-            Origin::Net { address, .. } => Some(auth::address(edge, address.ip(), parts)?),
+            Origin::Net { address, .. } => {
+                Some(Place::of(edge, address.ip(), &parts.headers)?.address)
+            }
         };
         Ok(Visitor { address, peer })
     }

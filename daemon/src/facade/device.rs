@@ -1,7 +1,5 @@
 //! Devices: listed and ended; and when a way in ends under somebody who is still there.
 
-use std::time::Duration;
-
 use wsm_api::device::Device;
 use wsm_api::problem::{Code, Problem};
 
@@ -12,9 +10,6 @@ use crate::actor::{Actor, Way};
 use crate::engine::{row, store_problem};
 use crate::role::{Subject, Verb};
 use crate::store::{Change, DeviceRow, People, now_ms, rfc3339};
-
-/// How long a look at a database that says no is put off.
-const RETRY: Duration = Duration::from_secs(1);
 
 impl Daemon {
     /// `device ls`: one's own; an admin sees all.

@@ -165,7 +165,6 @@ fn every_route_asks_who_it_is() {
         .replace("{device}", "none")
         .replace("{pairing}", "none")
         .replace("{invitation}", "none")
-        .replace("{offered}", "none");
         .replace("{offered}", "none")
         .replace("{link}", "none")
         .replace("{code}", "none");

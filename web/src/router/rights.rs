@@ -12,12 +12,13 @@ const HEAD: &str = "# Who may do what
 Generated from `web/src/router.rs` and `daemon/src/role.rs`; `WSM_UPDATE=1 cargo nextest run -p \
 wsm-web` rewrites it. `yes`, `no` (403), `-` (404: as if it were not there). What is listed is only \
 what one may see. A token is its owner's here, with that scope; `limited` has the scope `own` on \
-another agent alone; `lent session` is one that was made with the token `own`. `nobody` is who comes over the network and has not said who it is (401).
-another agent alone. A `link` is one to this agent (`wsm share --link`).
+another agent alone; `lent session` is one that was made with the token `own`. `nobody` is who \
+comes over the network and has not said who it is (401). A `link` is one to this agent \
+(`wsm share --link`).
 
 ";
 
-const ACTORS: [&str; 13] = [
+const ACTORS: [&str; 15] = [
     "stranger",
     "viewer",
     "approver",
