@@ -8,6 +8,7 @@ mod handoff;
 mod invite;
 mod kept;
 mod pairing;
+mod passkey;
 mod people;
 mod policy;
 mod presence;
@@ -44,6 +45,7 @@ use crate::engine::{Config, Engine, row, store_problem};
 use crate::role::{Subject, Verb as May};
 use crate::store::{Change, rfc3339};
 pub use pairing::PairingBegun;
+pub use passkey::Passkey;
 pub use session::SessionMade;
 use view::{shown_agent, shown_event, shown_services};
 

@@ -28,6 +28,8 @@ pub mod net;
 pub mod openapi;
 mod origin;
 mod pairings;
+mod passkey;
+mod passkeys;
 mod peer;
 mod pipe;
 mod presence;
@@ -61,6 +63,7 @@ pub(crate) struct Edge {
     /// The network, if it is on.
     net: Option<Arc<config::Net>>,
     failures: Arc<net::bounds::Failures>,
+    challenges: Arc<passkey::challenges::Challenges>,
 }
 
 /// Serves the API on a Unix socket, and on the network if there is a listener for it, until
@@ -80,6 +83,7 @@ pub async fn serve(
         config: Arc::new(config),
         net: net.as_ref().map(|net| Arc::new(net.config.clone())),
         failures: Arc::default(),
+        challenges: Arc::default(),
     };
     let router = router::router(edge.clone());
     let strangers = async {

@@ -2,6 +2,8 @@
 
 #[path = "network/browsers.rs"]
 mod browsers;
+#[path = "network/passkeys.rs"]
+mod passkeys;
 #[path = "network/personas.rs"]
 mod personas;
 #[path = "network/strangers.rs"]
