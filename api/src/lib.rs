@@ -13,6 +13,7 @@ pub mod handoff;
 pub mod host;
 pub mod invite;
 pub mod name;
+pub mod notify;
 pub mod passkey;
 pub mod policy;
 pub mod presence;

@@ -7,8 +7,8 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueE
 
 use crate::commands::{
     act, attach, audit, capture, completion, daemon, device, diff, egress, exec, explain, follow,
-    handoff, invite, lease, logs, ls, man, merge, new, open, policy, ports, prune, rec, rm, secret,
-    send, share, shell, show, svc, template, token, up, user, wait, who,
+    handoff, invite, lease, logs, ls, man, merge, new, notify, open, policy, ports, prune, rec, rm,
+    secret, send, share, shell, show, svc, template, token, up, user, wait, who,
 };
 
 /// Isolated workspaces for AI coding agents.
@@ -185,6 +185,9 @@ pub(crate) enum Verb {
     /// Devices: sessions and passkeys that you come in with from elsewhere.
     #[command(subcommand)]
     Device(device::Verb),
+    /// Notifications: what you are told, by which channels, and what became of it.
+    #[command(subcommand)]
+    Notify(notify::Verb),
     /// Templates.
     #[command(subcommand)]
     Template(template::Verb),

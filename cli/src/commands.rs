@@ -21,6 +21,7 @@ pub(crate) mod ls;
 pub(crate) mod man;
 pub(crate) mod merge;
 pub(crate) mod new;
+pub(crate) mod notify;
 pub(crate) mod open;
 pub(crate) mod pair;
 pub(crate) mod policy;

@@ -186,6 +186,7 @@ async fn dispatch(context: &Context, verb: &Verb) -> Outcome {
         Verb::Invite(args) => invite::run(context, args).await,
         Verb::Device(verb) => device::run(context, verb).await,
         Verb::Token(verb) => token::run(context, verb).await,
+        Verb::Notify(verb) => notify::run(context, verb).await,
         Verb::Template(verb) => template::run(context, verb).await,
         Verb::Completion(args) => completion::run(args),
         Verb::Man(args) => man::run(args),

@@ -7,6 +7,7 @@ mod device;
 mod handoff;
 mod invite;
 mod kept;
+mod notify;
 mod pairing;
 mod passkey;
 mod people;
@@ -142,6 +143,7 @@ impl Daemon {
         }
         egress::follow_config(&engine);
         engine.keep_checkpoints();
+        crate::notify::worker::start(&engine);
         Ok(Daemon { engine })
     }
 

@@ -179,6 +179,13 @@ verbs! {
     /// Invite somebody.
     Invite Admin, Admin;
 
+    /// Say that one looks at an agent.
+    Visible Anyone, View;
+    /// What one is told, by which channels, and what became of it.
+    Notifications Person, Own;
+    /// A way by which one is told, which outlives the way in: no token makes one.
+    ChannelNew InPerson, Own;
+
     /// See that it is there, and its state.
     See Role(Viewer), View;
     /// Who it is shared with.

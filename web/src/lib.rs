@@ -25,6 +25,7 @@ pub mod fuzz;
 mod handoffs;
 mod host;
 pub mod net;
+mod notify;
 pub mod openapi;
 mod origin;
 mod pairings;

@@ -2,13 +2,13 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use utoipa::OpenApi;
 use wsm_daemon::role::Verb;
 
 use crate::{
-    Edge, agents, audit, devices, events, handoffs, host, pairings, passkeys, presence, problem,
-    review, secrets, services, sessions, terminals, users,
+    Edge, agents, audit, devices, events, handoffs, host, notify, pairings, passkeys, presence,
+    problem, review, secrets, services, sessions, terminals, users,
 };
 
 /// Longest request body: the user's own templates go along with a new agent.
@@ -87,6 +87,19 @@ routes! {
     get    "/v1/tokens"                                    users::tokens            TokenList;
     post   "/v1/tokens"                                    users::token_new         TokenNew;
     delete "/v1/tokens/{token}"                            users::token_remove      TokenRemove;
+
+    post   "/v1/visible"                                   notify::visible          Visible;
+    get    "/v1/push/key"                                  notify::key              Notifications;
+    get    "/v1/push/subscriptions"                        notify::subscriptions    Notifications;
+    post   "/v1/push/subscriptions"                        notify::subscribe        Notifications;
+    delete "/v1/push/subscriptions/{channel}"              notify::unsubscribe      Notifications;
+    get    "/v1/notifications"                             notify::rules            Notifications;
+    put    "/v1/notifications"                             notify::change           Notifications;
+    get    "/v1/notifications/channels"                    notify::channels         Notifications;
+    post   "/v1/notifications/channels"                    notify::add              ChannelNew;
+    delete "/v1/notifications/channels/{channel}"          notify::remove           Notifications;
+    post   "/v1/notifications/test"                        notify::test             Notifications;
+    get    "/v1/notifications/deliveries"                  notify::deliveries       Notifications;
 
     get    "/v1/secrets"                                   secrets::list            SecretList;
     post   "/v1/secrets/{secret}"                          secrets::set             SecretChange;
