@@ -85,7 +85,7 @@ impl Daemon {
         check_page(&new.page)?;
         let device = match &actor.way {
             Way::Device { id, .. } => Some(id.clone()),
-            Way::Local { .. } | Way::Token { .. } => None,
+            _ => None,
         };
         let secret = format!("{} {}", keys.p256dh, keys.auth);
         let row = ChannelRow {

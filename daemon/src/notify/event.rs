@@ -157,7 +157,10 @@ pub fn of(row: &Row, record: &Record) -> Vec<Happening> {
             about: row.after.clone(),
             ..told(id, "state", Kind::Blocked, &row.message)
         }],
-        "question.answered" => vec![over(id, "state", &row.message)],
+        "question.answered" => vec![Happening {
+            about: row.before.clone(),
+            ..over(id, "state", &row.message)
+        }],
         "agent.limit" => vec![told(id, "limit", Kind::Limit, &row.message)],
         "egress.misplaced" => vec![told(id, "security", Kind::Security, &row.message)],
         "handoff.offered" => match &record.offer {

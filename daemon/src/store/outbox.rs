@@ -87,19 +87,30 @@ fn note_one(
     if theirs && !rules.shared && happening.what != What::Over {
         return Ok(());
     }
-    let sql = "SELECT kind, due_ms, told_kind FROM notice WHERE user = ?1 AND topic = ?2";
-    let standing = tx
+    let sql = "SELECT kind, due_ms, told_kind, about FROM notice WHERE user = ?1 AND topic = ?2";
+    let found = tx
         .prepare_cached(sql)?
         .query_row([user, &happening.topic], |found| {
             let kind: String = found.get(0)?;
             let told: Option<String> = found.get(2)?;
-            Ok(Standing {
+            let standing = Standing {
                 kind: Kind::parse(&kind).unwrap_or(Kind::Over),
                 due_ms: found.get::<_, Option<i64>>(1)?.map(unsigned),
                 told: told.as_deref().and_then(Kind::parse),
-            })
+            };
+            Ok((standing, found.get::<_, String>(3)?))
         })
         .optional()?;
+    let (standing, about) = found.unzip();
+    // The answer to one question leaves another open.
+    let named = |name: &&String| !name.is_empty() && !happening.about.is_empty();
+    let another = about
+        .as_ref()
+        .filter(named)
+        .is_some_and(|name| *name != happening.about);
+    if happening.what == What::Over && another {
+        return Ok(());
+    }
     let by_themself = row.actor.user == *user;
     match on_event(happening.what, by_themself, &rules, standing, row.at_ms) {
         Step::Nothing => Ok(()),

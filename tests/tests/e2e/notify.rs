@@ -318,6 +318,46 @@ fn a_daemon_that_dies_between_commit_and_send_loses_nothing() {
 }
 
 #[test]
+fn an_offer_rings_at_once_and_what_was_answered_is_set_right() {
+    let world = World::new();
+    let ben = Persona::new("ben");
+    let hook = format!("https://localhost:{}/hook/ben", world.port);
+    let by = |args: &[&str]| world.wsm.wsm_as(&ben, args).ok();
+    by(&["notify", "add", "webhook", &hook, "-q"]);
+    let repo = Repo::small(world.wsm.root(), "given");
+    world.wsm.new_agent(&repo, "fails", "given");
+    let offer = [
+        "handoff",
+        "given",
+        "--to",
+        ben.name(),
+        "--note",
+        "have a look",
+    ];
+    world.wsm.wsm(&offer).ok();
+    let body = |number: usize| {
+        let got = world.got("hook");
+        let text = got.get(number)?["body"].as_str()?.to_owned();
+        serde_json::from_str::<Value>(&text).ok()
+    };
+    world.wait("the offer to ring", || body(0).is_some());
+    let first = body(0).expect("it came");
+    assert_eq!(first["type"], "agent.handoff");
+    assert_eq!(first["data"]["body"], "root offers it to you: have a look");
+    by(&["decline", "given"]);
+    world.wait("it to be set right", || body(1).is_some());
+    let second = body(1).expect("it came");
+    assert_eq!(second["type"], "agent.over");
+    assert_eq!(
+        second["data"]["body"],
+        format!("answered by {}", ben.name())
+    );
+    assert_eq!(second["data"]["tag"], first["data"]["tag"]);
+    // One's own: nobody sees another's, or what became of it.
+    assert_eq!(world.notify(&["ls", "-q"]).ok().text(), "");
+}
+
+#[test]
 fn nothing_is_sent_where_root_does_not_permit() {
     let wsm = Instance::start();
     let root = wsm.root();

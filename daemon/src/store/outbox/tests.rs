@@ -147,6 +147,40 @@ fn a_question_keeps_its_name_when_its_state_is_told_besides() {
     scene.becomes(WSM, State::Blocked);
     let due = scene.due();
     assert_eq!((due.len(), &*due[0].notice.about), (1, "q7"));
+    let answered = |question: &str| {
+        let told = row("ben", "question.answered", scene.record.id.as_str(), "x");
+        scene.says(told.changed(question, "approved"));
+        scene.due().len()
+    };
+    assert_eq!(answered("q6"), 1, "another question's answer");
+    assert_eq!(answered("q7"), 0);
+}
+
+#[test]
+fn limits_and_keyboards_are_told_to_whom_they_concern() {
+    let scene = Scene::new();
+    let id = scene.record.id.as_str();
+    scene.says(row(
+        WSM,
+        "agent.limit",
+        id,
+        "the command reached its memory limit",
+    ));
+    let taken = row(
+        "ben",
+        "lease.taken",
+        id,
+        "takes the keyboard of main by force",
+    );
+    scene.says(taken.changed("eve", "ben"));
+    let mut told: Vec<_> = scene
+        .due()
+        .into_iter()
+        .map(|due| (due.notice.user, due.notice.kind))
+        .collect();
+    told.sort();
+    let wanted = [("ada", Kind::Limit), ("eve", Kind::Lease)];
+    assert_eq!(told, wanted.map(|(user, kind)| (user.to_owned(), kind)));
 }
 
 #[test]
