@@ -15,6 +15,7 @@ pub mod invite;
 pub mod link;
 pub mod name;
 pub mod notify;
+pub mod passkey;
 pub mod policy;
 pub mod presence;
 pub mod problem;

@@ -16,8 +16,8 @@ use crate::record::Record;
 
 mod channels;
 mod journal;
-mod outbox;
 mod link;
+mod outbox;
 mod people;
 #[cfg(test)]
 mod tests;
@@ -26,8 +26,8 @@ mod tests;
 pub use crate::audit::Entry as Stored;
 pub use channels::{ChannelRow, Notify};
 pub use journal::Query;
-pub use outbox::{Delivery, Due, Notice, Settled};
 pub use link::LinkRow;
+pub use outbox::{Delivery, Due, Notice, Settled};
 pub use people::{DeviceRow, InviteRow, People, ShareRow, TokenRow, UserRow};
 
 /// What leads from each version of the schema to the next; the first makes an empty database.

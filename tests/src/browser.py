@@ -1,5 +1,5 @@
 """A browser as far as wsm can tell: cookies, Origin, WebSockets. Orders and answers are lines of JSON."""
-import base64, http.client, json, os, socket, ssl, struct, sys, threading, time, urllib.parse
+import base64, http.client, json, os, select, socket, ssl, struct, sys, threading, time, urllib.parse
 
 url = urllib.parse.urlsplit(sys.argv[1])
 address = (sys.argv[2], int(sys.argv[3]))
@@ -62,12 +62,14 @@ class Viewer:
         lines += ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"]
         lines += ["Sec-WebSocket-Key: " + base64.b64encode(os.urandom(16)).decode()]
         self.sock.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
-        self.stream = self.sock.makefile("rb")
-        self.status = int(self.stream.readline().split()[1])
-        while self.stream.readline().strip():
-            pass
+        # Of TLS one thread at a time: whoever reads does not wait while it holds the lock.
+        self.lock, self.unread = threading.Lock(), bytearray()
+        self.sock.setblocking(False)
+        while b"\r\n\r\n" not in self.unread:
+            self.more()
+        head, self.unread = self.unread.split(b"\r\n\r\n", 1)
+        self.status = int(head.split()[1])
         if self.status == 101:
-            self.sock.settimeout(None)
             size = {"terminal": "main", "cols": 100, "rows": 30, "read_only": bool(order.get("read_only"))}
             self.say(b"\x10" + json.dumps(size).encode())
             threading.Thread(target=self.listen, daemon=True).start()
@@ -77,12 +79,29 @@ class Viewer:
         length = len(message)
         head = bytes([0x80 | opcode])
         head += bytes([0x80 | length]) if length < 126 else bytes([0x80 | 126]) + struct.pack(">H", length)
-        self.sock.sendall(head + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(message)))
+        rest = head + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(message))
+        while rest:
+            try:
+                with self.lock:
+                    rest = rest[self.sock.send(rest):]
+            except (ssl.SSLWantWriteError, ssl.SSLWantReadError, BlockingIOError):
+                select.select([], [self.sock], [], 0.1)
+
+    def more(self):
+        try:
+            with self.lock:
+                got = self.sock.recv(65536)
+            if not got:
+                raise EOFError
+            self.unread += got
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
+            select.select([self.sock], [], [], 0.1)
 
     def exactly(self, count):
-        got = self.stream.read(count)
-        if len(got) < count:
-            raise EOFError
+        while len(self.unread) < count:
+            self.more()
+        got = bytes(self.unread[:count])
+        del self.unread[:count]
         return got
 
     def listen(self):

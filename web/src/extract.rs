@@ -46,11 +46,7 @@ impl FromRequestParts<Edge> for Caller {
                 known
             }
         };
-        Ok(Caller {
-            actor,
-            jar,
-            peer,
-        })
+        Ok(Caller { actor, jar, peer })
     }
 }
 

@@ -32,6 +32,8 @@ mod notify;
 pub mod openapi;
 mod origin;
 mod pairings;
+mod passkey;
+mod passkeys;
 mod peer;
 mod pipe;
 mod presence;
@@ -64,6 +66,7 @@ pub(crate) struct Edge {
     /// The network, if it is on.
     net: Option<Arc<config::Net>>,
     failures: Arc<net::bounds::Failures>,
+    challenges: Arc<passkey::challenges::Challenges>,
 }
 
 /// Serves the API on a Unix socket, and on the network if there is a listener for it, until
@@ -83,6 +86,7 @@ pub async fn serve(
         config: Arc::new(config),
         net: net.as_ref().map(|net| Arc::new(net.config.clone())),
         failures: Arc::default(),
+        challenges: Arc::default(),
     };
     let router = router::router(edge.clone());
     let strangers = async {

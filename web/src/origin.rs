@@ -81,7 +81,8 @@ impl<'a> Said<'a> {
         origin && site && self.marked
     }
 
-    fn is_ours(&self, net: &Net, origin: &str) -> bool {
+    /// Whether an origin is that of the page that this request's host serves.
+    pub(crate) fn is_ours(&self, net: &Net, origin: &str) -> bool {
         let Some((scheme, authority)) = split(origin) else {
             return false;
         };

@@ -7,8 +7,8 @@ use utoipa::OpenApi;
 use wsm_daemon::role::Verb;
 
 use crate::{
-    Edge, agents, audit, devices, events, handoffs, host, links, live, notify, pairings, presence,
-    problem, review, secrets, services, sessions, terminals, users,
+    Edge, agents, audit, devices, events, handoffs, host, links, live, notify, pairings, passkeys,
+    presence, problem, review, secrets, services, sessions, terminals, users,
 };
 
 /// Longest request body: the user's own templates go along with a new agent.
@@ -72,6 +72,10 @@ routes! {
     post   "/v1/pairings/{pairing}/confirm"                pairings::confirm        DeviceNew;
     post   "/v1/pairings/claim"                            pairings::claim          Enter;
     post   "/v1/pairings/redeem"                           pairings::redeem         Enter;
+    post   "/v1/passkeys/register/start"                   passkeys::register_start DeviceNew;
+    post   "/v1/passkeys/register/finish"                  passkeys::register       DeviceNew;
+    post   "/v1/passkeys/login/start"                      passkeys::login_start    Enter;
+    post   "/v1/passkeys/login/finish"                     passkeys::login          Enter;
     post   "/v1/invitations"                               pairings::invite         Invite;
     get    "/v1/invitations"                               pairings::invitations    Invite;
     delete "/v1/invitations/{invitation}"                  pairings::revoke         Invite;

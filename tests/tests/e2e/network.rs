@@ -2,10 +2,12 @@
 
 #[path = "network/browsers.rs"]
 mod browsers;
-#[path = "network/personas.rs"]
-mod personas;
 #[path = "network/links.rs"]
 mod links;
+#[path = "network/passkeys.rs"]
+mod passkeys;
+#[path = "network/personas.rs"]
+mod personas;
 #[path = "network/strangers.rs"]
 mod strangers;
 #[path = "network/upgrade.rs"]
