@@ -15,12 +15,14 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use nix::fcntl::OFlag;
-use nix::sys::stat::{Mode, SFlag, makedev, mknodat};
+use nix::sys::stat::{FileStat, Mode, SFlag, makedev, mknodat};
 use nix::unistd::symlinkat;
 
 use crate::ablation::{self, Layer};
 use crate::fail::{Context, failure, gone};
 use crate::files::{self, AccountRights};
+use crate::keystore;
+use crate::pin;
 use crate::plan::{Access, HostLayout, Op, Owners, Plan};
 use crate::protocol::{Account, Failure, FailureKind};
 use crate::spec::INSIDE_ID;
@@ -168,6 +170,11 @@ impl Applier<'_> {
                 all.extend_from_slice(text.as_bytes());
                 root.file(at, &all).map(drop)
             }
+            Op::KeyStore { at, after, text } => {
+                let mut all = host_text(after)?;
+                all.extend_from_slice(text.as_bytes());
+                root.file(at, &keystore::of_pem(&all)).map(drop)
+            }
             Op::Link { at, to } => {
                 let (dir, name) = root.parent(at)?;
                 Ok(symlinkat(to, dir.as_fd(), name)?)
@@ -240,7 +247,18 @@ impl Applier<'_> {
             ));
         }
         let mount = Some(self.clone_mount(source.as_fd(), *access, *owners, op)?);
+        if *access == Access::Pin && !directory {
+            self.hold_pointer(from, &stat).what(what)?;
+        }
         Ok(Some(Source { mount, directory }))
+    }
+
+    /// What is pinned stays at its name; where that can't be had, `inspect` tells it.
+    fn hold_pointer(&self, pointer: &Path, stat: &FileStat) -> io::Result<()> {
+        let workspace = pointer.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+        let workspace = files::open_plain(self.host, workspace, flags)?;
+        pin::hold(workspace.as_fd(), stat).map(drop)
     }
 
     fn bind(
