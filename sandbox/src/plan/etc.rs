@@ -10,7 +10,7 @@ use crate::spec::{
 
 /// Entries of the host's `/etc` that are shown read-only where they exist: how to load libraries,
 /// whom to trust in TLS, and what programs are called.
-pub(crate) const SHOWN: [&str; 16] = [
+pub(crate) const SHOWN: [&str; 17] = [
     "ld.so.cache",
     "ssl",
     "ca-certificates",
@@ -27,6 +27,7 @@ pub(crate) const SHOWN: [&str; 16] = [
     "magic",
     "python3",
     "postgresql-common",
+    "chromium.d",
 ];
 
 /// A prompt, and the completion of the commands; never touches PATH, which the template sets.

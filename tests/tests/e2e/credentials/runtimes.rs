@@ -1,10 +1,7 @@
 //! Runtimes that have a way of their own of saying whom they trust.
 
-use std::process::Command;
-
-use wsm_tests::cli;
-
 use super::{VALUE, World};
+use crate::egress::tools::{TO_FETCH, bring_rust};
 
 const JAVA: &str = r#"
 import java.net.URI;
@@ -49,22 +46,14 @@ fn java_trusts_it_as_the_others_do() {
 fn cargo_trusts_it_as_the_others_do() {
     let world = World::new();
     world.keyed();
-    let mut rustc = Command::new("rustc");
-    rustc.args(["--print", "sysroot"]);
-    let sysroot = cli::run(rustc, b"").ok().text().to_owned();
-    world.wsm.host_template(
-        "rusty",
-        &format!("schema = 1\nname = \"rusty\"\nextends = [\"keyed\"]\n[filesystem]\nread = [\"{sysroot}\"]\n"),
-    );
     world.set(&["model-key"]).ok();
-    world.new_agent("rusty", "rusty");
-    let script = format!(
-        "mkdir -p ~/x/src ~/.cargo && cd ~/x && touch src/lib.rs && \
-         printf '[registries.own]\\nindex = \"sparse+https://model.below.example/index/\"\\n' > ~/.cargo/config.toml && \
-         printf '[package]\\nname = \"x\"\\n[dependencies]\\ny = {{ version = \"1\", registry = \"own\" }}\\n' > Cargo.toml && \
-         {sysroot}/bin/cargo fetch 2>&1"
-    );
-    let said = world.wsm.inside("rusty", &script);
+    world.new_agent("keyed", "keyed");
+    bring_rust(&world.wsm, "keyed", TO_FETCH);
+    let script = "mkdir -p ~/x/src ~/.cargo && cd ~/x && touch src/lib.rs && \
+         printf '[registries.own]\nindex = \"sparse+https://model.below.example/index/\"\n' > ~/.cargo/config.toml && \
+         printf '[package]\nname = \"x\"\n[dependencies]\ny = { version = \"1\", registry = \"own\" }\n' > Cargo.toml && \
+         PATH=~/rust/bin:$PATH cargo fetch 2>&1";
+    let said = world.wsm.inside("keyed", script);
     assert!(
         !said.stdout.to_lowercase().contains("certificate"),
         "{said}"
