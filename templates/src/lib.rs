@@ -61,3 +61,4 @@ pub use resolve::validate;
 pub use resolve::validate_text;
 pub use starter::init_text;
 pub use trust::TrustRequest;
+pub use value::duration_text;

@@ -50,5 +50,7 @@ mod services;
 mod sharing;
 #[path = "e2e/terminals.rs"]
 mod terminals;
+#[path = "e2e/times.rs"]
+mod times;
 #[path = "e2e/told.rs"]
 mod told;
