@@ -94,3 +94,38 @@ fn same(copy: &mut Screen, original: &mut Screen, how: &str) {
     let other = lines.find(|(copied, was)| copied != was);
     assert!(copy == original, "{how}: copy, original: {other:#?}");
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    const VIM: &[u8] = include_bytes!("../tests/recordings/vim.vt");
+    const TEXT: &[u8] = include_bytes!("../tests/recordings/text.vt");
+    const FRAMES: &[u8] = include_bytes!("../tests/recordings/frames.vt");
+    const CODEX: &[u8] = include_bytes!("../tests/recordings/codex-task.vt");
+
+    /// Pieces of what real programs print, cut anywhere and put together anyhow, and noise.
+    fn piece() -> impl Strategy<Value = Vec<u8>> {
+        let all = prop::sample::select(vec![VIM, TEXT, FRAMES, CODEX]);
+        let part = (all, any::<prop::sample::Index>(), 1..80_usize);
+        prop_oneof![
+            8 => part.prop_map(|(all, from, length)| {
+                let from = from.index(all.len());
+                all[from..all.len().min(from + length)].to_vec()
+            }),
+            1 => prop::collection::vec(any::<u8>(), 1..20),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+        /// A little of it in every run.
+        #[test]
+        fn no_output_is_too_odd(
+            head in any::<[u8; 4]>(),
+            pieces in prop::collection::vec(piece(), 0..20),
+        ) {
+            super::screen(&[&head[..], &pieces.concat()].concat());
+        }
+    }
+}

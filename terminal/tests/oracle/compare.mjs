@@ -53,9 +53,9 @@ function modes(terminal) {
   return all;
 }
 
-function differences(first, late) {
+function differences(seen, late) {
   const drawn = look(late);
-  return [...look(first)].filter(([key, value]) => drawn.get(key) !== value).map(([key, value]) => `${key}: ${value} / ${drawn.get(key)}`);
+  return [...seen].filter(([key, value]) => drawn.get(key) !== value).map(([key, value]) => `${key}: ${value} / ${drawn.get(key)}`);
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
@@ -64,9 +64,9 @@ for await (const line of createInterface({ input: process.stdin })) {
   let compared = 0;
   const first = fresh();
   await write(first, window.before);
-  const compare = (late, at, when) => {
+  const compare = (seen, late, at, when) => {
     compared++;
-    const found = differences(first, late);
+    const found = differences(seen, late);
     if (found.length > 0) {
       wrong.push(`${window.name} drawn at byte ${at}, ${when}: ${found.length} differ (output / snapshot): ${found.slice(0, 3).join("; ")}`);
     }
@@ -75,12 +75,13 @@ for await (const line of createInterface({ input: process.stdin })) {
     await write(first, cut.raw);
     cut.late = fresh();
     await write(cut.late, cut.drawn);
-    compare(cut.late, cut.at, "at once");
+    compare(look(first), cut.late, cut.at, "at once");
   }
   await write(first, window.rest);
+  const seen = look(first);
   for (const cut of window.cuts) {
     await write(cut.late, cut.after);
-    compare(cut.late, cut.at, "at the end");
+    compare(seen, cut.late, cut.at, "at the end");
     cut.late.dispose();
   }
   first.dispose();

@@ -3,6 +3,8 @@
 //!
 //! Windows lie at random places. `WSM_WINDOWS=50` looks at more of them, `WSM_SEED` at the same again.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail its test")]
+
 mod tmux;
 mod window;
 mod xterm;

@@ -52,8 +52,9 @@ fn xterm_shows_who_comes_late_what_it_shows_others() {
         writeln!(asks, "{}", told(window)).expect("node reads");
         let mut line = String::new();
         says.read_line(&mut line).expect("node answers");
-        let answer: Value = serde_json::from_str(&line)
-            .unwrap_or_else(|e| panic!("{e}: {line:?}; is @xterm/headless there? make test gets it"));
+        let answer: Value = serde_json::from_str(&line).unwrap_or_else(|e| {
+            panic!("{e}: {line:?}; is @xterm/headless there? make test gets it")
+        });
         compared += answer["compared"].as_u64().unwrap();
         let found = answer["wrong"].as_array().unwrap().iter();
         wrong.extend(found.map(|text| text.as_str().unwrap().to_owned()));

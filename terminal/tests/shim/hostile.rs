@@ -124,7 +124,11 @@ fn hostile_terminals_take_what_they_may_and_another_answers() {
         let typed = Instant::now();
         calm.input(number, &text);
         calm.until_text(&text);
-        assert!(typed.elapsed() < Duration::from_secs(2), "{text} took {:?}", typed.elapsed());
+        assert!(
+            typed.elapsed() < Duration::from_secs(2),
+            "{text} took {:?}",
+            typed.elapsed()
+        );
     }
     for viewer in &mut hostile {
         viewer.until("end", |viewer| viewer.exit.is_some());

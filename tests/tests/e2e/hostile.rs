@@ -33,14 +33,16 @@ fn a_hostile_stream_costs_its_agent_and_nobody_else() {
     let agent = wsm.new_agent(&repo, "shell", "hostile");
     wsm.new_agent(&repo, "shell", "calm");
     for agent in ["hostile", "calm"] {
-        wsm.wsm(&["send", agent, "clear; seq 20000; echo full-$((6*7))"]).ok();
+        wsm.wsm(&["send", agent, "clear; seq 20000; echo full-$((6*7))"])
+            .ok();
         wsm.wait_screen(agent, "full-42");
     }
     let shim = shim_of(&agent.id);
     let idle = resident_kib(shim);
     for (name, script) in STREAMS {
         let path = format!("evil-{name}.sh");
-        wsm.inside("hostile", &format!("cat >{path} <<'Y'\n{script}\nY")).ok();
+        wsm.inside("hostile", &format!("cat >{path} <<'Y'\n{script}\nY"))
+            .ok();
         let before = (charged_us(&agent.id), spent_us(shim));
         let over = format!("over-{name}-42");
         let run = format!(
@@ -48,19 +50,29 @@ fn a_hostile_stream_costs_its_agent_and_nobody_else() {
         );
         wsm.wsm(&["send", "hostile", &run]).ok();
         let asked = Instant::now();
-        wsm.wsm(&["send", "calm", &format!("clear; echo calm-{name}-$((6*7))")]).ok();
+        wsm.wsm(&["send", "calm", &format!("clear; echo calm-{name}-$((6*7))")])
+            .ok();
         wsm.wait_screen("calm", &format!("calm-{name}-42"));
         assert!(asked.elapsed() < PATIENCE, "{name}: {:?}", asked.elapsed());
         wsm.wait_screen("hostile", &over);
         let (charged, spent) = (charged_us(&agent.id) - before.0, spent_us(shim) - before.1);
         // The clock of a process ticks in hundredths.
-        assert!(charged + 50_000 >= spent, "{name}: {charged} µs of {spent} µs charged");
+        assert!(
+            charged + 50_000 >= spent,
+            "{name}: {charged} µs of {spent} µs charged"
+        );
         assert!(spent > 0, "{name}: the shim did nothing");
         let held = resident_kib(shim);
-        assert!(held < idle + MEMORY_KIB_MAX, "{name}: {idle} KiB idle, then {held} KiB");
+        assert!(
+            held < idle + MEMORY_KIB_MAX,
+            "{name}: {idle} KiB idle, then {held} KiB"
+        );
     }
     let peak = status_kib(shim, "VmHWM:");
-    assert!(peak < idle + MEMORY_KIB_MAX, "{idle} KiB idle, {peak} KiB at most");
+    assert!(
+        peak < idle + MEMORY_KIB_MAX,
+        "{idle} KiB idle, {peak} KiB at most"
+    );
     wsm.wsm(&["send", "hostile", "echo fine-$((3*3))"]).ok();
     wsm.wait_screen("hostile", "fine-9");
 }
@@ -70,7 +82,9 @@ fn charged_us(agent: &str) -> u64 {
     let files = host::cgroups_of(agent).into_iter();
     let mut used = files.filter_map(|group| {
         let stat = std::fs::read_to_string(group.join("shim/cpu.stat")).ok()?;
-        let line = stat.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
+        let line = stat
+            .lines()
+            .find_map(|line| line.strip_prefix("usage_usec "))?;
         line.parse().ok()
     });
     used.next().expect("the unified hierarchy counts")
@@ -82,7 +96,10 @@ fn spent_us(pid: i32) -> u64 {
     let rest = stat.rsplit(')').next().expect("a name in parentheses");
     // User and system time, in clock ticks: fields 14 and 15 of all.
     let ticks = rest.split_whitespace().skip(11).take(2);
-    ticks.map(|ticks| ticks.parse::<u64>().expect("a number")).sum::<u64>() * 10_000
+    ticks
+        .map(|ticks| ticks.parse::<u64>().expect("a number"))
+        .sum::<u64>()
+        * 10_000
 }
 
 /// Pid of the agent's shim.
