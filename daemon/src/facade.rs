@@ -1,6 +1,8 @@
 //! What the edges (HTTP, CLI wiring) may ask of the daemon: one method per verb of the API.
 
 mod access;
+#[cfg(feature = "fuzz")]
+mod alone;
 mod audit;
 mod create;
 mod device;

@@ -22,6 +22,8 @@ mod full;
 mod git;
 #[path = "e2e/guards.rs"]
 mod guards;
+#[path = "e2e/hostile.rs"]
+mod hostile;
 #[path = "e2e/keyboard.rs"]
 mod keyboard;
 #[path = "e2e/lifecycle.rs"]
