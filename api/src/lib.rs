@@ -8,6 +8,7 @@ pub mod audit;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod event;
+pub mod feed;
 pub mod handoff;
 pub mod host;
 pub mod name;
@@ -15,6 +16,7 @@ pub mod policy;
 pub mod presence;
 pub mod problem;
 pub mod recording;
+pub mod repository;
 pub mod review;
 pub mod secret;
 pub mod service;

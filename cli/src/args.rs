@@ -7,8 +7,8 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueE
 
 use crate::commands::{
     act, attach, audit, capture, completion, daemon, diff, egress, exec, explain, follow, handoff,
-    lease, logs, ls, man, merge, new, open, policy, ports, prune, rec, rm, secret, send, share,
-    shell, show, svc, template, token, up, user, wait, who,
+    lease, logs, ls, man, merge, new, open, policy, ports, prune, rec, repo, rm, secret, send,
+    share, shell, show, svc, template, token, up, user, wait, who,
 };
 
 /// Isolated workspaces for AI coding agents.
@@ -178,6 +178,9 @@ pub(crate) enum Verb {
     /// Tokens: ways in for programs and other machines.
     #[command(subcommand)]
     Token(token::Verb),
+    /// Repositories that agents can be made of from elsewhere.
+    #[command(subcommand)]
+    Repo(repo::Verb),
     /// Templates.
     #[command(subcommand)]
     Template(template::Verb),

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::watch;
 use wsm_api::problem::{Code, Problem};
 use wsm_sandbox::spec::AgentId;
 
@@ -60,6 +61,8 @@ pub struct Engine {
     /// Bounds how many branches are watched, beside being looked at.
     pub watching: tokio::sync::Semaphore,
     handles: Mutex<HashMap<AgentId, Handle>>,
+    /// Counts what was published.
+    changes: watch::Sender<u64>,
 }
 
 /// Agents made at the same time: twice the cores keeps them busy while some wait for the disk.
@@ -104,6 +107,7 @@ impl Engine {
             making: tokio::sync::Semaphore::new(MAKING_MAX),
             watching: tokio::sync::Semaphore::new(WATCHING_MAX),
             handles: Mutex::new(HashMap::new()),
+            changes: watch::channel(0).0,
         })
     }
 
@@ -134,11 +138,24 @@ impl Engine {
     /// Adds an agent.
     pub fn add(&self, id: AgentId, handle: Handle) {
         self.lock().insert(id, handle);
+        self.change();
     }
 
     /// Forgets an agent that is gone for good.
     pub fn forget(&self, id: &AgentId) {
         self.lock().remove(id);
+        self.change();
+    }
+
+    /// Something that is shown of an agent may have changed.
+    pub fn change(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Follows those changes.
+    #[must_use]
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<AgentId, Handle>> {

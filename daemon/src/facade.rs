@@ -3,6 +3,8 @@
 mod access;
 mod audit;
 mod create;
+pub mod feed;
+mod grants;
 mod handoff;
 mod kept;
 mod people;
@@ -10,6 +12,7 @@ mod policy;
 mod presence;
 mod recordings;
 mod remove;
+mod repositories;
 mod review;
 mod secret;
 mod share;
@@ -27,7 +30,6 @@ use wsm_api::event::Event;
 use wsm_api::host::{Check, Status};
 use wsm_api::problem::{Code, Problem};
 use wsm_api::service::{AgentPorts, Service};
-use wsm_api::template::TemplateInfo;
 use wsm_sandbox::protocol::{Listed, Reply as BrokerReply, Request as BrokerRequest};
 
 use crate::actor::Actor;
@@ -172,19 +174,6 @@ impl Daemon {
             Ok(other) => Err(crate::broker::odd_reply(&other)),
             Err(e) => Err(crate::broker::problem(&e)),
         }
-    }
-
-    /// Templates of the built-in and the host layer.
-    ///
-    /// # Errors
-    /// The host's templates can't be read.
-    pub async fn templates(&self, actor: &Actor) -> Result<Vec<TemplateInfo>, Problem> {
-        self.may(actor, May::Templates, &Subject::Host)?;
-        let sources = sources::host(&self.engine).await?;
-        Ok(wsm_template::list(&sources)
-            .into_iter()
-            .map(view::template)
-            .collect())
     }
 
     /// Agents that the actor may see, by name.

@@ -16,6 +16,7 @@ use crate::record::Record;
 
 mod journal;
 mod people;
+mod repositories;
 #[cfg(test)]
 mod tests;
 
@@ -23,16 +24,18 @@ mod tests;
 pub use crate::audit::Entry as Stored;
 pub use journal::Query;
 pub use people::{DeviceRow, InviteRow, People, ShareRow, TokenRow, UserRow};
+pub use repositories::{RepositoryChange, RepositoryRow};
 
 /// What leads from each version of the schema to the next; the first makes an empty database.
 const SCHEMA: [&str; SCHEMA_VERSION as usize] = [
     include_str!("store/schema/1.sql"),
     include_str!("store/schema/2.sql"),
     include_str!("store/schema/3.sql"),
+    include_str!("store/schema/4.sql"),
 ];
 
 /// Version of the schema; a database with a newer one is refused.
-const SCHEMA_VERSION: u32 = 3;
+const SCHEMA_VERSION: u32 = 4;
 
 /// The database could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +108,7 @@ pub struct Change<'a> {
     erased: Option<&'a str>,
     trust: Option<(&'a str, &'a str, &'a str)>,
     people: Vec<People>,
+    repository: Option<RepositoryChange>,
     rotated: Option<u64>,
 }
 
@@ -119,6 +123,7 @@ impl<'a> Change<'a> {
             erased: None,
             trust: None,
             people: Vec::new(),
+            repository: None,
             rotated: None,
         }
     }
@@ -162,6 +167,13 @@ impl<'a> Change<'a> {
     #[must_use]
     pub fn people(mut self, people: People) -> Change<'a> {
         self.people.push(people);
+        self
+    }
+
+    /// Registers a repository, or takes one out.
+    #[must_use]
+    pub fn repository(mut self, change: RepositoryChange) -> Change<'a> {
+        self.repository = Some(change);
         self
     }
 }
@@ -222,6 +234,9 @@ impl Store {
         }
         for one in &change.people {
             people::write(&tx, one)?;
+        }
+        if let Some(change) = &change.repository {
+            repositories::write(&tx, change)?;
         }
         if let Some(through) = change.rotated {
             journal::rotate(&tx, through)?;

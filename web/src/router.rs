@@ -7,8 +7,8 @@ use utoipa::OpenApi;
 use wsm_daemon::role::Verb;
 
 use crate::{
-    Edge, agents, audit, events, handoffs, host, presence, problem, review, secrets, services,
-    terminals, users,
+    Edge, agents, audit, events, feed, handoffs, host, pages, presence, problem, repositories,
+    review, secrets, services, terminals, users,
 };
 
 /// Longest request body: the user's own templates go along with a new agent.
@@ -43,7 +43,8 @@ macro_rules! routes {
         #[derive(OpenApi)]
         #[openapi(
             info(title = "wsm", description = "Isolated workspaces for AI coding agents", version = "1"),
-            paths($($resource::$handler),*)
+            paths($($resource::$handler),*),
+            components(schemas(wsm_api::feed::Gone, wsm_api::feed::Skipped))
         )]
         pub(crate) struct Document;
     };
@@ -56,6 +57,7 @@ routes! {
     get    "/v1/ports"                                     host::ports              Ports;
     post   "/v1/prune"                                     host::prune              Prune;
     get    "/v1/events"                                    events::list             Events;
+    get    "/v1/feed"                                      feed::follow             Events;
 
     get    "/v1/audit"                                     audit::query             AuditRead;
     get    "/v1/audit/verify"                              audit::verify            AuditVerify;
@@ -69,6 +71,10 @@ routes! {
     get    "/v1/tokens"                                    users::tokens            TokenList;
     post   "/v1/tokens"                                    users::token_new         TokenNew;
     delete "/v1/tokens/{token}"                            users::token_remove      TokenRemove;
+
+    get    "/v1/repositories"                              repositories::list       RepositoryList;
+    post   "/v1/repositories"                              repositories::add        RepositoryChange;
+    delete "/v1/repositories/{repository}"                 repositories::remove     RepositoryChange;
 
     get    "/v1/secrets"                                   secrets::list            SecretList;
     post   "/v1/secrets/{secret}"                          secrets::set             SecretChange;
@@ -126,7 +132,7 @@ routes! {
 /// The whole API.
 pub(crate) fn router(edge: Edge) -> Router {
     table()
-        .fallback(problem::no_route)
+        .fallback(pages::serve)
         .method_not_allowed_fallback(problem::no_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(edge)

@@ -105,7 +105,7 @@ impl Client {
             .await
     }
 
-    async fn delete<T: serde::de::DeserializeOwned>(&self, target: Target) -> Result<T> {
+    pub(super) async fn delete<T: serde::de::DeserializeOwned>(&self, target: Target) -> Result<T> {
         let (_, body) = self.call(Method::DELETE, target, None).await?;
         decode(&body)
     }

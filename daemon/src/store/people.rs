@@ -151,7 +151,7 @@ pub(super) fn write(tx: &Transaction<'_>, change: &People) -> Result<(), StoreEr
         ),
         People::Known(user) => write_user(tx, user, "DO NOTHING"),
         People::UserGone(name) => {
-            for table in ["token", "device", "share"] {
+            for table in ["token", "device", "share", "repository"] {
                 tx.execute(&format!("DELETE FROM {table} WHERE user = ?1"), [name])?;
             }
             tx.execute("DELETE FROM user WHERE name = ?1", [name])?;
