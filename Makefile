@@ -4,9 +4,9 @@
 .DEFAULT_GOAL := help
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-BUILD_NEEDS := gcc git libc6-dev:/usr/include/stdio.h
+BUILD_NEEDS := gcc git libc6-dev:/usr/include/stdio.h nodejs:node npm
 # What the built-in templates and the stories of the tests start.
-STORY_NEEDS := strace gdb git curl tmux python3 nodejs:node npm util-linux:setpriv passwd:useradd openssl zstd \
+STORY_NEEDS := strace gdb git curl tmux python3 util-linux:setpriv passwd:useradd openssl zstd \
 	openssh-client:ssh openssh-server:/usr/sbin/sshd python3-pip:/usr/lib/python3/dist-packages/pip \
 	postgresql:/usr/lib/postgresql/*/bin/postgres sqlite3 default-jdk-headless:javac golang-go:go chromium
 # A stock machine under emulation.
