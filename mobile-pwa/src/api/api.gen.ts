@@ -1,0 +1,934 @@
+// Made from docs/openapi.json by scripts/types.mjs; do not edit.
+
+/** One agent, as `ls` and `show` tell it. The keys are fixed; new ones may be added. */
+export interface Agent {
+  /** Unix account that owns its files. */
+  account: string;
+  /** Commit that the branch started from. */
+  base: string;
+  /** Its branch. */
+  branch: string;
+  /** When it was made (RFC 3339, UTC). */
+  created: string;
+  /** Id, never used again. */
+  id: string;
+  /** Agent kind (`claude`, `shell` …). */
+  kind: string;
+  /** Name, unique on the host. */
+  name: AgentName;
+  /** The wsm user that owns it. */
+  owner: string;
+  /** Ports. */
+  ports: Port[];
+  /** Why the state is what it is: one sentence. */
+  reason: string;
+  /** The main repository. */
+  repository: string;
+  /** Services. */
+  services: Service[];
+  /** Since when (RFC 3339, UTC). */
+  since: string;
+  /** State. */
+  state: State;
+  /** How the work stands between the agent's view and the branch on the host. */
+  sync: Sync;
+  /** Template's name. */
+  template: string;
+  /** Terminals that exist, `main` first. */
+  terminals: string[];
+  /** Whether it lies in the trash. */
+  trashed: boolean;
+  /** What is so beyond `state`, and why it can't be written down (a full disk); `""` as a rule. */
+  unrecorded?: string;
+  /** Path of the working tree, the same inside and outside. */
+  workspace: string;
+}
+
+/** An agent's name: `[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?` without `--`, unique on a host. */
+export type AgentName = string;
+
+/** `policy show`. */
+export interface AgentPolicy {
+  /** `none`, `allow` or `open`. */
+  egress: string;
+  /** Services of the host that it may use. */
+  exposes: Exposed[];
+  /** Where the list was written: `FILE:LINE`, `""` where there is none. */
+  line: string;
+  /** The allow list, groups replaced by their members. */
+  rules: PolicyRule[];
+  /** Connections since it was started, by target. */
+  traffic: HostTraffic[];
+}
+
+/** `ports`: a port and whose it is. */
+export interface AgentPorts {
+  /** Agent's id. */
+  id: string;
+  /** Agent's name. */
+  name: AgentName;
+  /** Its ports. */
+  ports: Port[];
+}
+
+/** A row of the journal. */
+export interface AuditRow {
+  /** Who: a wsm user, or `wsm`. */
+  actor: string;
+  /** From where: an IP address; empty on this machine. */
+  address: string;
+  /** What it is now. */
+  after: string;
+  /** Milliseconds since the epoch. */
+  at_ms: number;
+  /** What it was before, where a word says it. */
+  before: string;
+  /** SHA-256 of that row's `chain` and this row's content, in hexadecimal digits. */
+  chain: string;
+  /** In words. */
+  message: string;
+  /** Number of the row before it in its chain (people's rows have one, wsm's own another). */
+  prev: number;
+  /** Sequence number. */
+  seq: number;
+  /** On what: an agent's id, `user:NAME`, `host`. */
+  subject: string;
+  /** What: `agent.created`, … */
+  verb: string;
+  /** How that one came in: `uid:1000`, `device:ID`, `token:ID`; empty for wsm itself. */
+  via: string;
+}
+
+/** Who is named in commits. */
+export interface Author {
+  /** Address. */
+  email: string;
+  /** Name. */
+  name: string;
+}
+
+/** A screen. */
+export interface Capture {
+  /** Columns. */
+  cols: number;
+  /** Cursor column, 0-based. */
+  cursor_col: number;
+  /** Cursor row, 0-based. */
+  cursor_row: number;
+  /** Rows. */
+  rows: number;
+  /** Lines, each ending in `\n`. */
+  text: string;
+  /** Title that the program set. */
+  title: string;
+}
+
+/** Where a chain ends. */
+export interface ChainEnd {
+  /** Its hash. */
+  chain: string;
+  /** Number of the newest row. */
+  seq: number;
+}
+
+/** One line of `doctor`. */
+export interface Check {
+  /** Whether agents can't start without it. */
+  fatal: boolean;
+  /** How to mend it. */
+  fix: string;
+  /** What was found. */
+  found: string;
+  /** What was checked. */
+  name: string;
+  /** Whether it is as it should be. */
+  ok: boolean;
+}
+
+/** Stable codes; the CLI's exit code follows from them. */
+export type Code = "invalid" | "refused" | "untrusted" | "ungranted" | "unknown" | "not-found" | "conflict" | "timed-out" | "not-available" | "failed";
+
+/** A secret that is put into an agent's requests, outside its sandbox. */
+export interface Credential {
+  /** Variable that holds the placeholder inside, `""` for none. */
+  env: string;
+  /** Hosts that get it. */
+  hosts: string[];
+  /** Its name in the template. */
+  name: string;
+  /** Where in a request: `header x-api-key`, `basic authentication`, `body member token`. */
+  places: string[];
+  /** Whether there is one now. */
+  ready: boolean;
+  /** Name of the secret. */
+  secret: string;
+  /** What is used now: `secret of ada`, `secret of everyone`, or why there is none. */
+  status: string;
+  /** When it was last put into a request of any agent, `""` if never. */
+  used: string;
+  /** Whether the agent has the value itself, and nothing is put in. */
+  visible?: boolean;
+}
+
+/** `diff`. */
+export interface Diff {
+  /** Commit compared with. */
+  base: string;
+  /** Commits that the agent is ahead of it. */
+  commits: number;
+  /** Files with changes, uncommitted ones included. */
+  files: FileStat[];
+  /** Unified patch, uncommitted work included. */
+  patch: string;
+  /** Whether the patch was cut at its bound. */
+  truncated: boolean;
+}
+
+/** What would be made. */
+export interface DryRun {
+  /** The steps, in order. */
+  plan: string[];
+  /** The resolved template, as a JSON document. */
+  resolved: string;
+  /** The sandbox spec, as a JSON document. */
+  spec: string;
+}
+
+/** One journal row. */
+export interface Event {
+  /** Who: a wsm user, or `wsm` itself. */
+  actor: string;
+  /** When (RFC 3339, UTC). */
+  at: string;
+  /** In words. */
+  message: string;
+  /** Sequence number, without gaps. */
+  seq: number;
+  /** On what: an agent's id, or `host`. */
+  subject: string;
+  /** What: `agent.created`, `agent.state`, `service.state`, `port.leased` … */
+  verb: string;
+}
+
+/** `explain`: the evidence for the state, newest first. */
+export interface Explanation {
+  /** How sure wsm is: `certain` (the kernel or wsm itself said so) or `guess`. */
+  confidence: string;
+  /** What happened before, newest first. */
+  evidence: Event[];
+  /** Reason. */
+  reason: string;
+  /** Since. */
+  since: string;
+  /** State. */
+  state: State;
+}
+
+/** One service of the host. */
+export interface Exposed {
+  /** Loopback port inside. */
+  at: number;
+  /** Where it listens on the host. */
+  host: string;
+  /** Its name in the template. */
+  name: string;
+}
+
+/** One changed file. */
+export interface FileStat {
+  /** Lines added. */
+  added: number;
+  /** Path. */
+  path: string;
+  /** Lines removed. */
+  removed: number;
+  /** Whether part of it is not committed. */
+  uncommitted: boolean;
+}
+
+/** Something that is wrong with the journal. */
+export interface Finding {
+  /** Number of the row. */
+  seq: number;
+  /** In words. */
+  told: string;
+  /** `changed`, `removed`, `inserted`, `moved`, `rewritten`, `cut-off`. */
+  wrong: string;
+}
+
+/** Connections to one target. */
+export interface HostTraffic {
+  /** That were let through. */
+  allowed: number;
+  /** That were not. */
+  denied: number;
+  /** Bytes to the agent. */
+  received: number;
+  /** Bytes from the agent. */
+  sent: number;
+  /** `HOST:PORT`, or `HOST` for a name that was asked for. */
+  target: string;
+}
+
+/** One layer of the sandbox, as the kernel enforces it. */
+export interface Layer {
+  /** What was read back, or why. */
+  detail: string;
+  /** Its name. */
+  layer: string;
+  /** `enforced`, `reduced` or `absent`. */
+  status: string;
+}
+
+/** Who may type into a terminal. */
+export interface Lease {
+  /** Users who asked for it, the first first. */
+  asked: string[];
+  /** What they sit at; empty while it is kept for them. */
+  device: string;
+  /** Counts up whenever the keyboard changes hands. */
+  epoch: number;
+  /** The user who has it; none: whoever types first gets it. */
+  holder?: string | null;
+  /** Terminal. */
+  terminal: string;
+}
+
+/** What can be done with a lease. */
+export type LeaseAct = "request" | "release" | "grant" | "take";
+
+/** A wish to change who may type. */
+export interface LeaseChange {
+  /** How. */
+  act: LeaseAct;
+  /** Terminal, `main` by default. */
+  terminal?: string | null;
+  /** To whom it is granted. */
+  to?: string | null;
+}
+
+/** Part of a log. */
+export interface LogPart {
+  /** Whether more may come. */
+  live: boolean;
+  /** Ask from here next. */
+  next: number;
+  /** Text; control characters other than tab and newline are shown as `\u{..}`-like escapes. */
+  text: string;
+}
+
+/** `merge`. */
+export interface Merge {
+  /** Merge the commits although there is uncommitted work, which stays where it is. */
+  leave_uncommitted?: boolean;
+  /** Message of a merge or squash commit. */
+  message?: string | null;
+  /** One commit instead of all. */
+  squash?: boolean;
+}
+
+/** What `merge` or `apply` did. */
+export interface Merged {
+  /** Commit that it stands at now; `""` for `apply`. */
+  commit: string;
+  /** Commits brought in. */
+  commits: number;
+  /** Files changed. */
+  files: number;
+  /** How: `fast-forward`, `merge`, `squash`, `staged`, `nothing`. */
+  how: string;
+  /** Branch of the main checkout that it went into. */
+  into: string;
+  /** Work of the agent that did not come along, in words; `""` if all of it did. */
+  left: string;
+}
+
+/** A request for a new agent. */
+export interface NewAgent {
+  /** Name and address for commits made inside: the caller's own git identity. */
+  author?: null | Author;
+  /** `--base`. */
+  base?: string | null;
+  /** Only tell what would be done. */
+  dry_run?: boolean;
+  /** Grant of the repository, from the broker: proof that the caller can use the directory. */
+  grant: string;
+  /** Name; made from template and repository when absent. */
+  name?: string | null;
+  /** `--prompt`. */
+  prompt?: string | null;
+  /** `--set k=v`. */
+  set?: Record<string, string>;
+  /** Size of the requester's terminal, so that the first screen is drawn for it. */
+  size?: [number, number] | null;
+  /** Template's name. */
+  template: string;
+  /** Digest of the repository's commands that the owner has just agreed to. */
+  trust?: string | null;
+  /** The user's own templates: file name to text. */
+  user_templates?: Record<string, string>;
+  /** Grants of directories that the template may write to (`filesystem.write`). */
+  write_grants?: string[];
+}
+
+/** Request to offer an agent. */
+export interface NewOffer {
+  /** Seconds until the offer ends (a day; 30 days at most). */
+  expires_s?: number | null;
+  /** What to tell the receiver. */
+  note?: string;
+  /** To whom. */
+  to: string;
+}
+
+/** Another role on the host. */
+export interface NewRole {
+  /** `admin` or `member`. */
+  role: string;
+}
+
+/** A request to set a secret: the value does not come along. */
+export interface NewSecret {
+  /** For every user's agents: an admin's to set. */
+  everyone?: boolean;
+  /** It is not used any more after so many seconds. */
+  expires_s?: number | null;
+}
+
+/** Request to share an agent, or to change a share. */
+export interface NewShare {
+  /** Seconds until it ends; until it is ended without. */
+  expires_s?: number | null;
+  /** `viewer`, `approver` or `driver`. */
+  role: string;
+  /** With whom. */
+  user: string;
+}
+
+/** A request for a new shell terminal. */
+export interface NewTerminal {
+  /** Columns. */
+  cols: number;
+  /** Rows. */
+  rows: number;
+}
+
+/** A wish to watch a terminal by a connection of one's own to the agent's shim. */
+export interface NewTicket {
+  /** Only watch. */
+  read_only?: boolean;
+  /** Terminal. */
+  terminal: string;
+}
+
+/** Request for a token. */
+export interface NewToken {
+  /** The only agents (names or ids) that it is good for; none: all. */
+  agents?: string[];
+  /** Seconds until it ends (90 days; a year at most). */
+  expires_s?: number | null;
+  /** What it is for. */
+  label?: string;
+  /** `view`, `approve`, `drive`, `own` or `admin`. */
+  scope: string;
+  /** Whose; the caller's own without it. */
+  user?: string | null;
+}
+
+/** Request for a user, or for another role. */
+export interface NewUser {
+  /** Name of a Unix account for this user's files; the one of the same name if there is one. */
+  account?: string | null;
+  /** Name. */
+  name: string;
+  /** `admin` or `member`. */
+  role?: string;
+}
+
+/** An offer, with what its receiver has to know before accepting. */
+export interface Offer {
+  /** The Unix account that its files belong to; that stays. */
+  account: string;
+  /** Name of the agent. */
+  agent: string;
+  /** Who offered it: the owner, or an admin. */
+  by: string;
+  /** Until when (RFC 3339). */
+  expires: string;
+  /** Who owns it. */
+  from: string;
+  /** Its id. */
+  id: string;
+  /** Login files in its private home, which are removed when it is accepted. */
+  logins: string[];
+  /** Since when (RFC 3339). */
+  made: string;
+  /** Secrets that it uses and the receiver does not have. */
+  missing: string[];
+  /** What the giver says. */
+  note: string;
+  /** State, changes and screen when it was offered. */
+  summary: string;
+  /** Who shall own it. */
+  to: string;
+}
+
+/** A terminal that was opened. */
+export interface Opened {
+  /** Its name, to attach to. */
+  terminal: string;
+}
+
+/** `policy check`. */
+export interface PolicyAnswer {
+  /** Whether it may be reached. Its addresses are looked at when it is. */
+  allowed: boolean;
+  /** Where the rules were written: `FILE:LINE`, `""` where there are none. */
+  line: string;
+  /** The rule that would allow it. */
+  missing?: string | null;
+  /** The target in its canonical form. */
+  target: string;
+  /** By which rule, or why not. */
+  why: string;
+}
+
+/** `policy allow`, `policy deny`. */
+export interface PolicyChange {
+  /** Rules to add: `HOST[:PORT]`, `*.SUFFIX[:PORT]`, `@GROUP`. */
+  allow?: string[];
+  /** Rules to take away, as they are written. */
+  deny?: string[];
+}
+
+/** One rule. */
+export interface PolicyRule {
+  /** The group of the host's configuration that it came by. */
+  group?: string | null;
+  /** `HOST[:PORT]` or `*.SUFFIX[:PORT]`; port 443 where none is named. */
+  rule: string;
+}
+
+/** A port: fixed inside, leased outside. */
+export interface Port {
+  /** Port inside. */
+  inside: number;
+  /** Name in the template. */
+  name: string;
+  /** Leased port on the host's loopback; `None` if not published. */
+  outside?: number | null;
+  /** URL from the host; `""` if not published. */
+  url: string;
+}
+
+/** Everybody who looks at an agent's terminals. */
+export interface Presence {
+  /** Who may type, one for each terminal. */
+  leases: Lease[];
+  /** One for each viewer. */
+  viewers: Viewer[];
+}
+
+/** One attempt of the self-test. */
+export interface Probe {
+  /** Whether that is right. */
+  held: boolean;
+  /** Layer it tests. */
+  layer: string;
+  /** What was seen. */
+  saw: string;
+  /** What was tried. */
+  tried: string;
+}
+
+/** The body of every answer that is not a success. */
+export interface Problem {
+  /** Stable code. */
+  code: Code;
+  /** More than one thing wrong (a template's problems), each a line. */
+  details?: string[];
+  /** What to do next, `""` if there is nothing better. */
+  hint?: string;
+  /** What failed and why, one sentence without a full stop. */
+  message: string;
+}
+
+/** What a terminal showed, from one start of the agent on. */
+export interface Recording {
+  /** When what is still there of it begins (RFC 3339). */
+  begun: string;
+  /** Bytes of it. */
+  bytes: number;
+  /** Columns at its begin. */
+  cols: number;
+  /** Names it among those of its agent. */
+  id: string;
+  /** How long it is, in milliseconds. */
+  length_ms: number;
+  /** Rows at its begin. */
+  rows: number;
+  /** Terminal. */
+  terminal: string;
+}
+
+/** Answer of `rm` and `prune`. */
+export interface Removed {
+  /** Agents that were (or would be) removed. */
+  agents: RemovedAgent[];
+}
+
+/** One removed agent. */
+export interface RemovedAgent {
+  /** What of its `teardown` failed; it was removed all the same. */
+  failed?: string[];
+  /** Id. */
+  id: string;
+  /** Name. */
+  name: AgentName;
+  /** Whether it is gone for good, or in the trash. */
+  purged: boolean;
+  /** Work that is not merged, in words; `""` if there is none. */
+  unmerged: string;
+}
+
+/** Request to take exported rows out of the journal. */
+export interface Rotate {
+  /** Its `chain`: whoever has it has the rows. */
+  chain: string;
+  /** The newest row that was exported. */
+  through: number;
+}
+
+/** One secret, without its value. */
+export interface Secret {
+  /** Whether that is now. */
+  expired: boolean;
+  /** From when it is not used any more, `""` if it does not expire. */
+  expires: string;
+  /** Where alone it may go; empty: wherever a template of its owner's says. */
+  hosts: string[];
+  /** Kind of the login, `""` if it is a secret. */
+  login?: string;
+  /** Name. */
+  name: string;
+  /** The user whose agents may use it; `""` if everybody's may. */
+  owner: string;
+  /** Why the login is not renewed any more, `""` if it is: its user must log in again. */
+  refused?: string;
+  /** When it was set (RFC 3339, UTC). */
+  set: string;
+  /** Until when the login's access token is good; `""` if it is a secret. */
+  token_until?: string;
+  /** When it was last put into a request, `""` if never. */
+  used: string;
+  /** Whether agents may have the value itself, where their template says so. */
+  visible?: boolean;
+}
+
+/** Answer of `secret rm`. */
+export interface SecretRemoved {
+  /** Name. */
+  name: string;
+}
+
+/** For whoever brings the value, within a minute, to `egress.sock` in the run directory. */
+export interface SecretTicket {
+  /** The ticket; good for one try. */
+  ticket: string;
+}
+
+/** Text to type. */
+export interface Send {
+  /** Press Enter after it. */
+  enter: boolean;
+  /** Terminal, `main` by default. */
+  terminal?: string | null;
+  /** The text. */
+  text: string;
+}
+
+/** A service. */
+export interface Service {
+  /** Name in the template. */
+  name: string;
+  /** Why, one sentence. */
+  reason: string;
+  /** How often it was started again since it was last asked to start. */
+  restarts: number;
+  /** Since when (RFC 3339). */
+  since: string;
+  /** State. */
+  state: ServiceState;
+}
+
+/** States of a service. */
+export type ServiceState = "waiting" | "initializing" | "starting" | "ready" | "unhealthy" | "backoff" | "failed" | "stopping" | "stopped";
+
+/** Somebody whom an agent is shared with. */
+export interface Share {
+  /** Who shared it. */
+  by: string;
+  /** It has ended by itself. */
+  expired: boolean;
+  /** When it ends (RFC 3339); empty: when it is ended. */
+  expires: string;
+  /** `viewer`, `approver` or `driver`; `owner` for the owner. */
+  role: string;
+  /** Since when (RFC 3339). */
+  since: string;
+  /** The user. */
+  user: string;
+}
+
+/** `show`: the agent and what holds it. */
+export interface Shown {
+  /** The agent. */
+  agent: Agent;
+  /** Secrets that are put into its requests. */
+  credentials?: Credential[];
+  /** Layers, read back from the kernel now; empty when nothing runs. */
+  layers: Layer[];
+  /** What the self-test tried when the sandbox that stands was made. */
+  probes: Probe[];
+  /** Where each value of the template came from: dotted key to `layer file:line`. */
+  provenance: Record<string, string>;
+}
+
+/** States. `blocked` means that a person is needed. */
+export type State = "creating" | "setting-up" | "starting" | "working" | "blocked" | "idle" | "stopping" | "stopped" | "failed" | "paused" | "lost";
+
+/** `status`. */
+export interface Status {
+  /** Agents by state. */
+  agents: Record<string, number>;
+  /** Whether the broker answers. */
+  broker: boolean;
+  /** Pid of the daemon. */
+  pid: number;
+  /** Since when it runs (RFC 3339). */
+  since: string;
+  /** Who the caller is. */
+  user: string;
+  /** Version of the daemon. */
+  version: string;
+  /** The network, if it is configured. */
+  web?: null | Web;
+}
+
+/** How commits made inside stand to the branch on the host. */
+export interface Sync {
+  /** Whether human and agent both moved the branch; the agent's commits are at `refs/wsm/`. */
+  diverged: boolean;
+  /** Commit that the branch was last set to by wsm, `""` before the first. */
+  head: string;
+  /** What is wrong, `""` if nothing is. */
+  problem: string;
+}
+
+/** One template. */
+export interface TemplateInfo {
+  /** One line. */
+  description: string;
+  /** What it extends. */
+  extends: string[];
+  /** That file. */
+  file: string;
+  /** Layer of its highest file. */
+  layer: string;
+  /** Name. */
+  name: string;
+}
+
+/** What opens a connection to the agent's shim, once and within ten seconds. */
+export interface Ticket {
+  /** Name of the shim's socket in the run directory. */
+  socket: string;
+  /** Goes into the hello. */
+  ticket: string;
+}
+
+/** A token, without its value. */
+export interface Token {
+  /** From where. */
+  address: string;
+  /** The only agents (ids) that it is good for; none: all. */
+  agents?: string[];
+  /** When it was made (RFC 3339). */
+  created: string;
+  /** When it ends (RFC 3339). */
+  expires: string;
+  /** Id. */
+  id: string;
+  /** What it is for, in its user's words. */
+  label: string;
+  /** `view`, `approve`, `drive`, `own`, `admin`: each includes those before it. */
+  scope: string;
+  /** `good`, `expired` or `revoked`. */
+  state: string;
+  /** When it was used last, to the minute (RFC 3339); empty: never. */
+  used: string;
+  /** Whose. */
+  user: string;
+}
+
+/** A token that was just made: the only time that its value is told. */
+export interface TokenMade {
+  /** The token. */
+  token: Token;
+  /** Its value. */
+  value: string;
+}
+
+/** A user. */
+export interface User {
+  /** Agents that this user owns, the trash included. */
+  agents: number;
+  /** Devices that are good. */
+  devices: number;
+  /** Name. */
+  name: string;
+  /** `admin` or `member`. */
+  role: string;
+  /** Since when (RFC 3339); empty for a local account that nothing was written down of. */
+  since: string;
+  /** Tokens that are good. */
+  tokens: number;
+  /** Uid of the Unix account that this user comes in with on this machine, and that new agents' files belong to; `null` for one who has none. */
+  uid?: number | null;
+}
+
+/** A user that was removed. */
+export interface UserRemoved {
+  /** Name. */
+  name: string;
+}
+
+/** What going through the journal told. */
+export interface Verified {
+  /** When the newest of them was written (RFC 3339); empty: there is none. */
+  checkpoint: string;
+  /** Checkpoints that were compared. */
+  checkpoints: number;
+  /** What is wrong; nothing: the journal is as it was written. */
+  findings: Finding[];
+  /** Where the chain of what people did ends. */
+  person: ChainEnd;
+  /** Rows that were looked at. */
+  rows: number;
+  /** Where the chain of what wsm did by itself ends. */
+  wsm: ChainEnd;
+}
+
+/** Somebody who looks at a terminal. */
+export interface Viewer {
+  /** Columns of their screen. */
+  cols: number;
+  /** What they sit at. */
+  device: string;
+  /** They have the keyboard. */
+  holds: boolean;
+  /** They can only look. */
+  read_only: boolean;
+  /** Rows of their screen. */
+  rows: number;
+  /** Since when (RFC 3339). */
+  since: string;
+  /** Terminal. */
+  terminal: string;
+  /** wsm user. */
+  user: string;
+  /** Whether it is on a screen, as far as the viewer says. */
+  visible: boolean;
+}
+
+/** How the API is served over the network. */
+export interface Web {
+  /** Fingerprint of the certificate, for `--host-cert`; `""` without TLS. */
+  certificate: string;
+  /** Why it does not serve, `""` if it does. */
+  problem: string;
+  /** Its URL; `""` when it does not serve. */
+  url: string;
+}
+
+/** `whoami`. */
+export interface Whoami {
+  /** IP address; empty on the Unix socket. */
+  address: string;
+  /** The only agents (ids) that it is good for; none: all. */
+  agents?: string[];
+  /** `admin` or `member`. */
+  role: string;
+  /** What this way in is good for: `view`, `approve`, `drive`, `own`, `admin`. */
+  scope: string;
+  /** The wsm user. */
+  user: string;
+  /** How the caller came in: `uid:1000`, `device:ID`, `token:ID`. */
+  via: string;
+}
+
+/** Every route: what it takes and what it answers. */
+export interface Routes {
+  "get /v1/agents": { query: { trashed?: boolean }; answer: Agent[] };
+  "post /v1/agents": { body: NewAgent; answer: DryRun | Agent };
+  "get /v1/agents/{agent}": { answer: Agent };
+  "delete /v1/agents/{agent}": { query: { purge?: boolean }; answer: Removed };
+  "post /v1/agents/{agent}/apply": { answer: Merged };
+  "get /v1/agents/{agent}/attach": { query: { terminal?: string | null; read_only?: boolean }; answer: null };
+  "get /v1/agents/{agent}/capture": { query: { terminal?: string | null; history_lines?: number; styled?: boolean }; answer: Capture };
+  "get /v1/agents/{agent}/diff": { answer: Diff };
+  "get /v1/agents/{agent}/exec": { answer: null };
+  "get /v1/agents/{agent}/explain": { answer: Explanation };
+  "post /v1/agents/{agent}/handoff": { body: NewOffer; answer: Offer };
+  "post /v1/agents/{agent}/lease": { body: LeaseChange; answer: Lease };
+  "get /v1/agents/{agent}/log": { query: { service?: string | null; from?: number | null; lines?: number | null }; answer: LogPart };
+  "post /v1/agents/{agent}/merge": { body: Merge; answer: Merged };
+  "post /v1/agents/{agent}/pause": { answer: Agent };
+  "get /v1/agents/{agent}/policy": { answer: AgentPolicy };
+  "post /v1/agents/{agent}/policy": { body: PolicyChange; answer: AgentPolicy };
+  "get /v1/agents/{agent}/policy/check": { query: { target?: string }; answer: PolicyAnswer };
+  "get /v1/agents/{agent}/ports": { answer: AgentPorts };
+  "get /v1/agents/{agent}/recordings": { answer: Recording[] };
+  "get /v1/agents/{agent}/recordings/{recording}": { answer: null };
+  "post /v1/agents/{agent}/restart": { answer: Agent };
+  "post /v1/agents/{agent}/restore": { answer: Agent };
+  "post /v1/agents/{agent}/resume": { answer: Agent };
+  "post /v1/agents/{agent}/send": { body: Send; answer: null };
+  "get /v1/agents/{agent}/services": { answer: Service[] };
+  "post /v1/agents/{agent}/services/{service}/restart": { answer: Service };
+  "post /v1/agents/{agent}/services/{service}/start": { answer: Service };
+  "post /v1/agents/{agent}/services/{service}/stop": { answer: Service };
+  "get /v1/agents/{agent}/shares": { answer: Share[] };
+  "post /v1/agents/{agent}/shares": { body: NewShare; answer: Share };
+  "delete /v1/agents/{agent}/shares/{user}": { answer: Share };
+  "get /v1/agents/{agent}/show": { answer: Shown };
+  "post /v1/agents/{agent}/start": { answer: Agent };
+  "post /v1/agents/{agent}/stop": { answer: Agent };
+  "post /v1/agents/{agent}/terminals": { body: NewTerminal; answer: Opened };
+  "post /v1/agents/{agent}/ticket": { body: NewTicket; answer: Ticket };
+  "get /v1/agents/{agent}/wait": { query: { until?: string; timeout_ms?: number | null }; answer: Agent };
+  "get /v1/agents/{agent}/who": { answer: Presence };
+  "get /v1/audit": { query: { after?: number; actor?: string | null; subject?: string | null; verb?: string | null; since_ms?: number | null; until_ms?: number | null; newest?: boolean; limit?: number | null; wait_ms?: number }; answer: AuditRow[] };
+  "post /v1/audit/rotate": { body: Rotate; answer: null };
+  "get /v1/audit/verify": { answer: Verified };
+  "get /v1/doctor": { answer: Check[] };
+  "get /v1/events": { query: { after?: number; limit?: number | null; wait_ms?: number }; answer: Event[] };
+  "get /v1/handoffs": { answer: Offer[] };
+  "post /v1/handoffs/{offered}/accept": { answer: Offer };
+  "post /v1/handoffs/{offered}/decline": { answer: Offer };
+  "get /v1/ports": { answer: AgentPorts[] };
+  "post /v1/prune": { query: { dry_run?: boolean }; answer: Removed };
+  "get /v1/secrets": { answer: Secret[] };
+  "post /v1/secrets/{secret}": { body: NewSecret; answer: SecretTicket };
+  "delete /v1/secrets/{secret}": { query: { everyone?: boolean }; answer: SecretRemoved };
+  "get /v1/status": { answer: Status };
+  "get /v1/templates": { answer: TemplateInfo[] };
+  "get /v1/tokens": { answer: Token[] };
+  "post /v1/tokens": { body: NewToken; answer: TokenMade };
+  "delete /v1/tokens/{token}": { answer: Token };
+  "get /v1/users": { answer: User[] };
+  "post /v1/users": { body: NewUser; answer: User };
+  "delete /v1/users/{user}": { answer: UserRemoved };
+  "post /v1/users/{user}/role": { body: NewRole; answer: User };
+  "get /v1/whoami": { answer: Whoami };
+}

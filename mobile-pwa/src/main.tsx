@@ -1,0 +1,11 @@
+import { render } from "preact";
+import "./style/app.css";
+import "./style/list.css";
+import "./style/sign.css";
+import { App } from "./app";
+import { begin } from "./live/store";
+import "./settings";
+
+const root = document.getElementById("app");
+if (root) render(<App />, root);
+void begin();

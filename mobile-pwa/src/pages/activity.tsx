@@ -1,0 +1,1 @@
+export function Activity() { return <main class="page" id="main" />; }

@@ -1,0 +1,1 @@
+import type { Agent } from "../api/api.gen"; export function People({ agent }: { agent: Agent }) { return <div class="empty">{agent.name}</div>; }
