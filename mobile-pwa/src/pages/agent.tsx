@@ -3,8 +3,7 @@
 import type { Agent } from "../api/api.gen";
 import { call } from "../api/client";
 import { agentNamed, learn, way } from "../live/store";
-import { types } from "../model/rights";
-import { who } from "../live/store";
+import { drives } from "../live/shares";
 import { go, route, to } from "../route";
 import { settings, wide } from "../settings";
 import "../style/agent.css";
@@ -101,7 +100,7 @@ function Present({ agent }: { agent: Agent }) {
             {agent.reason}
           </p>
         </div>
-        {types(who.value) && <Menu agent={agent} />}
+        {drives(agent) && <Menu agent={agent} />}
       </header>
       <Tabs agent={agent} current={tab?.id ?? ""} />
       <div class="tab-body" role="tabpanel" aria-label={tab?.label}>

@@ -3,9 +3,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Agent, Port, Service, ServiceState } from "../api/api.gen";
 import { call } from "../api/client";
-import { now, who } from "../live/store";
+import { now } from "../live/store";
 import type { Tone } from "../model/agents";
-import { types } from "../model/rights";
+import { drives } from "../live/shares";
 import { ago } from "../model/time";
 import { Icon } from "../ui/icon";
 import { say, tell } from "../ui/toast";
@@ -94,7 +94,7 @@ function One({ agent, service, open, show }: OneProps) {
           </p>
           <p class="muted small">{service.reason}</p>
         </div>
-        {types(who.value) && (
+        {drives(agent) && (
           <>
             {runs && (
               <button class="icon-button" aria-label={`Restart ${service.name}`} onClick={() => void act("restart")}>

@@ -3,8 +3,7 @@
 import { useState } from "preact/hooks";
 import type { Agent } from "../api/api.gen";
 import { call } from "../api/client";
-import { who } from "../live/store";
-import { types } from "../model/rights";
+import { drives } from "../live/shares";
 import { go, route, to } from "../route";
 import { wide } from "../settings";
 import { Compose } from "../terminal/compose";
@@ -22,7 +21,7 @@ function chosen(agent: Agent): string {
 
 export function Terminals({ agent }: { agent: Agent }) {
   const [split, setSplit] = useState(false);
-  const writes = types(who.value);
+  const writes = drives(agent);
   const current = chosen(agent);
   const several = agent.terminals.length > 1;
   const tiled = split && several && wide.value;
@@ -72,7 +71,7 @@ function Strip({ agent, current, split, tiled, setSplit }: StripProps) {
           {terminal}
         </a>
       ))}
-      {types(who.value) && (
+      {drives(agent) && (
         <button class="icon-button" aria-label="New shell" title="New shell" onClick={() => void open()}>
           <Icon name="plus" />
         </button>
@@ -91,7 +90,7 @@ export function Text({ agent }: { agent: Agent }) {
   return (
     <>
       <TextView key={current} agent={agent} terminal={current} />
-      {types(who.value) && <Compose key={agent.id} agent={agent} terminal={current} />}
+      {drives(agent) && <Compose key={agent.id} agent={agent} terminal={current} />}
     </>
   );
 }

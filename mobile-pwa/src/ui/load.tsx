@@ -14,14 +14,14 @@ export const Wait = () => (
 export function lazy<P extends object>(load: () => Promise<ComponentType<P>>) {
   let found: ComponentType<P> | undefined;
   return function Later(props: P) {
-    const [, ready] = useState(found);
+    const [, ready] = useState(false);
     const [failed, fail] = useState(false);
     useEffect(() => {
       if (found) return;
       load().then(
         (component) => {
           found = component;
-          ready(() => component);
+          ready(true);
         },
         () => fail(true),
       );
