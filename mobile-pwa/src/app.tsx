@@ -1,9 +1,9 @@
 // The frame around every page.
 
 import { useSignalEffect } from "@preact/signals";
-import { agentNamed, expired, needing, seenAt, way, who } from "./live/store";
+import { agentNamed, expired, needing, now, seenAt, way, who } from "./live/store";
+import { newer, renew } from "./live/worker";
 import { since } from "./model/time";
-import { now } from "./live/store";
 import { Agents, Nothing } from "./pages/agents";
 import { SignIn } from "./pages/signin";
 import { route } from "./route";
@@ -54,6 +54,19 @@ function Away() {
         {way.value === "offline" ? "No network." : "wsm can't be reached, trying again."}
         {seen}
       </span>
+    </div>
+  );
+}
+
+/** Nobody's terminal is loaded anew under their hands. */
+function Newer() {
+  if (!newer.value) return null;
+  return (
+    <div class="strip" role="status">
+      A new version of these pages is ready.
+      <button class="button" onClick={renew}>
+        Reload
+      </button>
     </div>
   );
 }
@@ -124,6 +137,7 @@ export function App() {
         {wide.value && <Side />}
         <div class="page">
           <Away />
+          <Newer />
           <Page />
         </div>
         {!wide.value && !inner && (

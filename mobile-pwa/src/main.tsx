@@ -4,8 +4,10 @@ import "./style/list.css";
 import "./style/sign.css";
 import { App } from "./app";
 import { begin } from "./live/store";
+import { register } from "./live/worker";
 import "./settings";
 
 const root = document.getElementById("app");
 if (root) render(<App />, root);
 void begin();
+register();

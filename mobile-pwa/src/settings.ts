@@ -13,7 +13,7 @@ export interface Settings {
 }
 
 const KEY = "wsm.settings";
-const DEFAULTS: Settings = { theme: "auto", font: 13, reader: false, first: "terminal" };
+const DEFAULTS: Settings = { theme: "auto", font: 13, reader: false, first: "text" };
 
 function read(): Settings {
   try {

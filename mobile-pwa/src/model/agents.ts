@@ -51,8 +51,8 @@ export function hue(group: string): number {
   for (const char of group) {
     hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 16777619) >>> 0;
   }
-  // Red and amber are for what needs somebody; the golden angle keeps the others apart.
-  return 115 + Math.round(((hash % 997) * 137.508) % 215);
+  // Red, amber and green are for states; the golden angle keeps the others apart.
+  return 175 + Math.round(((hash % 997) * 137.508) % 155);
 }
 
 export interface Group {

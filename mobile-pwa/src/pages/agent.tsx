@@ -1,5 +1,6 @@
 // One agent: what it is, what it asks, and its parts as tabs.
 
+import { useEffect } from "preact/hooks";
 import type { Agent } from "../api/api.gen";
 import { call } from "../api/client";
 import { agentNamed, learn, way } from "../live/store";
@@ -121,6 +122,7 @@ function Tabs({ agent, current }: { agent: Agent; current: string }) {
     go(to("agents", agent.name, next.id), { replace: true });
     requestAnimationFrame(() => document.getElementById(`tab-${next.id}`)?.focus());
   };
+  useEffect(() => document.getElementById(`tab-${current}`)?.scrollIntoView({ block: "nearest", inline: "center" }), [current]);
   return (
     <div class="tabs" role="tablist" aria-label={`Parts of ${agent.name}`} onKeyDown={move}>
       {TABS.map((tab) => (

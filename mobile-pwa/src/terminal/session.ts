@@ -12,6 +12,7 @@ const HISTORY_LINES = 1_000;
 /** A window that is being dragged is no size yet. */
 const RESIZE_MS = 150;
 const REFUSED_MS = 4_000;
+const TYPING_MS = 2_000;
 
 export type Geometry =
   /** As large as the window: the program is drawn for it. */
@@ -43,6 +44,7 @@ export class Session {
   readonly canvas: Canvas;
   private link: Link | undefined;
   private closed = false;
+  private typed = 0;
   private resizing = 0;
   private refusing = 0;
   private readonly observer: ResizeObserver;
@@ -111,6 +113,7 @@ export class Session {
   }
 
   private send(typed: Uint8Array): void {
+    this.typed = Date.now();
     if (this.place.readOnly) {
       this.refuse("You are only watching.");
     } else if (!this.link?.type(typed)) {
@@ -177,6 +180,8 @@ export class Session {
     if (y < this.view.scrollTop || y + height * 2 > this.view.scrollTop + this.view.clientHeight) {
       this.view.scrollTop = y - this.view.clientHeight + height * 3;
     }
+    // To the side only for who types: who reads is left where lines begin.
+    if (Date.now() - this.typed > TYPING_MS) return;
     if (x < this.view.scrollLeft || x + width * 4 > this.view.scrollLeft + this.view.clientWidth) {
       this.view.scrollLeft = x < this.view.clientWidth * 0.8 ? 0 : x - this.view.clientWidth * 0.7;
     }
