@@ -2,10 +2,11 @@
 
 import { useSignalEffect } from "@preact/signals";
 import { agentNamed, expired, needing, now, seenAt, way, who } from "./live/store";
+import { KeyHelp } from "./ui/help";
 import { newer, renew } from "./live/worker";
 import { since } from "./model/time";
-import { Agents, Nothing } from "./pages/agents";
-import { SignIn } from "./pages/signin";
+import { Agents, NewLink, Nothing } from "./pages/agents";
+import { SignIn, brought } from "./pages/signin";
 import { route } from "./route";
 import { wide } from "./settings";
 import { Confirmation } from "./ui/dialog";
@@ -16,6 +17,7 @@ import { Toasts } from "./ui/toast";
 
 const Agent = lazy(() => import("./pages/agent").then((it) => it.AgentPage));
 const Activity = lazy(() => import("./pages/activity").then((it) => it.Activity));
+const New = lazy(() => import("./pages/new").then((it) => it.NewAgentPage));
 const Settings = lazy(() => import("./pages/settings").then((it) => it.SettingsPage));
 
 const PLACES: ReadonlyArray<{ page: string; label: string; icon: IconName; hash: string }> = [
@@ -78,6 +80,8 @@ function Page() {
       return <Agent key={parts[0]} name={parts[0] ?? ""} />;
     case "activity":
       return <Activity />;
+    case "new":
+      return <New />;
     case "settings":
       return <Settings />;
     default:
@@ -95,6 +99,7 @@ function Side() {
             <img src="/icon.svg" alt="" width="26" height="26" /> wsm
           </a>
         </h1>
+        <NewLink />
       </div>
       <div class="find">
         <Search />
@@ -124,6 +129,7 @@ function useTitle(): void {
 
 export function App() {
   useTitle();
+  if (brought()) return <SignIn />;
   if (who.value === undefined) return <Wait />;
   if (who.value === null) return <SignIn />;
   if (expired.value) return <SignIn again />;
@@ -147,6 +153,7 @@ export function App() {
         )}
       </div>
       <Confirmation />
+      <KeyHelp />
       <Toasts />
     </>
   );

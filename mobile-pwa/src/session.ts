@@ -1,29 +1,25 @@
-// Coming in and going out.
+// Coming in and going out. A cookie that no script can read is the session.
 
-import { Refusal } from "./api/client";
-import type { Problem } from "./api/api.gen";
+import { call } from "./api/client";
+import { deviceName } from "./device";
 import { forget } from "./live/store";
 
-async function session(method: string, body?: unknown): Promise<void> {
-  let response: Response;
-  try {
-    response = await fetch("/v1/session", {
-      method,
-      headers: { "x-wsm": "1", "content-type": "application/json" },
-      body: body === undefined ? null : JSON.stringify(body),
-    });
-  } catch {
-    throw new Refusal("wsm can't be reached", 0, "unreachable");
-  }
-  if (response.ok) return;
-  const problem = (await response.json().catch(() => undefined)) as Problem | undefined;
-  throw new Refusal(problem?.message ?? `the answer was ${response.status}`, response.status, problem?.code ?? "failed", problem?.hint);
+export const signIn = (token: string) => call("post /v1/session", { body: { token, device_name: deviceName() } });
+
+export const claimInvitation = (code: string, user: string) =>
+  call("post /v1/invitations/claim", { body: { code, device_name: deviceName(), ...(user ? { user } : {}) } });
+
+export const claimPairing = (code: string) => call("post /v1/pairings/claim", { body: { code, device_name: deviceName() } });
+
+/** Whether the other side has confirmed by now. */
+export async function redeem(claim: string): Promise<boolean> {
+  const answer = await call("post /v1/pairings/redeem", { body: { claim } });
+  return answer !== null && "device" in answer;
 }
 
-/** The token is exchanged for a cookie that no script can read. */
-export const signIn = (token: string): Promise<void> => session("POST", { token });
+export const openLink = (code: string) => call("post /v1/links/open", { body: { code } as never });
 
 export async function signOut(): Promise<void> {
-  await session("DELETE");
+  await call("delete /v1/session");
   forget();
 }

@@ -42,6 +42,9 @@ export interface Agent {
   unrecorded?: string;
   /** Path of the working tree, the same inside and outside. */
   workspace: string;
+  confidence?: string;
+  questions?: Question[];
+  usage?: Spent;
 }
 
 /** An agent's name: `[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?` without `--`, unique on a host. */
@@ -369,6 +372,8 @@ export interface NewAgent {
   user_templates?: Record<string, string>;
   /** Grants of directories that the template may write to (`filesystem.write`). */
   write_grants?: string[];
+  /** Name of a registered repository, instead of a grant: for who is not on this machine. */
+  repository?: string | null;
 }
 
 /** Request to offer an agent. */
@@ -737,6 +742,12 @@ export interface TemplateInfo {
   layer: string;
   /** Name. */
   name: string;
+  /** Agent kind (`claude`, `shell` …). */
+  kind?: string;
+  /** Its parameters: fields of a form. */
+  params?: Param[];
+  /** Whether it can be given a prompt. */
+  prompt?: boolean;
 }
 
 /** What opens a connection to the agent's shim, once and within ten seconds. */
@@ -865,6 +876,433 @@ export interface Whoami {
   user: string;
   /** How the caller came in: `uid:1000`, `device:ID`, `token:ID`. */
   via: string;
+  /** What the device is called, if the caller came in from one. */
+  device?: string;
+}
+
+/** An agent that is not in the list any more: removed, in the trash, or no longer the caller's to see. */
+export interface Gone {
+  /** Its id. */
+  id: string;
+}
+
+/** A repository to be registered. */
+export interface NewRepository {
+  /** Its grant, from the broker: proof that the caller can use the directory. */
+  grant: string;
+  /** Name; that of its directory without. */
+  name?: string | null;
+  /** The user who may make agents of it; the caller without. The user's account must be the one that the files belong to. */
+  user?: string | null;
+}
+
+/** A parameter of a template. */
+export interface Param {
+  /** The only values that it may have; empty for all. */
+  choices: string[];
+  /** What it is when nobody says. */
+  default?: string | null;
+  /** Name, as `set` names it. */
+  name: string;
+  /** What the whole value must match, as a shell matches file names. */
+  pattern?: string | null;
+  /** Whether it must be given. */
+  required: boolean;
+  /** `string`, `int` or `bool`. */
+  type: string;
+}
+
+/** A registered repository. */
+export interface Repository {
+  /** Who registered it. */
+  by: string;
+  /** When (RFC 3339, UTC). */
+  created: string;
+  /** Name; one of each for a user. */
+  name: string;
+  /** Its working tree. */
+  path: string;
+  /** The wsm user who may make agents of it. */
+  user: string;
+}
+
+/** Journal rows that are not told, because the client was away for too many of them. */
+export interface Skipped {
+  /** Number of the last of them; `GET /v1/events` has them all. */
+  through: number;
+}
+
+/** A device: a browser's session, or a passkey. */
+export interface Device {
+  /** From where. */
+  address: string;
+  /** The only agents (ids) that it is good for; none: all. */
+  agents?: string[];
+  /** When it was made (RFC 3339). */
+  created: string;
+  /** The caller came in with it. */
+  current: boolean;
+  /** When it ends (RFC 3339), if it is used until then; empty: when it is ended. */
+  expires: string;
+  /** Id. */
+  id: string;
+  /** `session` or `passkey`. */
+  kind: string;
+  /** Its name, in its user's words. */
+  name: string;
+  /** `view`, `approve`, `drive`, `own`, `admin`: each includes those before it. */
+  scope: string;
+  /** `good`, `expired` or `revoked`. */
+  state: string;
+  /** The token (id) that it was made with, and ends with; empty: none. */
+  token: string;
+  /** When it was used last, to the minute (RFC 3339); empty: never. */
+  used: string;
+  /** Whose. */
+  user: string;
+}
+
+/** Somebody came in: the answer's cookie is the session. */
+export interface Entered {
+  /** The session. */
+  device: Device;
+  /** `admin` or `member`. */
+  role: string;
+  /** Who that is. */
+  user: string;
+}
+
+/** An invitation, without its code. */
+export interface Invitation {
+  /** Who invited. */
+  by: string;
+  /** When it was made (RFC 3339). */
+  created: string;
+  /** When it ends (RFC 3339). */
+  expires: string;
+  /** Id. */
+  id: string;
+  /** `member` or `admin`. */
+  role: string;
+  /** What is shared with whoever comes; agents by id. */
+  shares: InvitedTo[];
+  /** `good`, `claimed`, `revoked` or `expired`. */
+  state: string;
+  /** Name of the user that is to come; empty: its own to choose. */
+  user: string;
+}
+
+/** Somebody comes with an invitation. */
+export interface InvitationClaim {
+  /** The code. */
+  code: string;
+  /** What the device is called. */
+  device_name?: string;
+  /** The name to have, where the invitation names none. */
+  user?: string | null;
+}
+
+/** An invitation that was just made: the only time that its code is told. */
+export interface InvitationMade {
+  /** The invitation. */
+  invitation: Invitation;
+  /** What to open: the code is behind the `#`, which no server is sent. */
+  url: string;
+}
+
+/** What an invitation shares with whoever comes. */
+export interface InvitedTo {
+  /** Name or id of the agent. */
+  agent: string;
+  /** `viewer`, `approver` or `driver`. */
+  role: string;
+}
+
+/** Request for an invitation. */
+export interface NewInvitation {
+  /** Seconds until it ends (a week; 30 days at most). */
+  expires_s?: number | null;
+  /** `member` (without) or `admin`. */
+  role?: string | null;
+  /** What is shared with whoever comes. */
+  shares?: InvitedTo[];
+  /** Name of the user that is to come; whoever comes chooses it, without. */
+  user?: string | null;
+}
+
+/** Request for a session, with a token. */
+export interface NewSession {
+  /** What this device is called. */
+  device_name?: string;
+  /** The token's value. The session reaches as far as it does, and ends with it. */
+  token: string;
+}
+
+/** A pairing, as the trusted side sees it. */
+export interface Pairing {
+  /** From where. */
+  address: string;
+  /** What the new device calls itself; empty until it came. */
+  device_name: string;
+  /** When it ends (RFC 3339). */
+  expires: string;
+  /** Id. */
+  id: string;
+  /** The number that the new device shows, if it is that one. */
+  number: string;
+  /** `shown`, `claimed` or `confirmed`. */
+  state: string;
+}
+
+/** A new device brings the code of a pairing. */
+export interface PairingClaim {
+  /** The code. */
+  code: string;
+  /** What the device is called. */
+  device_name?: string;
+}
+
+/** The code was good: now it takes a confirmation. */
+export interface PairingClaimed {
+  /** What the device redeems. */
+  claim: string;
+  /** When it ends (RFC 3339). */
+  expires: string;
+  /** To be shown: the other side compares it. */
+  number: string;
+}
+
+/** The trusted side compared the numbers. */
+export interface PairingConfirm {
+  /** The number that the new device shows. */
+  number: string;
+}
+
+/** A pairing that was just begun: the only time that its code is told. */
+export interface PairingMade {
+  /** Good once, for two minutes. */
+  code: string;
+  /** When it ends (RFC 3339). */
+  expires: string;
+  /** Id. */
+  id: string;
+  /** What the new device opens: the code is behind the `#`, which no server is sent. */
+  url: string;
+}
+
+/** The new device asks whether it may come in. */
+export interface PairingRedeem {
+  /** As claimed. */
+  claim: string;
+}
+
+/** Not confirmed yet. */
+export interface PairingWaits {
+  /** `waiting`. */
+  state: string;
+}
+
+/** A link, without its value. */
+export interface Link {
+  /** From where. */
+  address: string;
+  /** Who made it. */
+  by: string;
+  /** When it was made (RFC 3339). */
+  created: string;
+  /** When it ends (RFC 3339). */
+  expires: string;
+  /** Id. */
+  id: string;
+  /** When it was used last, to the minute (RFC 3339); empty: never. */
+  used: string;
+}
+
+/** A link that was just made: the only time that its value is told. */
+export interface LinkMade {
+  /** Its value: what `POST /v1/links/open` takes, and what comes in as a bearer's token. */
+  code: string;
+  /** The link. */
+  link: Link;
+  /** For asciinema, its player and others that speak ALiS: `main`'s terminal, live. */
+  live: string;
+  /** For a browser: the value stands behind `#watch=`, which no server is told. */
+  url: string;
+}
+
+/** What a link leads to. */
+export interface LinkOpened {
+  /** Name of the agent. */
+  agent: string;
+  /** Until when (RFC 3339). */
+  expires: string;
+  /** Its id. */
+  id: string;
+}
+
+/** Request for a link. */
+export interface NewLink {
+  /** Seconds until it ends (a day; 30 days at most). */
+  expires_s?: number | null;
+}
+
+/** Request to open a link. */
+export interface OpenLink {
+  /** Its value. */
+  code: string;
+}
+
+export interface Question {
+  id: string;
+  kind: string;
+  tool: string;
+  command: string;
+  detail: string;
+  diff: string;
+  since: string;
+  answerable: boolean;
+  confidence: string;
+}
+
+export interface Spent {
+  tokens_in: number;
+  tokens_out: number;
+  cost_usd: string;
+}
+
+export interface Approve {
+  question?: string | null;
+  note?: string | null;
+}
+
+export interface Deny {
+  question?: string | null;
+  message?: string | null;
+}
+
+export interface Pressure {
+  cpu: number;
+  memory: number;
+  io: number;
+}
+
+export interface Used {
+  cpu_milli?: number | null;
+  memory_bytes?: number | null;
+  oom_kills?: number;
+  pressure?: null | Pressure;
+}
+
+export type UsageSample = Used & {
+  at: string;
+  seconds: number;
+  services?: Record<string, Used>;
+};
+
+export interface Usage {
+  agent: string;
+  cpu_limit_milli?: number | null;
+  memory_limit_bytes?: number | null;
+  samples: UsageSample[];
+  hosts: HostTraffic[];
+}
+
+export interface NewPreview {
+  port: string;
+  path?: string;
+}
+
+export interface Preview {
+  url: string;
+  own_origin: boolean;
+}
+
+export interface Rules {
+  on?: string[] | null;
+  shared?: boolean | null;
+  dwell_ms?: number | null;
+  cooldown_s?: number | null;
+  quiet?: string[] | null;
+  zone?: string | null;
+  approvals_always?: boolean | null;
+  muted?: boolean | null;
+}
+
+export interface Notifications {
+  rules: Rules;
+  agents: Record<string, Rules>;
+}
+
+export interface RulesChange {
+  rules?: Rules;
+  agents?: Record<string, null | Rules>;
+}
+
+export interface Visible {
+  agent?: string | null;
+  visible: boolean;
+}
+
+export interface Seen {
+  again_s: number;
+}
+
+export interface PushKey {
+  key: string;
+}
+
+export interface SubscriptionKeys {
+  p256dh: string;
+  auth: string;
+}
+
+export interface NewSubscription {
+  endpoint: string;
+  keys: SubscriptionKeys;
+  label?: string;
+  page?: string;
+}
+
+export interface NewChannel {
+  kind: string;
+  address: string;
+  label?: string;
+  token?: string | null;
+}
+
+export interface Channel {
+  id: string;
+  kind: string;
+  label: string;
+  address: string;
+  device: string;
+  since: string;
+  last: string;
+  outcome: string;
+}
+
+export interface ChannelMade {
+  channel: Channel;
+  signing_secret?: string;
+}
+
+export interface TestRequest {
+  channel?: string | null;
+}
+
+export interface Delivery {
+  id: number;
+  channel: string;
+  kind: string;
+  label: string;
+  agent: string;
+  about: string;
+  title: string;
+  at: string;
+  status: string;
+  outcome: string;
+  attempts: number;
+  seq: number;
 }
 
 /** Every route: what it takes and what it answers. */
@@ -931,4 +1369,42 @@ export interface Routes {
   "delete /v1/users/{user}": { answer: UserRemoved };
   "post /v1/users/{user}/role": { body: NewRole; answer: User };
   "get /v1/whoami": { answer: Whoami };
+  "get /v1/feed": { query: { after?: number | null; trashed?: boolean }; answer: null };
+  "get /v1/repositories": { answer: Repository[] };
+  "post /v1/repositories": { body: NewRepository; answer: Repository };
+  "delete /v1/repositories/{repository}": { query: { user?: string | null }; answer: Repository };
+  "get /v1/devices": { answer: Device[] };
+  "delete /v1/devices/{device}": { answer: Device };
+  "get /v1/invitations": { answer: Invitation[] };
+  "post /v1/invitations": { body: NewInvitation; answer: InvitationMade };
+  "post /v1/invitations/claim": { body: InvitationClaim; answer: Entered };
+  "delete /v1/invitations/{invitation}": { answer: Invitation };
+  "post /v1/pairings": { answer: PairingMade };
+  "post /v1/pairings/claim": { body: PairingClaim; answer: PairingClaimed };
+  "post /v1/pairings/redeem": { body: PairingRedeem; answer: Entered | PairingWaits };
+  "get /v1/pairings/{pairing}": { answer: Pairing };
+  "delete /v1/pairings/{pairing}": { answer: Pairing };
+  "post /v1/pairings/{pairing}/confirm": { body: PairingConfirm; answer: Pairing };
+  "post /v1/session": { body: NewSession; answer: Entered };
+  "delete /v1/session": { answer: Device };
+  "get /v1/agents/{agent}/links": { answer: Link[] };
+  "post /v1/agents/{agent}/links": { body: NewLink; answer: LinkMade };
+  "delete /v1/agents/{agent}/links/{link}": { answer: Link };
+  "get /v1/agents/{agent}/live": { query: { terminal?: string | null }; answer: null };
+  "post /v1/links/open": { body: OpenLink; answer: LinkOpened };
+  "get /v1/live/{code}": { query: { terminal?: string | null }; answer: null };
+  "post /v1/agents/{agent}/approve": { body: Approve; answer: Agent };
+  "post /v1/agents/{agent}/deny": { body: Deny; answer: Agent };
+  "get /v1/agents/{agent}/usage": { query: { since?: string }; answer: Usage };
+  "post /v1/agents/{agent}/previews": { body: NewPreview; answer: Preview };
+  "get /v1/push/key": { answer: PushKey };
+  "post /v1/push/subscriptions": { body: NewSubscription; answer: Channel };
+  "get /v1/notifications": { answer: Notifications };
+  "put /v1/notifications": { body: RulesChange; answer: Notifications };
+  "post /v1/notifications/test": { body: TestRequest; answer: Delivery[] };
+  "get /v1/notifications/deliveries": { answer: Delivery[] };
+  "post /v1/visible": { body: Visible; answer: Seen };
+  "get /v1/notifications/channels": { answer: Channel[] };
+  "post /v1/notifications/channels": { body: NewChannel; answer: ChannelMade };
+  "delete /v1/notifications/channels/{channel}": { answer: Channel };
 }

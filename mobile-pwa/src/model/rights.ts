@@ -23,4 +23,7 @@ export function may(role: "approver" | "driver", agent: Agent, who: Who, shares:
   return mine !== undefined && ROLES.indexOf(mine.role) >= ROLES.indexOf(role);
 }
 
+/** Whether this way in is good for agents of one's own. */
+export const creates = (who: Who): boolean => Boolean(who && reaches(who, "own") && (who.agents ?? []).length === 0);
+
 export const administers = (who: Who): boolean => Boolean(who && who.role === "admin" && reaches(who, "admin"));

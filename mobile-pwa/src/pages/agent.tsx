@@ -11,6 +11,7 @@ import "../style/agent.css";
 import { Icon, type IconName } from "../ui/icon";
 import { Shown, Wait, lazy, useLoad } from "../ui/load";
 import { Name, StateLine } from "../ui/state";
+import { QuestionCard } from "../ui/question";
 import { Menu } from "./menu";
 
 const Terminals = lazy(() => import("./terminals").then((it) => it.Terminals));
@@ -19,6 +20,7 @@ const Changes = lazy(() => import("./changes").then((it) => it.Changes));
 const Services = lazy(() => import("./services").then((it) => it.Services));
 const Recordings = lazy(() => import("./recordings").then((it) => it.Recordings));
 const People = lazy(() => import("./people").then((it) => it.People));
+const Resources = lazy(() => import("./resources").then((it) => it.Resources));
 const Details = lazy(() => import("./details").then((it) => it.Details));
 
 interface Tab {
@@ -33,6 +35,7 @@ const TABS: readonly Tab[] = [
   { id: "text", label: "Text", icon: "text", show: (props) => <Text {...props} /> },
   { id: "changes", label: "Changes", icon: "diff", show: (props) => <Changes {...props} /> },
   { id: "services", label: "Services", icon: "services", show: (props) => <Services {...props} /> },
+  { id: "resources", label: "Resources", icon: "chart", show: (props) => <Resources {...props} /> },
   { id: "recordings", label: "Recordings", icon: "play", show: (props) => <Recordings {...props} /> },
   { id: "people", label: "People", icon: "people", show: (props) => <People {...props} /> },
   { id: "details", label: "Details", icon: "info", show: (props) => <Details {...props} /> },
@@ -103,11 +106,33 @@ function Present({ agent }: { agent: Agent }) {
         </div>
         {drives(agent) && <Menu agent={agent} />}
       </header>
+      <Questions agent={agent} />
       <Tabs agent={agent} current={tab?.id ?? ""} />
       <div class="tab-body" role="tabpanel" aria-label={tab?.label}>
         {tab?.show({ agent })}
       </div>
     </main>
+  );
+}
+
+/** What it asks; a notification may lead to one that was answered meanwhile. */
+function Questions({ agent }: { agent: Agent }) {
+  const { query } = route.value;
+  const [asked, wanted] = [query.get("question"), query.get("answer") ?? ""];
+  const questions = agent.questions ?? [];
+  const over = asked !== null && !questions.some((question) => question.id === asked);
+  if (questions.length === 0 && !over) return null;
+  return (
+    <div class="questions" role="region" aria-label="Questions" aria-live="polite">
+      {over && (
+        <p class="over" role="status">
+          <Icon name="check" /> That question was answered, or is over.
+        </p>
+      )}
+      {questions.map((question) => (
+        <QuestionCard key={question.id} agent={agent} question={question} wanted={question.id === asked ? wanted : ""} />
+      ))}
+    </div>
   );
 }
 

@@ -1,5 +1,8 @@
 // The list, where it is a page of its own.
 
+import { who } from "../live/store";
+import { creates } from "../model/rights";
+import { Icon } from "../ui/icon";
 import { List, Search, Summary } from "../ui/list";
 
 export function Agents() {
@@ -7,6 +10,7 @@ export function Agents() {
     <main class="page" id="main">
       <header class="bar">
         <h1>Agents</h1>
+        <NewLink />
       </header>
       <div class="find">
         <Search />
@@ -16,6 +20,16 @@ export function Agents() {
         <List current="" />
       </div>
     </main>
+  );
+}
+
+/** For whoever may make one. */
+export function NewLink() {
+  if (!creates(who.value)) return null;
+  return (
+    <a class="icon-button" href="#/new" aria-label="New agent" title="New agent">
+      <Icon name="plus" />
+    </a>
   );
 }
 

@@ -1,7 +1,6 @@
 // Settings: this device, oneself, and what an administrator sees.
 
 import "../style/pages.css";
-import type { ComponentChildren } from "preact";
 import type { Secret, Status, Token } from "../api/api.gen";
 import { call } from "../api/client";
 import { now, who } from "../live/store";
@@ -13,6 +12,8 @@ import { confirm } from "../ui/dialog";
 import { Icon } from "../ui/icon";
 import { Shown, useLoad } from "../ui/load";
 import { tell } from "../ui/toast";
+import { Devices } from "./devices";
+import { Section } from "./section";
 import { Users } from "./users";
 
 export function SettingsPage() {
@@ -25,6 +26,7 @@ export function SettingsPage() {
         <div class="body narrow">
           <Me />
           <Appearance />
+          <Devices />
           <Tokens />
           <Secrets />
           {administers(who.value) && <Users />}
@@ -32,15 +34,6 @@ export function SettingsPage() {
         </div>
       </div>
     </main>
-  );
-}
-
-export function Section({ title, children }: { title: string; children: ComponentChildren }) {
-  return (
-    <section class="section" aria-label={title}>
-      <h2>{title}</h2>
-      {children}
-    </section>
   );
 }
 

@@ -8,7 +8,7 @@ import { confirm } from "../ui/dialog";
 import { Icon } from "../ui/icon";
 import { Shown, useLoad } from "../ui/load";
 import { say, tell } from "../ui/toast";
-import { Section } from "./settings";
+import { Section } from "./section";
 
 export function Users() {
   const users = useLoad(() => call("get /v1/users"), []);

@@ -1,12 +1,14 @@
 // The list of agents: those that need somebody first, then group by group.
 
 import { computed, signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import type { Agent } from "../api/api.gen";
 import { agents, now } from "../live/store";
 import { type Sorted, counts, label, sort, tone } from "../model/agents";
 import { since } from "../model/time";
 import { to } from "../route";
 import { Icon } from "./icon";
+import { Quick, heading } from "./question";
 import { Dot, Name, StateLine, tint } from "./state";
 
 export const search = signal("");
@@ -54,13 +56,10 @@ function Row({ agent, current }: { agent: Agent; current: string }) {
 }
 
 function Needing({ agent, current }: { agent: Agent; current: string }) {
+  const [question] = agent.questions ?? [];
   return (
-    <li>
-      <a
-        class={`need ${tone(agent.state)}`}
-        href={to("agents", agent.name)}
-        aria-current={current === agent.name ? "page" : undefined}
-      >
+    <li class={`need ${tone(agent.state)}`} data-current={current === agent.name}>
+      <a class="need-link" href={to("agents", agent.name)} aria-current={current === agent.name ? "page" : undefined}>
         <span class="row-top">
           <Dot state={agent.state} />
           <Name name={agent.name} />
@@ -69,9 +68,10 @@ function Needing({ agent, current }: { agent: Agent; current: string }) {
           </time>
         </span>
         <span class="need-why">
-          <b>{label(agent.state)}</b> {agent.reason}
+          <b>{label(agent.state)}</b> {question ? heading(question) : agent.reason}
         </span>
       </a>
+      <Quick agent={agent} />
     </li>
   );
 }
@@ -122,6 +122,11 @@ export function Summary() {
 
 export function List({ current }: { current: string }) {
   const { needing, groups } = sorted.value;
+  const shown = agents.value.length > 0;
+  useEffect(() => {
+    // The first that is of use to anybody: the suites measure it.
+    if (shown && performance.getEntriesByName("list").length === 0) performance.mark("list");
+  }, [shown]);
   if (agents.value.length === 0) return <None />;
   if (needing.length === 0 && groups.length === 0) {
     return (
