@@ -1,7 +1,7 @@
 // Makes src/api/api.gen.ts from docs/openapi.json. `--check`: fails if it is not current.
 import { readFileSync, writeFileSync } from "node:fs";
 
-const source = process.env.WSM_OPENAPI ?? new URL("../../docs/openapi.json", import.meta.url);
+const source = new URL("../../docs/openapi.json", import.meta.url);
 const target = new URL("../src/api/api.gen.ts", import.meta.url);
 const document = JSON.parse(readFileSync(source, "utf8"));
 

@@ -17,7 +17,7 @@ export async function redeem(claim: string): Promise<boolean> {
   return answer !== null && "device" in answer;
 }
 
-export const openLink = (code: string) => call("post /v1/links/open", { body: { code } as never });
+export const openLink = (code: string) => call("post /v1/links/open", { body: { code } });
 
 export async function signOut(): Promise<void> {
   await call("delete /v1/session");

@@ -34,5 +34,5 @@ test("what is wrong is told at once", () => {
 
 test("a request has no empty fields", () => {
   const filled = { template: "node", repository: "shop", name: "", prompt: " fix it ", base: "", set: {} };
-  expect(request(filled)).toEqual({ template: "node", repository: "shop", set: {}, prompt: "fix it" });
+  expect(request(filled)).toEqual({ grant: "", template: "node", repository: "shop", set: {}, prompt: "fix it" });
 });

@@ -42,9 +42,6 @@ export interface Agent {
   unrecorded?: string;
   /** Path of the working tree, the same inside and outside. */
   workspace: string;
-  confidence?: string;
-  questions?: Question[];
-  usage?: Spent;
 }
 
 /** An agent's name: `[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?` without `--`, unique on a host. */
@@ -72,6 +69,34 @@ export interface AgentPorts {
   name: AgentName;
   /** Its ports. */
   ports: Port[];
+}
+
+/** A kind of signature. */
+export interface Algorithm {
+  /** COSE number: -8, -7, -257. */
+  alg: number;
+  /** `public-key`. */
+  type: string;
+}
+
+/** A credential that was used. */
+export interface Asserted {
+  /** Its id, base64url. */
+  id: string;
+  /** What the authenticator said. */
+  response: AssertedResponse;
+}
+
+/** What an authenticator said that signed; all base64url. */
+export interface AssertedResponse {
+  /** What the authenticator says. */
+  authenticatorData: string;
+  /** What the browser says of the ceremony. */
+  clientDataJSON: string;
+  /** Its signature of both. */
+  signature: string;
+  /** Who it is for. */
+  userHandle?: string | null;
 }
 
 /** A row of the journal. */
@@ -134,6 +159,34 @@ export interface ChainEnd {
   seq: number;
 }
 
+/** A way that notifications go. */
+export interface Channel {
+  /** Where it goes; of a push service its host alone. */
+  address: string;
+  /** Id of the device that it ends with; empty for none. */
+  device: string;
+  /** Id. */
+  id: string;
+  /** `push`, `ntfy`, `webhook`, `email`. */
+  kind: string;
+  /** A name for people. */
+  label: string;
+  /** When something went there last; empty for never. */
+  last: string;
+  /** What became of that. */
+  outcome: string;
+  /** Since when (RFC 3339). */
+  since: string;
+}
+
+/** A channel that was made. */
+export interface ChannelMade {
+  /** The channel. */
+  channel: Channel;
+  /** What a webhook's messages are signed with (`whsec_…`): it is told here alone. */
+  signing_secret?: string;
+}
+
 /** One line of `doctor`. */
 export interface Check {
   /** Whether agents can't start without it. */
@@ -150,6 +203,46 @@ export interface Check {
 
 /** Stable codes; the CLI's exit code follows from them. */
 export type Code = "invalid" | "refused" | "untrusted" | "ungranted" | "unknown" | "not-found" | "conflict" | "timed-out" | "not-available" | "failed";
+
+/** A credential that was made; what is not named here is not looked at. */
+export interface Created {
+  /** Its id, base64url. */
+  id: string;
+  /** What the authenticator said. */
+  response: CreatedResponse;
+}
+
+/** What an authenticator said that made one; all base64url. */
+export interface CreatedResponse {
+  /** What the authenticator says (`getAuthenticatorData()`). */
+  authenticatorData: string;
+  /** What the browser says of the ceremony. */
+  clientDataJSON: string;
+  /** Its key, a `SubjectPublicKeyInfo` (`getPublicKey()`). */
+  publicKey: string;
+  /** Which kind (`getPublicKeyAlgorithm()`). */
+  publicKeyAlgorithm: number;
+}
+
+/** What `navigator.credentials.create` is given (`parseCreationOptionsFromJSON`). */
+export interface CreationOptions {
+  /** `none`. */
+  attestation: string;
+  /** What the authenticator must do. */
+  authenticatorSelection: Selection;
+  /** Good once, for five minutes; base64url. */
+  challenge: string;
+  /** Passkeys that the user has: none is made twice. */
+  excludeCredentials: KnownPasskey[];
+  /** Signatures that are understood, the best first. */
+  pubKeyCredParams: Algorithm[];
+  /** This host. */
+  rp: Party;
+  /** Milliseconds. */
+  timeout: number;
+  /** Who it will be for. */
+  user: PasskeyUser;
+}
 
 /** A secret that is put into an agent's requests, outside its sandbox. */
 export interface Credential {
@@ -171,6 +264,64 @@ export interface Credential {
   used: string;
   /** Whether the agent has the value itself, and nothing is put in. */
   visible?: boolean;
+}
+
+/** One message to one channel, and what became of it. */
+export interface Delivery {
+  /** About what: `blocked`, `finished` … */
+  about: string;
+  /** Name of the agent; empty for a test. */
+  agent: string;
+  /** When it was to be told (RFC 3339). */
+  at: string;
+  /** How often it was tried. */
+  attempts: number;
+  /** Id of the channel; empty where a rule kept it from every channel. */
+  channel: string;
+  /** Number. */
+  id: number;
+  /** `push`, `ntfy`, `webhook`, `email`; empty as above. */
+  kind: string;
+  /** Name for people of the channel. */
+  label: string;
+  /** In words. */
+  outcome: string;
+  /** Journal row that it tells of; 0 for a test. */
+  seq: number;
+  /** `waiting`, `sent`, `failed`, `gone`, `expired`, `replaced`, `held-back`. */
+  status: string;
+  /** The message's title. */
+  title: string;
+}
+
+/** A device: a browser's session, or a passkey. */
+export interface Device {
+  /** From where. */
+  address: string;
+  /** The only agents (ids) that it is good for; none: all. */
+  agents?: string[];
+  /** When it was made (RFC 3339). */
+  created: string;
+  /** The caller came in with it. */
+  current: boolean;
+  /** When it ends (RFC 3339), if it is used until then; empty: when it is ended. */
+  expires: string;
+  /** Id. */
+  id: string;
+  /** `session` or `passkey`. */
+  kind: string;
+  /** Its name, in its user's words. */
+  name: string;
+  /** `view`, `approve`, `drive`, `own`, `admin`: each includes those before it. */
+  scope: string;
+  /** `good`, `expired` or `revoked`. */
+  state: string;
+  /** The token (id) that it was made with, and ends with; empty: none. */
+  token: string;
+  /** When it was used last, to the minute (RFC 3339); empty: never. */
+  used: string;
+  /** Whose. */
+  user: string;
 }
 
 /** `diff`. */
@@ -195,6 +346,16 @@ export interface DryRun {
   resolved: string;
   /** The sandbox spec, as a JSON document. */
   spec: string;
+}
+
+/** Somebody came in: the answer's cookie is the session. */
+export interface Entered {
+  /** The session. */
+  device: Device;
+  /** `admin` or `member`. */
+  role: string;
+  /** Who that is. */
+  user: string;
 }
 
 /** One journal row. */
@@ -271,6 +432,60 @@ export interface HostTraffic {
   sent: number;
   /** `HOST:PORT`, or `HOST` for a name that was asked for. */
   target: string;
+}
+
+/** An invitation, without its code. */
+export interface Invitation {
+  /** Who invited. */
+  by: string;
+  /** When it was made (RFC 3339). */
+  created: string;
+  /** When it ends (RFC 3339). */
+  expires: string;
+  /** Id. */
+  id: string;
+  /** `member` or `admin`. */
+  role: string;
+  /** What is shared with whoever comes; agents by id. */
+  shares: InvitedTo[];
+  /** `good`, `claimed`, `revoked` or `expired`. */
+  state: string;
+  /** Name of the user that is to come; empty: its own to choose. */
+  user: string;
+}
+
+/** Somebody comes with an invitation. */
+export interface InvitationClaim {
+  /** The code. */
+  code: string;
+  /** What the device is called. */
+  device_name?: string;
+  /** The name to have, where the invitation names none. */
+  user?: string | null;
+}
+
+/** An invitation that was just made: the only time that its code is told. */
+export interface InvitationMade {
+  /** The invitation. */
+  invitation: Invitation;
+  /** What to open: the code is behind the `#`, which no server is sent. */
+  url: string;
+}
+
+/** What an invitation shares with whoever comes. */
+export interface InvitedTo {
+  /** Name or id of the agent. */
+  agent: string;
+  /** `viewer`, `approver` or `driver`. */
+  role: string;
+}
+
+/** A passkey that is known. */
+export interface KnownPasskey {
+  /** Its id, base64url. */
+  id: string;
+  /** `public-key`. */
+  type: string;
 }
 
 /** One layer of the sandbox, as the kernel enforces it. */
@@ -372,8 +587,30 @@ export interface NewAgent {
   user_templates?: Record<string, string>;
   /** Grants of directories that the template may write to (`filesystem.write`). */
   write_grants?: string[];
-  /** Name of a registered repository, instead of a grant: for who is not on this machine. */
-  repository?: string | null;
+}
+
+/** Another way that notifications shall go. */
+export interface NewChannel {
+  /** `https://SERVER/TOPIC`, `https://…`, `PERSON@HOST`. */
+  address: string;
+  /** `ntfy`, `webhook`, `email`. */
+  kind: string;
+  /** A name for people. */
+  label?: string;
+  /** The access token of an ntfy server. It is never told again. */
+  token?: string | null;
+}
+
+/** Request for an invitation. */
+export interface NewInvitation {
+  /** Seconds until it ends (a week; 30 days at most). */
+  expires_s?: number | null;
+  /** `member` (without) or `admin`. */
+  role?: string | null;
+  /** What is shared with whoever comes. */
+  shares?: InvitedTo[];
+  /** Name of the user that is to come; whoever comes chooses it, without. */
+  user?: string | null;
 }
 
 /** Request to offer an agent. */
@@ -384,6 +621,14 @@ export interface NewOffer {
   note?: string;
   /** To whom. */
   to: string;
+}
+
+/** A passkey that was made (`toJSON` of the credential). */
+export interface NewPasskey {
+  /** The credential. */
+  credential: Created;
+  /** What its user calls it. */
+  name?: string;
 }
 
 /** Another role on the host. */
@@ -400,6 +645,14 @@ export interface NewSecret {
   expires_s?: number | null;
 }
 
+/** Request for a session, with a token. */
+export interface NewSession {
+  /** What this device is called. */
+  device_name?: string;
+  /** The token's value. The session reaches as far as it does, and ends with it. */
+  token: string;
+}
+
 /** Request to share an agent, or to change a share. */
 export interface NewShare {
   /** Seconds until it ends; until it is ended without. */
@@ -408,6 +661,18 @@ export interface NewShare {
   role: string;
   /** With whom. */
   user: string;
+}
+
+/** A browser's subscription, as `PushSubscription.toJSON()` has it. */
+export interface NewSubscription {
+  /** Where to post to. */
+  endpoint: string;
+  /** Its keys. */
+  keys: SubscriptionKeys;
+  /** A name for people. */
+  label?: string;
+  /** Address of the page that subscribed (`https://HOST/`): a click opens the agent there. */
+  page?: string;
 }
 
 /** A request for a new shell terminal. */
@@ -450,6 +715,14 @@ export interface NewUser {
   role?: string;
 }
 
+/** A person's rules. */
+export interface Notifications {
+  /** What is different for some, by their names. */
+  agents: Record<string, Rules>;
+  /** For every agent. */
+  rules: Rules;
+}
+
 /** An offer, with what its receiver has to know before accepting. */
 export interface Offer {
   /** The Unix account that its files belong to; that stays. */
@@ -482,6 +755,94 @@ export interface Offer {
 export interface Opened {
   /** Its name, to attach to. */
   terminal: string;
+}
+
+/** A pairing, as the trusted side sees it. */
+export interface Pairing {
+  /** From where. */
+  address: string;
+  /** What the new device calls itself; empty until it came. */
+  device_name: string;
+  /** When it ends (RFC 3339). */
+  expires: string;
+  /** Id. */
+  id: string;
+  /** The number that the new device shows, if it is that one. */
+  number: string;
+  /** `shown`, `claimed` or `confirmed`. */
+  state: string;
+}
+
+/** A new device brings the code of a pairing. */
+export interface PairingClaim {
+  /** The code. */
+  code: string;
+  /** What the device is called. */
+  device_name?: string;
+}
+
+/** The code was good: now it takes a confirmation. */
+export interface PairingClaimed {
+  /** What the device redeems. */
+  claim: string;
+  /** When it ends (RFC 3339). */
+  expires: string;
+  /** To be shown: the other side compares it. */
+  number: string;
+}
+
+/** The trusted side compared the numbers. */
+export interface PairingConfirm {
+  /** The number that the new device shows. */
+  number: string;
+}
+
+/** A pairing that was just begun: the only time that its code is told. */
+export interface PairingMade {
+  /** Good once, for two minutes. */
+  code: string;
+  /** When it ends (RFC 3339). */
+  expires: string;
+  /** Id. */
+  id: string;
+  /** What the new device opens: the code is behind the `#`, which no server is sent. */
+  url: string;
+}
+
+/** The new device asks whether it may come in. */
+export interface PairingRedeem {
+  /** As claimed. */
+  claim: string;
+}
+
+/** Not confirmed yet. */
+export interface PairingWaits {
+  /** `waiting`. */
+  state: string;
+}
+
+/** This host, to an authenticator. */
+export interface Party {
+  /** Its name. */
+  id: string;
+  /** The same, for people. */
+  name: string;
+}
+
+/** Request to log in with a passkey. */
+export interface PasskeyLogin {
+  /** Who wants in; the authenticator shows whom it has, without. */
+  user?: string | null;
+}
+
+/** A user, to an authenticator. */
+export interface PasskeyUser {
+  /** The same, for people. */
+  displayName: string;
+  /** Says nothing of who it is; base64url. */
+  id: string;
+  /** The wsm user. */
+  name: string;
 }
 
 /** `policy check`. */
@@ -558,6 +919,12 @@ export interface Problem {
   message: string;
 }
 
+/** The daemon's public key, for `pushManager.subscribe`. */
+export interface PushKey {
+  /** `applicationServerKey`, base64url. */
+  key: string;
+}
+
 /** What a terminal showed, from one start of the agent on. */
 export interface Recording {
   /** When what is still there of it begins (RFC 3339). */
@@ -596,12 +963,54 @@ export interface RemovedAgent {
   unmerged: string;
 }
 
+/** What `navigator.credentials.get` is given (`parseRequestOptionsFromJSON`). */
+export interface RequestOptions {
+  /** Passkeys that would do; none: the authenticator shows what it has. */
+  allowCredentials: KnownPasskey[];
+  /** Good once, for five minutes; base64url. */
+  challenge: string;
+  /** Name of this host. */
+  rpId: string;
+  /** Milliseconds. */
+  timeout: number;
+  /** `required`. */
+  userVerification: string;
+}
+
 /** Request to take exported rows out of the journal. */
 export interface Rotate {
   /** Its `chain`: whoever has it has the rows. */
   chain: string;
   /** The newest row that was exported. */
   through: number;
+}
+
+/** What a person wants to be told, and when not. What is missing is inherited: an agent's from the person's, the person's from the defaults. */
+export interface Rules {
+  /** Whether an agent that waits for a person is told in quiet hours too (no). */
+  approvals_always?: boolean | null;
+  /** Seconds between two messages about one agent (30); what waits for a person waits 5 at most. */
+  cooldown_s?: number | null;
+  /** How long a state must last before it is told, in milliseconds (3000). */
+  dwell_ms?: number | null;
+  /** Nothing at all (no). */
+  muted?: boolean | null;
+  /** About what: `finished`, `blocked`, `failed`, `service-down`, `limit`, `security`, `handoff`, `lease`; missing: what the agent's template says in `notify.on`, `handoff` and `lease`. */
+  on?: string[] | null;
+  /** When to be quiet: `22:00-07:00`; what still is so afterwards is told then. */
+  quiet?: string[] | null;
+  /** Also about agents that others share with this person (no). */
+  shared?: boolean | null;
+  /** Time zone of the quiet hours: `Europe/Berlin` (`UTC`). */
+  zone?: string | null;
+}
+
+/** Change of a person's rules; what is missing stays. */
+export interface RulesChange {
+  /** For these agents, instead of what was there; `{}`: as for every agent. */
+  agents?: Record<string, Rules>;
+  /** For every agent, instead of what was there. */
+  rules?: null | Rules;
 }
 
 /** One secret, without its value. */
@@ -640,6 +1049,22 @@ export interface SecretRemoved {
 export interface SecretTicket {
   /** The ticket; good for one try. */
   ticket: string;
+}
+
+/** Answer to [`Visible`]. */
+export interface Seen {
+  /** Say it again before so many seconds are over. */
+  again_s: number;
+}
+
+/** What an authenticator must do. */
+export interface Selection {
+  /** The same, for older browsers. */
+  requireResidentKey: boolean;
+  /** `required`: it is found without a user's name. */
+  residentKey: string;
+  /** `required`: a finger, a face, a PIN. */
+  userVerification: string;
 }
 
 /** Text to type. */
@@ -699,6 +1124,14 @@ export interface Shown {
   provenance: Record<string, string>;
 }
 
+/** A passkey that was shown. */
+export interface ShownPasskey {
+  /** The credential. */
+  credential: Asserted;
+  /** What this device is called. */
+  device_name?: string;
+}
+
 /** States. `blocked` means that a person is needed. */
 export type State = "creating" | "setting-up" | "starting" | "working" | "blocked" | "idle" | "stopping" | "stopped" | "failed" | "paused" | "lost";
 
@@ -718,6 +1151,14 @@ export interface Status {
   version: string;
   /** The network, if it is configured. */
   web?: null | Web;
+}
+
+/** Keys of a subscription, base64url. */
+export interface SubscriptionKeys {
+  /** The shared secret. */
+  auth: string;
+  /** The browser's public key. */
+  p256dh: string;
 }
 
 /** How commits made inside stand to the branch on the host. */
@@ -742,12 +1183,12 @@ export interface TemplateInfo {
   layer: string;
   /** Name. */
   name: string;
-  /** Agent kind (`claude`, `shell` …). */
-  kind?: string;
-  /** Its parameters: fields of a form. */
-  params?: Param[];
-  /** Whether it can be given a prompt. */
-  prompt?: boolean;
+}
+
+/** Which channels to try. */
+export interface TestRequest {
+  /** This one; missing: all of the caller's. */
+  channel?: string | null;
 }
 
 /** What opens a connection to the agent's shim, once and within ten seconds. */
@@ -852,6 +1293,14 @@ export interface Viewer {
   visible: boolean;
 }
 
+/** `POST /v1/visible`: a page is looked at, or no longer. */
+export interface Visible {
+  /** The agent that it shows; `null`: none in particular. */
+  agent?: string | null;
+  /** Whether it is visible; good for 30 s. */
+  visible: boolean;
+}
+
 /** How the API is served over the network. */
 export interface Web {
   /** Fingerprint of the certificate, for `--host-cert`; `""` without TLS. */
@@ -868,6 +1317,8 @@ export interface Whoami {
   address: string;
   /** The only agents (ids) that it is good for; none: all. */
   agents?: string[];
+  /** What the device is called, if the caller came in from one. */
+  device?: string;
   /** `admin` or `member`. */
   role: string;
   /** What this way in is good for: `view`, `approve`, `drive`, `own`, `admin`. */
@@ -876,433 +1327,6 @@ export interface Whoami {
   user: string;
   /** How the caller came in: `uid:1000`, `device:ID`, `token:ID`. */
   via: string;
-  /** What the device is called, if the caller came in from one. */
-  device?: string;
-}
-
-/** An agent that is not in the list any more: removed, in the trash, or no longer the caller's to see. */
-export interface Gone {
-  /** Its id. */
-  id: string;
-}
-
-/** A repository to be registered. */
-export interface NewRepository {
-  /** Its grant, from the broker: proof that the caller can use the directory. */
-  grant: string;
-  /** Name; that of its directory without. */
-  name?: string | null;
-  /** The user who may make agents of it; the caller without. The user's account must be the one that the files belong to. */
-  user?: string | null;
-}
-
-/** A parameter of a template. */
-export interface Param {
-  /** The only values that it may have; empty for all. */
-  choices: string[];
-  /** What it is when nobody says. */
-  default?: string | null;
-  /** Name, as `set` names it. */
-  name: string;
-  /** What the whole value must match, as a shell matches file names. */
-  pattern?: string | null;
-  /** Whether it must be given. */
-  required: boolean;
-  /** `string`, `int` or `bool`. */
-  type: string;
-}
-
-/** A registered repository. */
-export interface Repository {
-  /** Who registered it. */
-  by: string;
-  /** When (RFC 3339, UTC). */
-  created: string;
-  /** Name; one of each for a user. */
-  name: string;
-  /** Its working tree. */
-  path: string;
-  /** The wsm user who may make agents of it. */
-  user: string;
-}
-
-/** Journal rows that are not told, because the client was away for too many of them. */
-export interface Skipped {
-  /** Number of the last of them; `GET /v1/events` has them all. */
-  through: number;
-}
-
-/** A device: a browser's session, or a passkey. */
-export interface Device {
-  /** From where. */
-  address: string;
-  /** The only agents (ids) that it is good for; none: all. */
-  agents?: string[];
-  /** When it was made (RFC 3339). */
-  created: string;
-  /** The caller came in with it. */
-  current: boolean;
-  /** When it ends (RFC 3339), if it is used until then; empty: when it is ended. */
-  expires: string;
-  /** Id. */
-  id: string;
-  /** `session` or `passkey`. */
-  kind: string;
-  /** Its name, in its user's words. */
-  name: string;
-  /** `view`, `approve`, `drive`, `own`, `admin`: each includes those before it. */
-  scope: string;
-  /** `good`, `expired` or `revoked`. */
-  state: string;
-  /** The token (id) that it was made with, and ends with; empty: none. */
-  token: string;
-  /** When it was used last, to the minute (RFC 3339); empty: never. */
-  used: string;
-  /** Whose. */
-  user: string;
-}
-
-/** Somebody came in: the answer's cookie is the session. */
-export interface Entered {
-  /** The session. */
-  device: Device;
-  /** `admin` or `member`. */
-  role: string;
-  /** Who that is. */
-  user: string;
-}
-
-/** An invitation, without its code. */
-export interface Invitation {
-  /** Who invited. */
-  by: string;
-  /** When it was made (RFC 3339). */
-  created: string;
-  /** When it ends (RFC 3339). */
-  expires: string;
-  /** Id. */
-  id: string;
-  /** `member` or `admin`. */
-  role: string;
-  /** What is shared with whoever comes; agents by id. */
-  shares: InvitedTo[];
-  /** `good`, `claimed`, `revoked` or `expired`. */
-  state: string;
-  /** Name of the user that is to come; empty: its own to choose. */
-  user: string;
-}
-
-/** Somebody comes with an invitation. */
-export interface InvitationClaim {
-  /** The code. */
-  code: string;
-  /** What the device is called. */
-  device_name?: string;
-  /** The name to have, where the invitation names none. */
-  user?: string | null;
-}
-
-/** An invitation that was just made: the only time that its code is told. */
-export interface InvitationMade {
-  /** The invitation. */
-  invitation: Invitation;
-  /** What to open: the code is behind the `#`, which no server is sent. */
-  url: string;
-}
-
-/** What an invitation shares with whoever comes. */
-export interface InvitedTo {
-  /** Name or id of the agent. */
-  agent: string;
-  /** `viewer`, `approver` or `driver`. */
-  role: string;
-}
-
-/** Request for an invitation. */
-export interface NewInvitation {
-  /** Seconds until it ends (a week; 30 days at most). */
-  expires_s?: number | null;
-  /** `member` (without) or `admin`. */
-  role?: string | null;
-  /** What is shared with whoever comes. */
-  shares?: InvitedTo[];
-  /** Name of the user that is to come; whoever comes chooses it, without. */
-  user?: string | null;
-}
-
-/** Request for a session, with a token. */
-export interface NewSession {
-  /** What this device is called. */
-  device_name?: string;
-  /** The token's value. The session reaches as far as it does, and ends with it. */
-  token: string;
-}
-
-/** A pairing, as the trusted side sees it. */
-export interface Pairing {
-  /** From where. */
-  address: string;
-  /** What the new device calls itself; empty until it came. */
-  device_name: string;
-  /** When it ends (RFC 3339). */
-  expires: string;
-  /** Id. */
-  id: string;
-  /** The number that the new device shows, if it is that one. */
-  number: string;
-  /** `shown`, `claimed` or `confirmed`. */
-  state: string;
-}
-
-/** A new device brings the code of a pairing. */
-export interface PairingClaim {
-  /** The code. */
-  code: string;
-  /** What the device is called. */
-  device_name?: string;
-}
-
-/** The code was good: now it takes a confirmation. */
-export interface PairingClaimed {
-  /** What the device redeems. */
-  claim: string;
-  /** When it ends (RFC 3339). */
-  expires: string;
-  /** To be shown: the other side compares it. */
-  number: string;
-}
-
-/** The trusted side compared the numbers. */
-export interface PairingConfirm {
-  /** The number that the new device shows. */
-  number: string;
-}
-
-/** A pairing that was just begun: the only time that its code is told. */
-export interface PairingMade {
-  /** Good once, for two minutes. */
-  code: string;
-  /** When it ends (RFC 3339). */
-  expires: string;
-  /** Id. */
-  id: string;
-  /** What the new device opens: the code is behind the `#`, which no server is sent. */
-  url: string;
-}
-
-/** The new device asks whether it may come in. */
-export interface PairingRedeem {
-  /** As claimed. */
-  claim: string;
-}
-
-/** Not confirmed yet. */
-export interface PairingWaits {
-  /** `waiting`. */
-  state: string;
-}
-
-/** A link, without its value. */
-export interface Link {
-  /** From where. */
-  address: string;
-  /** Who made it. */
-  by: string;
-  /** When it was made (RFC 3339). */
-  created: string;
-  /** When it ends (RFC 3339). */
-  expires: string;
-  /** Id. */
-  id: string;
-  /** When it was used last, to the minute (RFC 3339); empty: never. */
-  used: string;
-}
-
-/** A link that was just made: the only time that its value is told. */
-export interface LinkMade {
-  /** Its value: what `POST /v1/links/open` takes, and what comes in as a bearer's token. */
-  code: string;
-  /** The link. */
-  link: Link;
-  /** For asciinema, its player and others that speak ALiS: `main`'s terminal, live. */
-  live: string;
-  /** For a browser: the value stands behind `#watch=`, which no server is told. */
-  url: string;
-}
-
-/** What a link leads to. */
-export interface LinkOpened {
-  /** Name of the agent. */
-  agent: string;
-  /** Until when (RFC 3339). */
-  expires: string;
-  /** Its id. */
-  id: string;
-}
-
-/** Request for a link. */
-export interface NewLink {
-  /** Seconds until it ends (a day; 30 days at most). */
-  expires_s?: number | null;
-}
-
-/** Request to open a link. */
-export interface OpenLink {
-  /** Its value. */
-  code: string;
-}
-
-export interface Question {
-  id: string;
-  kind: string;
-  tool: string;
-  command: string;
-  detail: string;
-  diff: string;
-  since: string;
-  answerable: boolean;
-  confidence: string;
-}
-
-export interface Spent {
-  tokens_in: number;
-  tokens_out: number;
-  cost_usd: string;
-}
-
-export interface Approve {
-  question?: string | null;
-  note?: string | null;
-}
-
-export interface Deny {
-  question?: string | null;
-  message?: string | null;
-}
-
-export interface Pressure {
-  cpu: number;
-  memory: number;
-  io: number;
-}
-
-export interface Used {
-  cpu_milli?: number | null;
-  memory_bytes?: number | null;
-  oom_kills?: number;
-  pressure?: null | Pressure;
-}
-
-export type UsageSample = Used & {
-  at: string;
-  seconds: number;
-  services?: Record<string, Used>;
-};
-
-export interface Usage {
-  agent: string;
-  cpu_limit_milli?: number | null;
-  memory_limit_bytes?: number | null;
-  samples: UsageSample[];
-  hosts: HostTraffic[];
-}
-
-export interface NewPreview {
-  port: string;
-  path?: string;
-}
-
-export interface Preview {
-  url: string;
-  own_origin: boolean;
-}
-
-export interface Rules {
-  on?: string[] | null;
-  shared?: boolean | null;
-  dwell_ms?: number | null;
-  cooldown_s?: number | null;
-  quiet?: string[] | null;
-  zone?: string | null;
-  approvals_always?: boolean | null;
-  muted?: boolean | null;
-}
-
-export interface Notifications {
-  rules: Rules;
-  agents: Record<string, Rules>;
-}
-
-export interface RulesChange {
-  rules?: Rules;
-  agents?: Record<string, null | Rules>;
-}
-
-export interface Visible {
-  agent?: string | null;
-  visible: boolean;
-}
-
-export interface Seen {
-  again_s: number;
-}
-
-export interface PushKey {
-  key: string;
-}
-
-export interface SubscriptionKeys {
-  p256dh: string;
-  auth: string;
-}
-
-export interface NewSubscription {
-  endpoint: string;
-  keys: SubscriptionKeys;
-  label?: string;
-  page?: string;
-}
-
-export interface NewChannel {
-  kind: string;
-  address: string;
-  label?: string;
-  token?: string | null;
-}
-
-export interface Channel {
-  id: string;
-  kind: string;
-  label: string;
-  address: string;
-  device: string;
-  since: string;
-  last: string;
-  outcome: string;
-}
-
-export interface ChannelMade {
-  channel: Channel;
-  signing_secret?: string;
-}
-
-export interface TestRequest {
-  channel?: string | null;
-}
-
-export interface Delivery {
-  id: number;
-  channel: string;
-  kind: string;
-  label: string;
-  agent: string;
-  about: string;
-  title: string;
-  at: string;
-  status: string;
-  outcome: string;
-  attempts: number;
-  seq: number;
 }
 
 /** Every route: what it takes and what it answers. */
@@ -1349,16 +1373,45 @@ export interface Routes {
   "get /v1/audit": { query: { after?: number; actor?: string | null; subject?: string | null; verb?: string | null; since_ms?: number | null; until_ms?: number | null; newest?: boolean; limit?: number | null; wait_ms?: number }; answer: AuditRow[] };
   "post /v1/audit/rotate": { body: Rotate; answer: null };
   "get /v1/audit/verify": { answer: Verified };
+  "get /v1/devices": { answer: Device[] };
+  "delete /v1/devices/{device}": { answer: Device };
   "get /v1/doctor": { answer: Check[] };
   "get /v1/events": { query: { after?: number; limit?: number | null; wait_ms?: number }; answer: Event[] };
   "get /v1/handoffs": { answer: Offer[] };
   "post /v1/handoffs/{offered}/accept": { answer: Offer };
   "post /v1/handoffs/{offered}/decline": { answer: Offer };
+  "get /v1/invitations": { answer: Invitation[] };
+  "post /v1/invitations": { body: NewInvitation; answer: InvitationMade };
+  "post /v1/invitations/claim": { body: InvitationClaim; answer: Entered };
+  "delete /v1/invitations/{invitation}": { answer: Invitation };
+  "get /v1/notifications": { answer: Notifications };
+  "put /v1/notifications": { body: RulesChange; answer: Notifications };
+  "get /v1/notifications/channels": { answer: Channel[] };
+  "post /v1/notifications/channels": { body: NewChannel; answer: ChannelMade };
+  "delete /v1/notifications/channels/{channel}": { answer: Channel };
+  "get /v1/notifications/deliveries": { query: { limit?: number }; answer: Delivery[] };
+  "post /v1/notifications/test": { body: TestRequest; answer: Channel[] };
+  "post /v1/pairings": { answer: PairingMade };
+  "post /v1/pairings/claim": { body: PairingClaim; answer: PairingClaimed };
+  "post /v1/pairings/redeem": { body: PairingRedeem; answer: Entered | PairingWaits };
+  "get /v1/pairings/{pairing}": { answer: Pairing };
+  "delete /v1/pairings/{pairing}": { answer: Pairing };
+  "post /v1/pairings/{pairing}/confirm": { body: PairingConfirm; answer: Pairing };
+  "post /v1/passkeys/login/finish": { body: ShownPasskey; answer: Entered };
+  "post /v1/passkeys/login/start": { body: PasskeyLogin; answer: RequestOptions };
+  "post /v1/passkeys/register/finish": { body: NewPasskey; answer: Device };
+  "post /v1/passkeys/register/start": { answer: CreationOptions };
   "get /v1/ports": { answer: AgentPorts[] };
   "post /v1/prune": { query: { dry_run?: boolean }; answer: Removed };
+  "get /v1/push/key": { answer: PushKey };
+  "get /v1/push/subscriptions": { answer: Channel[] };
+  "post /v1/push/subscriptions": { body: NewSubscription; answer: Channel };
+  "delete /v1/push/subscriptions/{channel}": { answer: Channel };
   "get /v1/secrets": { answer: Secret[] };
   "post /v1/secrets/{secret}": { body: NewSecret; answer: SecretTicket };
   "delete /v1/secrets/{secret}": { query: { everyone?: boolean }; answer: SecretRemoved };
+  "post /v1/session": { body: NewSession; answer: Entered };
+  "delete /v1/session": { answer: Device };
   "get /v1/status": { answer: Status };
   "get /v1/templates": { answer: TemplateInfo[] };
   "get /v1/tokens": { answer: Token[] };
@@ -1368,43 +1421,6 @@ export interface Routes {
   "post /v1/users": { body: NewUser; answer: User };
   "delete /v1/users/{user}": { answer: UserRemoved };
   "post /v1/users/{user}/role": { body: NewRole; answer: User };
-  "get /v1/whoami": { answer: Whoami };
-  "get /v1/feed": { query: { after?: number | null; trashed?: boolean }; answer: null };
-  "get /v1/repositories": { answer: Repository[] };
-  "post /v1/repositories": { body: NewRepository; answer: Repository };
-  "delete /v1/repositories/{repository}": { query: { user?: string | null }; answer: Repository };
-  "get /v1/devices": { answer: Device[] };
-  "delete /v1/devices/{device}": { answer: Device };
-  "get /v1/invitations": { answer: Invitation[] };
-  "post /v1/invitations": { body: NewInvitation; answer: InvitationMade };
-  "post /v1/invitations/claim": { body: InvitationClaim; answer: Entered };
-  "delete /v1/invitations/{invitation}": { answer: Invitation };
-  "post /v1/pairings": { answer: PairingMade };
-  "post /v1/pairings/claim": { body: PairingClaim; answer: PairingClaimed };
-  "post /v1/pairings/redeem": { body: PairingRedeem; answer: Entered | PairingWaits };
-  "get /v1/pairings/{pairing}": { answer: Pairing };
-  "delete /v1/pairings/{pairing}": { answer: Pairing };
-  "post /v1/pairings/{pairing}/confirm": { body: PairingConfirm; answer: Pairing };
-  "post /v1/session": { body: NewSession; answer: Entered };
-  "delete /v1/session": { answer: Device };
-  "get /v1/agents/{agent}/links": { answer: Link[] };
-  "post /v1/agents/{agent}/links": { body: NewLink; answer: LinkMade };
-  "delete /v1/agents/{agent}/links/{link}": { answer: Link };
-  "get /v1/agents/{agent}/live": { query: { terminal?: string | null }; answer: null };
-  "post /v1/links/open": { body: OpenLink; answer: LinkOpened };
-  "get /v1/live/{code}": { query: { terminal?: string | null }; answer: null };
-  "post /v1/agents/{agent}/approve": { body: Approve; answer: Agent };
-  "post /v1/agents/{agent}/deny": { body: Deny; answer: Agent };
-  "get /v1/agents/{agent}/usage": { query: { since?: string }; answer: Usage };
-  "post /v1/agents/{agent}/previews": { body: NewPreview; answer: Preview };
-  "get /v1/push/key": { answer: PushKey };
-  "post /v1/push/subscriptions": { body: NewSubscription; answer: Channel };
-  "get /v1/notifications": { answer: Notifications };
-  "put /v1/notifications": { body: RulesChange; answer: Notifications };
-  "post /v1/notifications/test": { body: TestRequest; answer: Delivery[] };
-  "get /v1/notifications/deliveries": { answer: Delivery[] };
   "post /v1/visible": { body: Visible; answer: Seen };
-  "get /v1/notifications/channels": { answer: Channel[] };
-  "post /v1/notifications/channels": { body: NewChannel; answer: ChannelMade };
-  "delete /v1/notifications/channels/{channel}": { answer: Channel };
+  "get /v1/whoami": { answer: Whoami };
 }

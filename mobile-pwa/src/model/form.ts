@@ -40,11 +40,13 @@ export interface Filled {
 
 export function request({ template, repository, name, prompt, base, set }: Filled): NewAgent {
   return {
+    // A registered repository needs none.
+    grant: "",
     template,
     repository,
     set,
     ...(name ? { name } : {}),
     ...(prompt.trim() ? { prompt: prompt.trim() } : {}),
     ...(base.trim() ? { base: base.trim() } : {}),
-  } as NewAgent;
+  };
 }

@@ -176,8 +176,8 @@ function Field({ param, value, put }: { param: Param; value: string; put: (value
         </select>
       ) : (
         <input
-          type={param.type === "int" ? "number" : "text"}
-          step="1"
+          type="text"
+          inputMode={param.type === "int" ? "numeric" : "text"}
           required={param.required}
           autocapitalize="off"
           value={value}
