@@ -7,6 +7,7 @@ import { call, words } from "../api/client";
 import { now, who } from "../live/store";
 import { administers } from "../model/rights";
 import { since } from "../model/time";
+import { givenUp, make, possible } from "../passkey";
 import { Dialog, confirm } from "../ui/dialog";
 import { Icon } from "../ui/icon";
 import { Shown, useLoad } from "../ui/load";
@@ -34,6 +35,11 @@ export function Devices() {
         <button class="button" onClick={() => add(true)}>
           <Icon name="phone" /> Add a device
         </button>
+        {possible() && (
+          <button class="button" onClick={() => void passkey(devices.again)}>
+            <Icon name="key" /> Make a passkey
+          </button>
+        )}
         {administers(who.value) && <Invite />}
       </div>
       {adding && (
@@ -46,6 +52,16 @@ export function Devices() {
       )}
     </Section>
   );
+}
+
+async function passkey(done: () => void): Promise<void> {
+  try {
+    await make();
+    say("The passkey is made: it signs you in from now on");
+    done();
+  } catch (error) {
+    if (!givenUp(error)) tell(error);
+  }
 }
 
 function Row({ device, again }: { device: Device; again: () => void }) {

@@ -13,6 +13,7 @@ import { Icon } from "../ui/icon";
 import { Shown, useLoad } from "../ui/load";
 import { tell } from "../ui/toast";
 import { Devices } from "./devices";
+import { Notifications } from "./notifications";
 import { Section } from "./section";
 import { Users } from "./users";
 
@@ -26,6 +27,7 @@ export function SettingsPage() {
         <div class="body narrow">
           <Me />
           <Appearance />
+          <Notifications />
           <Devices />
           <Tokens />
           <Secrets />

@@ -4,7 +4,9 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Refusal, words } from "../api/client";
 import { enter } from "../live/store";
+import { givenUp, logIn, possible } from "../passkey";
 import { go, route } from "../route";
+import { Icon } from "../ui/icon";
 import { claimInvitation, claimPairing, openLink, redeem, signIn } from "../session";
 
 /** What a link brings stands behind the `#`, and goes away once it is used. */
@@ -65,6 +67,11 @@ function useTry() {
   return { busy, error, run };
 }
 
+async function byPasskey(): Promise<void> {
+  await logIn();
+  await enter();
+}
+
 function ByToken({ again }: { again: boolean }) {
   const [token, set] = useState("");
   const { busy, error, run } = useTry();
@@ -80,6 +87,11 @@ function ByToken({ again }: { again: boolean }) {
   };
   return (
     <Box title={again ? "Your session has ended" : "Sign in to wsm"} text={again ? "Sign in again; you will be where you were." : location.host}>
+      {possible() && (
+        <button class="button primary" disabled={busy} onClick={() => void run(byPasskey, (why) => (givenUp(why) ? "" : words(why)))}>
+          <Icon name="key" /> Use a passkey
+        </button>
+      )}
       <form class="form" onSubmit={submit}>
         <label class="field">
           <span>Token</span>
@@ -98,7 +110,7 @@ function ByToken({ again }: { again: boolean }) {
           </small>
         </label>
         <Failed error={error} />
-        <button class="button primary" disabled={busy || token.trim() === ""}>
+        <button class={possible() ? "button" : "button primary"} disabled={busy || token.trim() === ""}>
           {busy ? "Signing in" : "Sign in"}
         </button>
       </form>
