@@ -156,7 +156,7 @@ function Pair({ close }: { close: () => void }) {
           <p>
             <b>{pairing.device_name || "A device"}</b> <span class="soft">from {pairing.address}</span> shows this number. Is it the one in your hand?
           </p>
-          <p class="number">{pairing.number}</p>
+          <p class="pair-number">{pairing.number}</p>
         </>
       )}
       <div class="actions">

@@ -144,7 +144,7 @@ function Pair({ code }: { code: string }) {
   return (
     <Box title="Pair this device" text={number && !error ? "Compare this number with the one on the other device, and let it in there." : "A moment"}>
       {number && !error && (
-        <p class="number" aria-label={`Number ${[...number].join(" ")}`}>
+        <p class="pair-number" aria-label={`Number ${[...number].join(" ")}`}>
           {number}
         </p>
       )}
