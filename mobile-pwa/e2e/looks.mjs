@@ -25,7 +25,7 @@ export function looks(shared) {
       await person.page.getByLabel("Token").waitFor();
       await person.isAccessible("sign in");
       await person.signIn(shared.instance.token("own"));
-      await person.page.getByText("shop", { exact: true }).first().waitFor();
+      await person.page.getByRole("link", { name: /refactor/ }).waitFor();
       for (const [hash, name] of PAGES) {
         await person.open(hash);
         await person.page.locator("#main").waitFor();

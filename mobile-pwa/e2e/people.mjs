@@ -19,7 +19,8 @@ export class Person {
     person.page.on("pageerror", (error) => person.wrong.push(error.message));
     person.page.on("console", (message) => {
       // What the browser itself says of a refused request is part of some stories.
-      if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) person.wrong.push(message.text());
+      const own = /^(Failed to load resource|WebSocket connection to)/.test(message.text());
+      if (message.type() === "error" && !own) person.wrong.push(message.text());
     });
     return person;
   }

@@ -52,7 +52,7 @@ export function terminals(shared) {
     await person.page.getByRole("textbox", { name: "Message to billing" }).fill("sleep 60; echo over-$?");
     await press("Send");
     await person.shows("sleep 60");
-    await press("Interrupt");
+    await press("^C, interrupt");
     await person.page.getByRole("textbox", { name: "Message to billing" }).fill("echo again-$((1+1))");
     await press("Send");
     await person.shows("again-2");

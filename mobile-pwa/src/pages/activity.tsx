@@ -26,7 +26,7 @@ export function Activity() {
           Only people
         </label>
       </header>
-      <div class="scroll">
+      <div class="scroll" tabIndex={0}>
         <div class="body narrow">
           <Offers />
           <Shown of={log}>{(found) => <Log rows={people ? found.filter((row) => row.actor !== "wsm") : found} />}</Shown>

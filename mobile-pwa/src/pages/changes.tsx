@@ -14,7 +14,7 @@ import { say } from "../ui/toast";
 export function Changes({ agent }: { agent: Agent }) {
   const diff = useLoad(() => call("get /v1/agents/{agent}/diff", { path: { agent: agent.id } }), [agent.id, agent.sync.head]);
   return (
-    <div class="scroll">
+    <div class="scroll" tabIndex={0}>
       <div class="body">
         <Shown of={diff}>{(value) => <All agent={agent} diff={value} again={diff.again} />}</Shown>
       </div>

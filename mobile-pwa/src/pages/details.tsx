@@ -18,7 +18,7 @@ export function Details({ agent }: { agent: Agent }) {
   const shown = useLoad(() => call("get /v1/agents/{agent}/show", { path }), [agent.id, agent.state]);
   const policy = useLoad(() => call("get /v1/agents/{agent}/policy", { path }), [agent.id]);
   return (
-    <div class="scroll">
+    <div class="scroll" tabIndex={0}>
       <div class="body">
         <section class="section" aria-label="Why">
           <h2>Why it is {agent.state}</h2>

@@ -23,7 +23,7 @@ export function NewAgentPage() {
         )}
         <h1>New agent</h1>
       </header>
-      <div class="scroll">
+      <div class="scroll" tabIndex={0}>
         <div class="body narrow">
           <Shown of={found}>
             {([templates, repositories]) => (repositories.length === 0 ? <NoRepository /> : <Form templates={templates} repositories={repositories} />)}

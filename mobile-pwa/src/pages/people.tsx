@@ -21,7 +21,7 @@ export function People({ agent }: { agent: Agent }) {
   const shares = useLoad(() => learnShares(agent), [agent.id]);
   const presence = useLoad(() => call("get /v1/agents/{agent}/who", { path: { agent: agent.id } }), [agent.id, agent.state], EVERY_MS);
   return (
-    <div class="scroll">
+    <div class="scroll" tabIndex={0}>
       <div class="body">
         <Offers agent={agent} />
         <section class="section" aria-label="Here now">

@@ -21,7 +21,7 @@ export function Recordings({ agent }: { agent: Agent }) {
   const [playing, play] = useState<Recording | undefined>(undefined);
   if (playing) return <Play key={playing.id} agent={agent} recording={playing} close={() => play(undefined)} />;
   return (
-    <div class="scroll">
+    <div class="scroll" tabIndex={0}>
       <div class="body">
         <Shown of={all}>
           {(found) =>

@@ -14,7 +14,7 @@ const [WIDTH, HEIGHT] = [320, 72];
 export function Resources({ agent }: { agent: Agent }) {
   const usage = useLoad(() => call("get /v1/agents/{agent}/usage", { path: { agent: agent.id } }), [agent.id], EVERY_MS);
   return (
-    <div class="scroll">
+    <div class="scroll" tabIndex={0}>
       <div class="body">
         <Shown of={usage}>{(value) => <All agent={agent} usage={value} />}</Shown>
       </div>

@@ -26,7 +26,7 @@ const TONES: Record<ServiceState, Tone> = {
 export function Services({ agent }: { agent: Agent }) {
   const [log, show] = useState<string | undefined>(undefined);
   return (
-    <div class="scroll">
+    <div class="scroll" tabIndex={0}>
       <div class="body">
         {agent.services.length === 0 && agent.ports.length === 0 && (
           <div class="empty">

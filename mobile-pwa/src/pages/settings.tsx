@@ -23,7 +23,7 @@ export function SettingsPage() {
       <header class="bar">
         <h1>Settings</h1>
       </header>
-      <div class="scroll">
+      <div class="scroll" tabIndex={0}>
         <div class="body narrow">
           <Me />
           <Appearance />

@@ -27,14 +27,14 @@ export function Keys({ session }: { session: Session }) {
     <>
       {direct && <Direct session={session} close={() => setDirect(false)} />}
       <div class="keys" role="toolbar" aria-label="Keys">
-        <Press label="Escape" act={() => press("Escape")}>
+        <Press label="Esc" act={() => press("Escape")}>
           Esc
         </Press>
         <Press label="Tab" act={() => press("Tab")}>
           Tab
         </Press>
         <Press
-          label="Control, for the next key"
+          label="Ctrl, for the next key"
           pressed={session.ctrl.value}
           act={() => {
             session.ctrl.value = !session.ctrl.peek();
@@ -42,7 +42,7 @@ export function Keys({ session }: { session: Session }) {
         >
           Ctrl
         </Press>
-        <Press label="Interrupt" act={() => session.text("\x03")}>
+        <Press label="^C, interrupt" act={() => session.text("\x03")}>
           ^C
         </Press>
         <Press label="Up" act={() => press("ArrowUp")} repeats>
@@ -76,7 +76,7 @@ export function Keys({ session }: { session: Session }) {
         >
           <Icon name="search" />
         </Press>
-        <Press label="Draw for this screen: the program is resized" act={() => session.fit()}>
+        <Press label="Fit to this screen: the program is resized" act={() => session.fit()}>
           Fit
         </Press>
         <Press label="Draw everything anew" act={() => session.repaint()}>
