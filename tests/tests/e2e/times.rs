@@ -46,16 +46,12 @@ fn a_line_of_setup_that_hangs_is_killed_in_its_time_also_under_a_new_daemon() {
         )),
         "{said}"
     );
-    assert!(
-        said.contains("wsm logs late setup") && said.contains("workspace.setup_timeout"),
-        "{said}"
-    );
+    let hint = said.contains("wsm logs late setup") && said.contains("workspace.setup_timeout");
+    assert!(hint, "{said}");
     assert!(begun.elapsed() >= Duration::from_secs(2));
     let log = wsm.wsm(&["logs", "late", "setup"]).ok().stdout;
-    assert!(
-        log.contains("first") && log.contains("waits for a lock"),
-        "{log}"
-    );
+    let whole = log.contains("first") && log.contains("waits for a lock");
+    assert!(whole, "{log}");
 
     // Its time counts from its start, whoever waits for its end.
     wsm.host_template("hangs", &template("15s"));
