@@ -4,17 +4,21 @@
 .DEFAULT_GOAL := help
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-BUILD_NEEDS := gcc git libc6-dev:/usr/include/stdio.h
+BUILD_NEEDS := gcc git libc6-dev:/usr/include/stdio.h nodejs:node npm
 # What the built-in templates and the stories of the tests start.
-STORY_NEEDS := strace gdb git curl tmux python3 nodejs:node npm util-linux:setpriv passwd:useradd openssl zstd \
+STORY_NEEDS := strace gdb git curl tmux python3 util-linux:setpriv passwd:useradd openssl zstd \
 	openssh-client:ssh openssh-server:/usr/sbin/sshd python3-pip:/usr/lib/python3/dist-packages/pip \
-	postgresql:/usr/lib/postgresql/*/bin/postgres
+	postgresql:/usr/lib/postgresql/*/bin/postgres sqlite3 default-jdk-headless:javac golang-go:go chromium
 # A stock machine under emulation.
 VM_NEEDS := qemu-system-x86:qemu-system-x86_64 mmdebstrap e2fsprogs:mke2fs binutils:strip
 # The built-in templates of agents and of Jupyter, with the real programs.
 CLI_NEEDS := @anthropic-ai/claude-code:claude @openai/codex:codex opencode-ai:opencode
 
-.PHONY: help build run test test-ablation chaos test-vm test-xterm bench lint fmt clean lock need-rust need-nextest
+# Another terminal, to judge what ours draws.
+XTERM_NEEDS := @xterm/headless@6.0.0:/usr/local/lib/node_modules/@xterm/headless \
+	@xterm/addon-unicode11@0.9.0:/usr/local/lib/node_modules/@xterm/addon-unicode11
+
+.PHONY: help build run test test-ablation chaos fuzz test-vm test-xterm bench lint fmt clean lock need-rust need-nextest
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -29,7 +33,7 @@ run: build ## a demo: two agents in their sandboxes, and what they can and can't
 
 test: need-rust need-nextest Cargo.lock ## everything that must pass (root, real kernel)
 	@tools/need $(BUILD_NEEDS) $(STORY_NEEDS) $(VM_NEEDS) jupyter-notebook
-	@tools/need-npm $(CLI_NEEDS)
+	@tools/need-npm $(CLI_NEEDS) $(XTERM_NEEDS)
 	@tools/alis/need
 	tools/test
 
@@ -48,13 +52,22 @@ test-vm: need-rust Cargo.lock ## on a stock Debian 12 under qemu: systemd, unifi
 	tests/vm/run $(TARGET)/vm/bin
 	WSM_VM_APPEND=ipv6.disable=1 tests/vm/run --short $(TARGET)/vm/bin
 
-test-xterm: need-rust Cargo.lock ## what is drawn when somebody attaches, judged by xterm.js
-	@tools/need $(BUILD_NEEDS) nodejs:node npm
-	tools/xterm/run
+WINDOWS ?= 20
+test-xterm: need-rust Cargo.lock ## WINDOWS=20 what is drawn for who comes late, judged by xterm.js and tmux
+	@tools/need $(BUILD_NEEDS) nodejs:node npm tmux
+	@tools/need-npm $(XTERM_NEEDS)
+	WSM_WINDOWS=$(WINDOWS) cargo test --locked -p wsm-terminal --test oracle
+
+SECONDS ?= 60
+fuzz: need-rust Cargo.lock ## SECONDS=60 of every fuzz target; TARGETS="screen http" runs some, SECONDS=0 what is committed
+	@tools/need $(BUILD_NEEDS) g++
+	tools/fuzz "$(SECONDS)" $(TARGETS)
 
 bench: build ## measure against bwrap, runc and tmux; ONLY=spawn,echo runs some
 	@tools/need $(STORY_NEEDS) bubblewrap:bwrap runc openssl socat ripgrep:rg \
-		nginx-light:/usr/sbin/nginx libnginx-mod-stream:/usr/lib/nginx/modules/ngx_stream_module.so
+		nginx-light:/usr/sbin/nginx libnginx-mod-stream:/usr/lib/nginx/modules/ngx_stream_module.so \
+		protobuf-compiler:protoc argon2
+	@tools/peers $(TARGET)/peers
 	python3 bench/bench.py --bin $(TARGET)/release --out $(TARGET)/bench.json --only "$(ONLY)"
 
 lint: need-rust Cargo.lock ## formatting, clippy, licences and advisories

@@ -14,6 +14,8 @@ import new
 import push
 import spawn
 import terminal
+import viewers
+import websocket
 
 # In the order of the table; each is a function of the lab that returns entries.
 ENTRIES = {
@@ -24,9 +26,17 @@ ENTRIES = {
     "new_small": new.new_small,
     "new_rate": new.new_rate,
     "echo_cli": terminal.echo_cli,
+    "echo_ws": websocket.echo_ws,
+    "echo_flood": viewers.echo_flood,
     "bulk": terminal.bulk,
+    "bulk_ws": websocket.bulk_ws,
+    "viewers_50": viewers.viewers_50,
+    "viewer_stalled_mem": viewers.viewer_stalled_mem,
+    "reattach": viewers.reattach,
     "mem_terminal": memory.mem_terminal,
+    "mem_shim": memory.mem_shim,
     "mem_daemon_50": memory.mem_daemon_50,
+    "idle_cpu_500": memory.idle_cpu_500,
     "neighbour": neighbour.neighbour,
     "egress_throughput": egress.egress_throughput,
     "egress_latency": egress.egress_latency,

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import tempfile
@@ -36,6 +37,11 @@ class Lab:
         # Whom egress trusts; read when it is first needed.
         self.trusted = os.path.join(self.base, "trusted.pem")
         self.env["SSL_CERT_FILE"] = self.trusted
+        # Plain HTTP on loopback, as its peers speak there.
+        self.port, self.told = self.free_port(), None
+        os.makedirs(os.path.join(self.dir, "etc"), exist_ok=True)
+        with open(os.path.join(self.dir, "etc", "config.toml"), "a", encoding="utf-8") as config:
+            config.write(f'[web]\nlisten = "127.0.0.1:{self.port}"\ntls = "off"\n')
         self.up = None
 
     def __enter__(self):
@@ -80,6 +86,18 @@ class Lab:
 
     def wsm(self, *args, check=True):
         return self.run(self.argv(*args), check=check)
+
+    @staticmethod
+    def free_port():
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            return one.getsockname()[1]
+
+    def token(self):
+        """A way in over the network; made once."""
+        if self.told is None:
+            self.told = self.wsm("token", "new", "--scope", "own").strip()
+        return self.told
 
     def run(self, argv, check=True, cwd=None):
         done = subprocess.run(argv, env=self.env, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True)

@@ -1,6 +1,7 @@
 """Keystrokes and floods, through `wsm attach` and through `tmux attach`, in a real PTY each."""
 
 import fcntl
+import itertools
 import os
 import pty
 import select
@@ -14,6 +15,15 @@ import time
 ECHO = "stty raw -echo; exec cat"
 # Letters that end no escape sequence a redraw would contain.
 LETTERS = b"QWYV"
+
+
+# As build tools print them.
+LINE = b"2026-11-20 12:00:00 INFO  a line as build tools print them, with some \x1b[32mcolour\x1b[0m\n"
+
+
+def flood_file(path, size):
+    with open(path, "wb") as out:
+        out.write(LINE * (size // len(LINE)))
 
 
 class Viewer:
@@ -41,6 +51,12 @@ class Viewer:
         while self.read(quiet):
             pass
 
+    def drain_for(self, seconds):
+        """Reads so long, whatever comes."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.read(left)
+
     def until(self, text, patience=120):
         """Reads until `text` came."""
         end = time.monotonic() + patience
@@ -51,10 +67,13 @@ class Viewer:
             if time.monotonic() > end:
                 raise TimeoutError(f"{text!r} did not come")
 
+    def type(self, text):
+        os.write(self.master, text)
+
     def echo(self, letter):
         """Seconds from a keystroke to its appearance."""
         begun = time.perf_counter()
-        os.write(self.master, letter)
+        self.type(letter)
         while letter not in self.read(5):
             if time.perf_counter() - begun > 5:
                 raise TimeoutError("no echo")
@@ -87,7 +106,7 @@ def keystrokes(viewer, count):
         letter = LETTERS[number % len(LETTERS)]
         times.append(viewer.echo(bytes([letter])))
         if number % 40 == 39:
-            os.write(viewer.master, b"\r\n")
+            viewer.type(b"\r\n")
             viewer.drain(0.05)
     return times
 
@@ -120,28 +139,29 @@ def echo_cli(lab):
     return entries
 
 
+MARKS = itertools.count(1000)
+
+
+def flood(viewer, path):
+    """Seconds until all of a file was printed and the viewer saw its end."""
+    mark = next(MARKS)
+    viewer.drain(0.3)
+    begun = time.perf_counter()
+    # The shell puts the mark together, so that its echo of our keys is not mistaken for it.
+    viewer.type(f"cat {path}; echo end-$(({mark}+1000))-\r".encode())
+    viewer.until(f"end-{mark + 1000}-".encode())
+    return time.perf_counter() - begun
+
+
 def bulk(lab):
     runs, size = 5, 32 << 20
-    line = b"2026-11-20 12:00:00 INFO  a line as build tools print them, with some \x1b[32mcolour\x1b[0m\n"
     agent = lab.agent("bulk")
     inside = os.path.join(agent["workspace"], "flood.txt")
     outside = os.path.join(lab.base, "flood.txt")
     for path in (inside, outside):
-        with open(path, "wb") as out:
-            out.write(line * (size // len(line)))
+        flood_file(path, size)
     tmux = Tmux(lab, "tmux-bulk", "bash --norc")
     ours, theirs = Viewer(lab.argv("attach", "bulk"), lab.env), tmux.viewer()
-    number = iter(range(10**6))
-
-    def flood(viewer, path):
-        mark = next(number)
-        viewer.drain(0.3)
-        begun = time.perf_counter()
-        # The shell puts the mark together, so that its echo of our keys is not mistaken for it.
-        os.write(viewer.master, f"cat {path}; echo end-$(({mark}+1000))-\r".encode())
-        viewer.until(f"end-{mark + 1000}-".encode())
-        return time.perf_counter() - begun
-
     try:
         a, b = lab.alternate(lambda: flood(ours, "flood.txt"), lambda: flood(theirs, outside), runs)
     finally:

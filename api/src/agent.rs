@@ -155,7 +155,12 @@ pub struct Sync {
 #[serde(deny_unknown_fields)]
 pub struct NewAgent {
     /// Grant of the repository, from the broker: proof that the caller can use the directory.
+    /// Empty where `repository` names one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub grant: String,
+    /// Name of a registered repository, instead of a grant: for who is not on this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
     /// Grants of directories that the template may write to (`filesystem.write`).
     #[serde(default)]
     pub write_grants: Vec<String>,

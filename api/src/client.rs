@@ -14,7 +14,6 @@ use crate::problem::Problem;
 use crate::review::{Diff, Merge, Merged};
 use crate::secret::{NewSecret, Secret, SecretRemoved, SecretTicket};
 use crate::service::{AgentPorts, LogPart, Service};
-use crate::template::TemplateInfo;
 use crate::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send};
 
 mod audit;
@@ -23,6 +22,7 @@ mod invite;
 mod notify;
 mod people;
 mod presence;
+mod repositories;
 mod way;
 mod wire;
 
@@ -158,14 +158,6 @@ impl Client {
     /// See [`ClientError`].
     pub async fn doctor(&self) -> Result<Vec<Check>> {
         self.get(Target::new("/v1/doctor")).await
-    }
-
-    /// Built-in templates and the host's.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn templates(&self) -> Result<Vec<TemplateInfo>> {
-        self.get(Target::new("/v1/templates")).await
     }
 
     /// Agents, the trash too if asked for.

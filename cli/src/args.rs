@@ -7,8 +7,8 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueE
 
 use crate::commands::{
     act, attach, audit, capture, completion, daemon, device, diff, egress, exec, explain, follow,
-    handoff, invite, lease, logs, ls, man, merge, new, notify, open, policy, ports, prune, rec, rm,
-    secret, send, share, shell, show, svc, template, token, up, user, wait, who,
+    handoff, invite, lease, logs, ls, man, merge, new, notify, open, policy, ports, prune, rec,
+    repo, rm, secret, send, share, shell, show, svc, template, token, up, user, wait, who,
 };
 
 /// Isolated workspaces for AI coding agents.
@@ -188,6 +188,9 @@ pub(crate) enum Verb {
     /// Notifications: what you are told, by which channels, and what became of it.
     #[command(subcommand)]
     Notify(notify::Verb),
+    /// Repositories that agents can be made of from elsewhere.
+    #[command(subcommand)]
+    Repo(repo::Verb),
     /// Templates.
     #[command(subcommand)]
     Template(template::Verb),

@@ -28,6 +28,7 @@ pub(crate) mod policy;
 pub(crate) mod ports;
 pub(crate) mod prune;
 pub(crate) mod rec;
+pub(crate) mod repo;
 pub(crate) mod rm;
 pub(crate) mod secret;
 pub(crate) mod send;

@@ -187,6 +187,7 @@ async fn dispatch(context: &Context, verb: &Verb) -> Outcome {
         Verb::Device(verb) => device::run(context, verb).await,
         Verb::Token(verb) => token::run(context, verb).await,
         Verb::Notify(verb) => notify::run(context, verb).await,
+        Verb::Repo(verb) => repo::run(context, verb).await,
         Verb::Template(verb) => template::run(context, verb).await,
         Verb::Completion(args) => completion::run(args),
         Verb::Man(args) => man::run(args),

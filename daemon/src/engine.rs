@@ -8,6 +8,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::watch;
 use wsm_api::problem::{Code, Problem};
 use wsm_sandbox::spec::AgentId;
 
@@ -73,6 +74,8 @@ pub struct Engine {
     /// Devices on their way in.
     pub(crate) pairings: Mutex<Pairings>,
     handles: Mutex<HashMap<AgentId, Handle>>,
+    /// Counts what was published.
+    changes: watch::Sender<u64>,
 }
 
 /// Agents made at the same time: twice the cores keeps them busy while some wait for the disk.
@@ -120,6 +123,7 @@ impl Engine {
             watching: tokio::sync::Semaphore::new(WATCHING_MAX),
             pairings: Mutex::default(),
             handles: Mutex::new(HashMap::new()),
+            changes: watch::channel(0).0,
         })
     }
 
@@ -150,11 +154,24 @@ impl Engine {
     /// Adds an agent.
     pub fn add(&self, id: AgentId, handle: Handle) {
         self.lock().insert(id, handle);
+        self.change();
     }
 
     /// Forgets an agent that is gone for good.
     pub fn forget(&self, id: &AgentId) {
         self.lock().remove(id);
+        self.change();
+    }
+
+    /// Something that is shown of an agent may have changed.
+    pub fn change(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Follows those changes.
+    #[must_use]
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<AgentId, Handle>> {

@@ -1,9 +1,13 @@
 //! What the edges (HTTP, CLI wiring) may ask of the daemon: one method per verb of the API.
 
 mod access;
+#[cfg(feature = "fuzz")]
+mod alone;
 mod audit;
 mod create;
 mod device;
+pub mod feed;
+mod grants;
 mod handoff;
 mod invite;
 mod kept;
@@ -16,6 +20,7 @@ mod policy;
 mod presence;
 mod recordings;
 mod remove;
+mod repositories;
 mod review;
 mod secret;
 mod session;
@@ -35,7 +40,6 @@ use wsm_api::event::Event;
 use wsm_api::host::{Check, Status};
 use wsm_api::problem::{Code, Problem};
 use wsm_api::service::{AgentPorts, Service};
-use wsm_api::template::TemplateInfo;
 use wsm_sandbox::protocol::{Listed, Reply as BrokerReply, Request as BrokerRequest};
 
 use crate::actor::Actor;
@@ -186,19 +190,6 @@ impl Daemon {
             Ok(other) => Err(crate::broker::odd_reply(&other)),
             Err(e) => Err(crate::broker::problem(&e)),
         }
-    }
-
-    /// Templates of the built-in and the host layer.
-    ///
-    /// # Errors
-    /// The host's templates can't be read.
-    pub async fn templates(&self, actor: &Actor) -> Result<Vec<TemplateInfo>, Problem> {
-        self.may(actor, May::Templates, &Subject::Host)?;
-        let sources = sources::host(&self.engine).await?;
-        Ok(wsm_template::list(&sources)
-            .into_iter()
-            .map(view::template)
-            .collect())
     }
 
     /// Agents that the actor may see, by name.

@@ -157,6 +157,11 @@ verbs! {
     /// Empty the trash of what is one's own.
     Prune Anyone, Own;
 
+    /// Repositories that one may make agents of.
+    RepositoryList Anyone, View;
+    /// Register one's repository, or take it out.
+    RepositoryChange Person, Own;
+
     /// Names of one's secrets.
     SecretList Anyone, Own;
     /// Set or forget one's secret.

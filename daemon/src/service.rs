@@ -8,7 +8,7 @@ mod probe;
 mod supervisor;
 
 pub use policy::{
-    BACKOFF_FIRST, BACKOFF_MAX, HEALTHY_AFTER, INIT_TIMEOUT, KILL_TIMEOUT, RESTARTS_MAX,
+    BACKOFF_FIRST, BACKOFF_MAX, HEALTHY_AFTER, KILL_TIMEOUT, RESTARTS_MAX,
     RESTARTS_WINDOW, start_order,
 };
 pub use probe::{Outcome, Prober, Trial};

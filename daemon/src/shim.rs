@@ -25,6 +25,7 @@ use wsm_terminal::protocol::{
     Event, FRAME_BYTES_MAX, Frame, FrameError, Hello, PROTOCOL_VERSION, Reply, Request,
 };
 
+pub(crate) use run::kill;
 pub use run::{OUTPUT_BYTES_MAX, Output, RunError, run_to_end};
 pub use wire::FrameReader;
 

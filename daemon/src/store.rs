@@ -19,6 +19,7 @@ mod journal;
 mod link;
 mod outbox;
 mod people;
+mod repositories;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,7 @@ pub use journal::Query;
 pub use link::LinkRow;
 pub use outbox::{Delivery, Due, Notice, Settled};
 pub use people::{DeviceRow, InviteRow, People, ShareRow, TokenRow, UserRow};
+pub use repositories::{RepositoryChange, RepositoryRow};
 
 /// What leads from each version of the schema to the next; the first makes an empty database.
 const SCHEMA: [&str; SCHEMA_VERSION as usize] = [
@@ -38,10 +40,11 @@ const SCHEMA: [&str; SCHEMA_VERSION as usize] = [
     include_str!("store/schema/4.sql"),
     include_str!("store/schema/5.sql"),
     include_str!("store/schema/6.sql"),
+    include_str!("store/schema/7.sql"),
 ];
 
 /// Version of the schema; a database with a newer one is refused.
-const SCHEMA_VERSION: u32 = 6;
+const SCHEMA_VERSION: u32 = 7;
 
 /// The database could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +118,7 @@ pub struct Change<'a> {
     trust: Option<(&'a str, &'a str, &'a str)>,
     people: Vec<People>,
     notify: Vec<Notify>,
+    repository: Option<RepositoryChange>,
     rotated: Option<u64>,
 }
 
@@ -130,6 +134,7 @@ impl<'a> Change<'a> {
             trust: None,
             people: Vec::new(),
             notify: Vec::new(),
+            repository: None,
             rotated: None,
         }
     }
@@ -180,6 +185,13 @@ impl<'a> Change<'a> {
     #[must_use]
     pub fn notify(mut self, notify: Notify) -> Change<'a> {
         self.notify.push(notify);
+        self
+    }
+
+    /// Registers a repository, or takes one out.
+    #[must_use]
+    pub fn repository(mut self, change: RepositoryChange) -> Change<'a> {
+        self.repository = Some(change);
         self
     }
 }
@@ -246,6 +258,9 @@ impl Store {
         }
         for one in &change.notify {
             channels::write(&tx, one)?;
+        }
+        if let Some(change) = &change.repository {
+            repositories::write(&tx, change)?;
         }
         if let Some(through) = change.rotated {
             journal::rotate(&tx, through)?;

@@ -28,6 +28,8 @@ mod compare;
 mod copy;
 mod create;
 pub mod decide;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 pub mod helper;
 mod import;
 mod index;

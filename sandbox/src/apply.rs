@@ -15,12 +15,14 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use nix::fcntl::OFlag;
-use nix::sys::stat::{Mode, SFlag, makedev, mknodat};
+use nix::sys::stat::{FileStat, Mode, SFlag, makedev, mknodat};
 use nix::unistd::symlinkat;
 
 use crate::ablation::{self, Layer};
 use crate::fail::{Context, failure, gone};
 use crate::files::{self, AccountRights};
+use crate::keystore;
+use crate::pin;
 use crate::plan::{Access, HostLayout, Op, Owners, Plan};
 use crate::protocol::{Account, Failure, FailureKind};
 use crate::spec::INSIDE_ID;
@@ -164,9 +166,15 @@ impl Applier<'_> {
             Op::Tmpfs { at, .. } => root.mount(self.tmpfs(op)?, at),
             Op::Dir(at) => root.dir(at).map(drop),
             Op::File { at, after, text } => {
-                let mut all = after.as_deref().map_or(Ok(Vec::new()), host_text)?;
+                let text_of = |path| host_text(self.host, path);
+                let mut all = after.as_deref().map_or(Ok(Vec::new()), text_of)?;
                 all.extend_from_slice(text.as_bytes());
                 root.file(at, &all).map(drop)
+            }
+            Op::KeyStore { at, after, text } => {
+                let mut all = host_text(self.host, after)?;
+                all.extend_from_slice(text.as_bytes());
+                root.file(at, &keystore::of_pem(&all)).map(drop)
             }
             Op::Link { at, to } => {
                 let (dir, name) = root.parent(at)?;
@@ -240,7 +248,18 @@ impl Applier<'_> {
             ));
         }
         let mount = Some(self.clone_mount(source.as_fd(), *access, *owners, op)?);
+        if *access == Access::Pin && !directory {
+            self.hold_pointer(from, &stat).what(what)?;
+        }
         Ok(Some(Source { mount, directory }))
+    }
+
+    /// What is pinned stays at its name; where that can't be had, `inspect` tells it.
+    fn hold_pointer(&self, pointer: &Path, stat: &FileStat) -> io::Result<()> {
+        let workspace = pointer.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+        let workspace = files::open_plain(self.host, workspace, flags)?;
+        pin::hold(workspace.as_fd(), stat).map(drop)
     }
 
     fn bind(
@@ -323,14 +342,14 @@ impl Applier<'_> {
 }
 
 /// What a file of the host says; nothing if there is none.
-fn host_text(path: &Path) -> io::Result<Vec<u8>> {
+fn host_text(host: BorrowedFd<'_>, path: &Path) -> io::Result<Vec<u8>> {
     // Half of what the root has room for.
     const BYTES_MAX: u64 = 2 << 20;
     let mut text = Vec::new();
-    match std::fs::File::open(path) {
+    match files::open_in_root(host, path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
         file => drop(io::Read::read_to_end(
-            &mut io::Read::take(file?, BYTES_MAX),
+            &mut io::Read::take(std::fs::File::from(file?), BYTES_MAX),
             &mut text,
         )?),
     }
@@ -401,7 +420,8 @@ pub(crate) fn host_layout() -> HostLayout {
         }
     }
     let etc = Path::new("/etc");
-    for name in crate::plan::SHOWN_ETC {
+    let named = crate::plan::SHOWN_ETC.map(PathBuf::from).into_iter();
+    for name in named.chain(java_settings(etc)) {
         let path = etc.join(name);
         match (std::fs::read_link(&path), path.exists()) {
             (Ok(target), _) => layout.etc_links.push((path, target)),
@@ -414,6 +434,19 @@ pub(crate) fn host_layout() -> HostLayout {
         layout.etc_links.push(("/etc/localtime".into(), zone));
     }
     layout
+}
+
+/// What Debian's Java looks up at its start, a directory for each version; it ends without.
+fn java_settings(etc: &Path) -> Vec<PathBuf> {
+    let names = std::fs::read_dir(etc).into_iter().flatten().flatten();
+    let names = names.map(|entry| PathBuf::from(entry.file_name()));
+    let of_java = |name: &PathBuf| {
+        let name = name.to_string_lossy();
+        name.starts_with("java-") && name.ends_with("-openjdk")
+    };
+    let mut found: Vec<_> = names.filter(of_java).collect();
+    found.sort();
+    found
 }
 
 /// Directories with programs, in the order of PATH. Links to others are left out.

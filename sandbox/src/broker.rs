@@ -21,6 +21,7 @@ mod helper;
 mod inspect;
 mod logins;
 mod maps;
+mod pointer;
 mod record;
 mod records;
 mod requests;
@@ -110,6 +111,7 @@ struct Broker {
 /// It could not start: another broker runs here, or a directory is not as it must be.
 pub fn run(config: BrokerConfig, die_with_parent: bool) -> Result<(), Failure> {
     let host = Host::set_up(config, die_with_parent)?;
+    host.let_pointers_go();
     let zygote = Zygote::start(&host).what(|| "start the zygote".into())?;
     let mut broker = Broker {
         runaways: Runaways::find(&host),

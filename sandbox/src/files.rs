@@ -32,6 +32,15 @@ pub(crate) fn open_below(dir: BorrowedFd<'_>, path: &Path, flags: OFlag) -> io::
     create_below(dir, path, flags, 0)
 }
 
+/// Opens a file of root's for reading; symlinks are followed as if `root` were the root directory,
+/// which it need not be any more.
+pub(crate) fn open_in_root(root: BorrowedFd<'_>, path: &Path) -> io::Result<OwnedFd> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT);
+    Ok(openat2(root, path, how)?)
+}
+
 /// As [`open_below`]; what is mounted there is an error (EXDEV).
 pub(crate) fn open_same_mount(
     dir: BorrowedFd<'_>,

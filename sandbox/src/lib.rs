@@ -29,6 +29,8 @@ pub mod host;
 #[cfg(feature = "engine")]
 mod init;
 #[cfg(feature = "engine")]
+mod keystore;
+#[cfg(feature = "engine")]
 pub mod landlock;
 pub mod launch;
 #[cfg(feature = "engine")]
@@ -39,6 +41,8 @@ mod lease;
 mod network;
 #[cfg(feature = "engine")]
 mod packet;
+#[cfg(feature = "engine")]
+mod pin;
 #[cfg(feature = "engine")]
 pub mod plan;
 pub mod protocol;

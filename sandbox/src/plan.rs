@@ -109,6 +109,15 @@ pub enum Op {
         /// What it says.
         text: String,
     },
+    /// The certificates of the same, as Java reads them.
+    KeyStore {
+        /// Where.
+        at: PathBuf,
+        /// A file of the host's with certificates (PEM), where there is one.
+        after: PathBuf,
+        /// Another one.
+        text: String,
+    },
     /// A symlink of the root's own.
     Link {
         /// Where.

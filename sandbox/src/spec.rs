@@ -21,6 +21,8 @@ pub const INSIDE_STATE: &str = "/var/lib/agent";
 
 /// Everybody whom TLS clients inside shall trust, where a sandbox has an authority of its own.
 pub const INSIDE_AUTHORITIES: &str = "/etc/wsm/authorities.pem";
+/// The same as a key store (JKS): Java reads no other.
+pub const INSIDE_KEY_STORE: &str = "/etc/wsm/authorities.jks";
 /// That authority alone, for clients that want what comes on top.
 pub const INSIDE_AUTHORITY: &str = "/etc/wsm/authority.pem";
 

@@ -11,6 +11,7 @@ use std::ffi::{CStr, c_int, c_uint, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
 
 use crate::launch::Exit;
@@ -19,14 +20,7 @@ use crate::selftest::Forbidden;
 /// `CLONE_INTO_CGROUP`, absent from libc because it does not fit the old call's argument.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
-/// `MOUNT_ATTR_*` of `mount_setattr` and `fsmount`.
-pub(crate) mod attr {
-    pub(crate) const RDONLY: u64 = 0x1;
-    pub(crate) const NOSUID: u64 = 0x2;
-    pub(crate) const NODEV: u64 = 0x4;
-    pub(crate) const NOEXEC: u64 = 0x8;
-    pub(crate) const IDMAP: u64 = 0x0010_0000;
-}
+pub(crate) mod attr;
 
 /// Which side of a fork this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -312,6 +306,16 @@ pub(crate) fn dup_to(from: BorrowedFd<'_>, to: RawFd) -> io::Result<()> {
     checked(unsafe { libc::dup2(from.as_raw_fd(), to) }.into()).map(drop)
 }
 
+/// Reads the flags of an inode (`chattr`), or writes them.
+pub(crate) fn inode_flags(file: BorrowedFd<'_>, write: Option<c_int>) -> io::Result<c_int> {
+    // FS_IOC_SETFLAGS and FS_IOC_GETFLAGS.
+    let request = write.map_or(0x8008_6601, |_| 0x4008_6602);
+    let mut flags = write.unwrap_or(0);
+    // SAFETY: both take the address of an int, whatever size their numbers name.
+    checked(unsafe { libc::ioctl(file.as_raw_fd(), request, &raw mut flags) }.into())?;
+    Ok(flags)
+}
+
 /// Joins a fresh anonymous session keyring, so that the one of whoever started wsm stays outside.
 pub(crate) fn join_session_keyring() -> io::Result<()> {
     // SAFETY: KEYCTL_JOIN_SESSION_KEYRING (1) with no name makes an anonymous keyring.
@@ -343,18 +347,10 @@ pub(crate) fn clear_bounding_set() -> io::Result<()> {
 
 /// Sets the permitted, effective and inheritable capabilities of this thread to none.
 pub(crate) fn clear_capabilities() -> io::Result<()> {
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: c_int,
-    }
-    let header = Header {
-        version: 0x2008_0522,
-        pid: 0,
-    }; // _LINUX_CAPABILITY_VERSION_3
+    let header = [0x2008_0522_u32, 0]; // _LINUX_CAPABILITY_VERSION_3, this thread
     let none = [0_u32; 6];
-    // SAFETY: version 3 takes two structures of three words each: `none`.
-    let result = unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) };
+    // SAFETY: a header is two words; version 3 takes two structures of three words each: `none`.
+    let result = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) };
     checked(result).map(drop)
 }
 
@@ -428,10 +424,8 @@ pub(crate) fn reset_signals() {
         // libc) keep theirs.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
-    // SAFETY: an all-zero set is a valid, empty signal set.
-    let none: libc::sigset_t = unsafe { std::mem::zeroed() };
-    // SAFETY: `none` is valid, no old set is asked for.
-    unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) };
+    // Cannot fail: the set is valid.
+    SigSet::empty().thread_set_mask().unwrap_or(());
 }
 
 /// Ignores SIGPIPE: a peer that is gone is an error value, not a death.

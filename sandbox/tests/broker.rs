@@ -16,6 +16,8 @@ mod harness;
 mod hostile;
 #[path = "broker/life.rs"]
 mod life;
+#[path = "broker/pointer.rs"]
+mod pointer;
 #[path = "broker/refuse.rs"]
 mod refuse;
 #[path = "broker/runaway.rs"]

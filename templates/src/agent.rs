@@ -22,6 +22,19 @@ impl Kind {
         }
     }
 
+    /// Its name in a template.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Claude => "claude",
+            Self::Codex => "codex",
+            Self::Gemini => "gemini",
+            Self::Opencode => "opencode",
+            Self::Aider => "aider",
+            Self::Shell => "shell",
+            Self::Command => "command",
+        }
+    }
+
     /// What is started when the template names no command; empty where it must.
     pub fn default_command(self) -> &'static [&'static str] {
         match self {

@@ -52,7 +52,13 @@ pub(crate) fn convert(
                 .to_owned(),
             copy: reader.list(&["workspace", "copy"]),
             setup: reader.list(&["workspace", "setup"]),
+            setup_timeout: reader
+                .duration(&["workspace", "setup_timeout"])
+                .unwrap_or_else(default_setup_timeout),
             teardown: reader.list(&["workspace", "teardown"]),
+            teardown_timeout: reader
+                .duration(&["workspace", "teardown_timeout"])
+                .unwrap_or_else(default_teardown_timeout),
         },
         agent,
         env: reader.texts(&["env"]),
@@ -252,6 +258,9 @@ impl<'a> Reader<'a> {
         Service {
             command: self.list(&at("command")),
             init: self.list(&at("init")),
+            init_timeout: self
+                .duration(&at("init_timeout"))
+                .unwrap_or_else(default_init_timeout),
             depends_on: self.list(&at("depends_on")),
             restart: restart(self.text(&at("restart")), Restart::OnFailure),
             ready: self.probe(name, "ready", READY_TIMEOUT),

@@ -168,7 +168,9 @@ pub(crate) const KEYS: &[Key] = &[
     key("workspace.copy", Type::InsidePaths, "[]", "Ignored files or directories copied from the source checkout. What is missing there is left out.").trust(),
     key("workspace.warm", Type::InsidePaths, "[]", "Ignored directories given copy-on-write."),
     key("workspace.setup", Type::Commands, "[]", "Shell commands run in the sandbox before services. A failure stops the creation.").scope(Scope::Shell).trust(),
+    key("workspace.setup_timeout", Type::Duration, "30m", "How long each of them may take; what takes longer is killed and has failed."),
     key("workspace.teardown", Type::Commands, "[]", "Shell commands run in the sandbox before removal.").scope(Scope::Shell).trust(),
+    key("workspace.teardown_timeout", Type::Duration, "5m", "How long each of them may take; what takes longer is killed, and the removal goes on."),
     // agent
     key("agent.kind", Type::Choice(KINDS), "shell", "What kind of program the agent is.").trust(),
     key("agent.command", Type::Argv, "by kind", "Program and arguments. Required for kind `command`.").scope(Scope::Agent).trust(),
@@ -186,6 +188,7 @@ pub(crate) const KEYS: &[Key] = &[
     // services
     key("services.*.command", Type::Argv, "", "Program and arguments. Required.").scope(Scope::Service).trust(),
     key("services.*.init", Type::Argv, "none", "Run once, while `{state}` is empty.").scope(Scope::Service).trust(),
+    key("services.*.init_timeout", Type::Duration, "10m", "How long it may take; what takes longer is stopped and has failed."),
     key("services.*.when", Type::Text, "always", "Name of a parameter: the service exists only when it is neither empty nor `false`."),
     key("services.*.depends_on", Type::Names, "[]", "Services that must be ready first."),
     key("services.*.restart", Type::Choice(&["never", "on-failure", "always"]), "on-failure", "When to start it again, with backoff and a bound."),

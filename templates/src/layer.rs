@@ -105,7 +105,10 @@ pub struct TemplateInfo {
 
 /// Every template there is, by name.
 pub fn list(sources: &Sources) -> Vec<TemplateInfo> {
-    let catalog = Catalog::new(sources);
+    infos(&Catalog::new(sources))
+}
+
+pub(crate) fn infos(catalog: &Catalog) -> Vec<TemplateInfo> {
     let mut infos = Vec::new();
     for name in catalog.names() {
         let files = catalog.files(name);

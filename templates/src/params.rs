@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::parse::Flat;
 use crate::parse::Leaf;
 use crate::parse::Path;
@@ -58,6 +60,40 @@ pub(crate) fn values(
         problems.push(Problem::new(&set_origin(), "", message, Some(hint)));
     }
     values
+}
+
+/// A parameter, for whoever is to fill it in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParamInfo {
+    /// Name.
+    pub name: String,
+    /// `string`, `int` or `bool`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What it is when nobody says.
+    pub default: Option<String>,
+    /// The only values that it may have; empty for all.
+    pub choices: Vec<String>,
+    /// What the whole value must match, as a shell matches file names.
+    pub pattern: Option<String>,
+    /// Whether it must be given.
+    pub required: bool,
+}
+
+/// Every declared parameter.
+pub(crate) fn infos(flat: &Flat) -> Vec<ParamInfo> {
+    let info = |(name, _): (&str, &Leaf)| {
+        let param = Param::read(flat, name);
+        ParamInfo {
+            name: name.to_owned(),
+            kind: param.kind.to_owned(),
+            default: param.default,
+            choices: param.choices.to_vec(),
+            pattern: param.pattern.map(str::to_owned),
+            required: param.required,
+        }
+    };
+    declared(flat).map(info).collect()
 }
 
 fn declared(flat: &Flat) -> impl Iterator<Item = (&str, &Leaf)> {

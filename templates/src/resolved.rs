@@ -104,8 +104,29 @@ pub struct Workspace {
     pub copy: Vec<String>,
     /// Shell commands run in the sandbox before services; a failure stops the creation.
     pub setup: Vec<String>,
+    /// How long each of them may take.
+    #[serde(default = "default_setup_timeout")]
+    pub setup_timeout: Duration,
     /// Shell commands run in the sandbox before removal.
     pub teardown: Vec<String>,
+    /// How long each of them may take.
+    #[serde(default = "default_teardown_timeout")]
+    pub teardown_timeout: Duration,
+}
+
+/// A first installation of everything, over a slow line.
+pub(crate) const fn default_setup_timeout() -> Duration {
+    Duration::from_secs(30 * 60)
+}
+
+/// Somebody waits for the removal.
+pub(crate) const fn default_teardown_timeout() -> Duration {
+    Duration::from_secs(5 * 60)
+}
+
+/// It may load a database; more than this is a hang.
+pub(crate) const fn default_init_timeout() -> Duration {
+    Duration::from_secs(10 * 60)
 }
 
 /// `[agent]`.
@@ -162,6 +183,9 @@ pub struct Service {
     pub command: Vec<String>,
     /// argv run once, while `{state}` is empty; empty for none.
     pub init: Vec<String>,
+    /// How long that may take.
+    #[serde(default = "default_init_timeout")]
+    pub init_timeout: Duration,
     /// Services that must be ready first; checked to be a DAG.
     pub depends_on: Vec<String>,
     /// When to start it again.

@@ -335,6 +335,23 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Refusal> {
     }
 }
 
+/// A duration as templates write it.
+#[must_use]
+pub fn duration_text(time: Duration) -> String {
+    let ms = time.as_millis();
+    let units = [
+        (24 * 60 * 60 * 1000, "d"),
+        (60 * 60 * 1000, "h"),
+        (60 * 1000, "m"),
+        (1000, "s"),
+    ];
+    let exact = units.iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit));
+    exact.map_or_else(
+        || format!("{ms}ms"),
+        |(unit, name)| format!("{}{name}", ms / unit),
+    )
+}
+
 /// A plain decimal number with at most three places, times 1000.
 fn thousandths(text: &str) -> Option<u64> {
     let (whole, places) = text.split_once('.').unwrap_or((text, ""));
@@ -391,6 +408,9 @@ mod tests {
     fn durations_have_one_unit_and_a_bound() {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("4h"), Ok(Duration::from_secs(4 * 3600)));
+        for text in ["500ms", "90s", "30m", "4h", "2d", "1001ms"] {
+            assert_eq!(duration_text(duration(text).unwrap()), text);
+        }
         assert_eq!(duration("30d"), Ok(DURATION_MAX));
         for bad in [
             "",

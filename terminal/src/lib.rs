@@ -5,6 +5,8 @@
 pub mod protocol;
 pub mod recording;
 
+#[cfg(all(feature = "engine", any(test, feature = "fuzz")))]
+pub mod fuzz;
 #[cfg(feature = "engine")]
 pub mod lease;
 #[cfg(feature = "engine")]

@@ -7,6 +7,8 @@ mod defaults;
 pub mod history;
 mod model;
 mod pen;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod state;
 
 use std::panic::AssertUnwindSafe;
 

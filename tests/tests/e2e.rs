@@ -22,6 +22,8 @@ mod full;
 mod git;
 #[path = "e2e/guards.rs"]
 mod guards;
+#[path = "e2e/hostile.rs"]
+mod hostile;
 #[path = "e2e/keyboard.rs"]
 mod keyboard;
 #[path = "e2e/lifecycle.rs"]
@@ -50,5 +52,7 @@ mod services;
 mod sharing;
 #[path = "e2e/terminals.rs"]
 mod terminals;
+#[path = "e2e/times.rs"]
+mod times;
 #[path = "e2e/told.rs"]
 mod told;

@@ -94,6 +94,43 @@ async fn peer(parts: &mut Parts, edge: &Edge) -> Result<Peer, Failure> {
     Ok(peer)
 }
 
+/// Who asks, for an answer that goes on for long: whether that still holds is asked again.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    caller: Caller,
+    parts: Parts,
+    edge: Edge,
+}
+
+impl FromRequestParts<Edge> for Standing {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Standing, Failure> {
+        Ok(Standing {
+            caller: Caller::from_request_parts(parts, edge).await?,
+            parts: parts.clone(),
+            edge: edge.clone(),
+        })
+    }
+}
+
+impl Standing {
+    /// Who it was at first.
+    pub(crate) fn actor(&self) -> &Actor {
+        &self.caller.actor
+    }
+
+    /// Who it is now: what it showed is looked at again.
+    ///
+    /// # Errors
+    /// It is not good any more.
+    pub(crate) async fn renew(&self) -> Result<Actor, Failure> {
+        let mut parts = self.parts.clone();
+        let caller = Caller::from_request_parts(&mut parts, &self.edge).await?;
+        Ok(caller.actor)
+    }
+}
+
 /// Variables of the path.
 #[derive(Debug)]
 pub(crate) struct Path<T>(pub(crate) T);

@@ -1,7 +1,13 @@
 //! What strangers' bytes reach, for fuzzing: nothing here panics, whatever they are.
 
+#[cfg(feature = "fuzz")]
+mod http;
+
 use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use wsm_terminal::protocol::Frame;
+
+#[cfg(feature = "fuzz")]
+pub use http::http;
 
 /// `Host` and `X-Forwarded-For`, a line each.
 pub fn host(data: &[u8]) {

@@ -29,14 +29,26 @@ pub(crate) async fn doctor(State(edge): State<Edge>, caller: Caller) -> Answer<V
     Ok(Json(edge.daemon.doctor(&caller.actor).await?))
 }
 
-#[utoipa::path(get, path = "/v1/templates",
+/// Query of the templates.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TemplatesQuery {
+    /// A registered repository: what it brings, too.
+    repository: Option<String>,
+}
+
+#[utoipa::path(get, path = "/v1/templates", params(TemplatesQuery),
     responses((status = 200, body = Vec<TemplateInfo>), (status = "default", body = Problem)))]
-/// Built-in templates and the host's.
+/// Built-in templates and the host's, with their parameters.
 pub(crate) async fn templates(
     State(edge): State<Edge>,
     caller: Caller,
+    Query(query): Query<TemplatesQuery>,
 ) -> Answer<Vec<TemplateInfo>> {
-    Ok(Json(edge.daemon.templates(&caller.actor).await?))
+    let templates = edge
+        .daemon
+        .templates(&caller.actor, query.repository.as_deref());
+    Ok(Json(templates.await?))
 }
 
 #[utoipa::path(get, path = "/v1/ports",

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UnixListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use wsm_daemon::facade::Daemon;
 
 mod agents;
@@ -21,6 +21,7 @@ mod cookie;
 mod devices;
 mod events;
 mod extract;
+mod feed;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod handoffs;
@@ -34,10 +35,12 @@ mod origin;
 mod pairings;
 mod passkey;
 mod passkeys;
+mod pages;
 mod peer;
 mod pipe;
 mod presence;
 mod problem;
+mod repositories;
 mod review;
 pub mod router;
 mod secrets;
@@ -67,6 +70,8 @@ pub(crate) struct Edge {
     net: Option<Arc<config::Net>>,
     failures: Arc<net::bounds::Failures>,
     challenges: Arc<passkey::challenges::Challenges>,
+    /// Changes when the daemon stops: answers that have no end of their own end.
+    closing: watch::Receiver<()>,
 }
 
 /// Serves the API on a Unix socket, and on the network if there is a listener for it, until
@@ -81,12 +86,14 @@ pub async fn serve(
     net: Option<net::NetListener>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
+    let (close, closing) = watch::channel(());
     let edge = Edge {
         daemon,
         config: Arc::new(config),
         net: net.as_ref().map(|net| Arc::new(net.config.clone())),
         failures: Arc::default(),
         challenges: Arc::default(),
+        closing,
     };
     let router = router::router(edge.clone());
     let strangers = async {
@@ -106,6 +113,7 @@ pub async fn serve(
     let server =
         axum::serve(peer::Door::new(listener), service).with_graceful_shutdown(async move {
             shutdown.await;
+            drop(close);
             stopping.notify_one();
         });
     let grace = async {

@@ -123,7 +123,7 @@ async fn converse(
     talk(stream, peer, router).await
 }
 
-async fn talk<S>(stream: S, peer: Peer, router: Router) -> io::Result<()>
+pub(crate) async fn talk<S>(stream: S, peer: Peer, router: Router) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

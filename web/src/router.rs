@@ -7,8 +7,9 @@ use utoipa::OpenApi;
 use wsm_daemon::role::Verb;
 
 use crate::{
-    Edge, agents, audit, devices, events, handoffs, host, links, live, notify, pairings, passkeys,
-    presence, problem, review, secrets, services, sessions, terminals, users,
+    Edge, agents, audit, devices, events, feed, handoffs, host, links, live, notify, pages,
+    pairings, passkeys, presence, problem, repositories, review, secrets, services, sessions,
+    terminals, users,
 };
 
 /// Longest request body: the user's own templates go along with a new agent.
@@ -43,7 +44,8 @@ macro_rules! routes {
         #[derive(OpenApi)]
         #[openapi(
             info(title = "wsm", description = "Isolated workspaces for AI coding agents", version = "1"),
-            paths($($resource::$handler),*)
+            paths($($resource::$handler),*),
+            components(schemas(wsm_api::feed::Gone, wsm_api::feed::Skipped))
         )]
         pub(crate) struct Document;
     };
@@ -56,6 +58,7 @@ routes! {
     get    "/v1/ports"                                     host::ports              Ports;
     post   "/v1/prune"                                     host::prune              Prune;
     get    "/v1/events"                                    events::list             Events;
+    get    "/v1/feed"                                      feed::follow             Events;
 
     get    "/v1/audit"                                     audit::query             AuditRead;
     get    "/v1/audit/verify"                              audit::verify            AuditVerify;
@@ -100,6 +103,9 @@ routes! {
     delete "/v1/notifications/channels/{channel}"          notify::remove           Notifications;
     post   "/v1/notifications/test"                        notify::test             Notifications;
     get    "/v1/notifications/deliveries"                  notify::deliveries       Notifications;
+    get    "/v1/repositories"                              repositories::list       RepositoryList;
+    post   "/v1/repositories"                              repositories::add        RepositoryChange;
+    delete "/v1/repositories/{repository}"                 repositories::remove     RepositoryChange;
 
     get    "/v1/secrets"                                   secrets::list            SecretList;
     post   "/v1/secrets/{secret}"                          secrets::set             SecretChange;
@@ -163,7 +169,7 @@ routes! {
 /// The whole API.
 pub(crate) fn router(edge: Edge) -> Router {
     table()
-        .fallback(problem::no_route)
+        .fallback(pages::serve)
         .method_not_allowed_fallback(problem::no_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(edge)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -35,7 +35,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(150);
 /// Options of `new`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The repository, or a directory in it.
+    /// The repository, or a directory in it; with --host, the name it is registered by there.
     #[arg(default_value = ".")]
     repo: PathBuf,
     /// Template (see `wsm template ls`).
@@ -86,22 +86,16 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Outcome {
             Failure::new(Code::Invalid, error.to_string(), "choose another --name")
         })?;
     }
-    let hint = "a repository is passed to wsm as an open directory: run `wsm new` on that machine";
-    context.place.only_here("`new`", hint)?;
     let attaches = !args.detach && screen::is_interactive() && !context.output.json;
-    let author = author::ask(&args.repo);
-    let granted = match grant::grant_repository(&context.place.run(), &args.repo) {
-        Ok(granted) => granted,
-        Err(problem) => {
-            // A grant needs the broker; when the daemon is not there either, that is the reason.
-            if problem.code == Code::Failed {
-                context.client.status().await?;
-            }
-            return Err(problem.into());
-        }
+    let here = !context.place.is_remote();
+    let author = author::ask(if here { &args.repo } else { Path::new(".") });
+    let (grant, repository) = match here {
+        true => (granted(context, args).await?, None),
+        false => (String::new(), Some(registered(args)?)),
     };
     let new = NewAgent {
-        grant: granted.id,
+        grant,
+        repository,
         write_grants: write_grants(context, &args.grant)?,
         template: args.template.clone(),
         name: args.name.clone(),
@@ -125,8 +119,38 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Outcome {
     outcome(context, args, &agent, attaches).await
 }
 
+/// Grants the repository.
+async fn granted(context: &Context, args: &Args) -> Result<String, Failure> {
+    match grant::grant_repository(&context.place.run(), &args.repo) {
+        Ok(granted) => Ok(granted.id),
+        Err(problem) => {
+            // A grant needs the broker; when the daemon is not there either, that is the reason.
+            if problem.code == Code::Failed {
+                context.client.status().await?;
+            }
+            Err(problem.into())
+        }
+    }
+}
+
+/// The name of a repository on another machine.
+fn registered(args: &Args) -> Result<String, Failure> {
+    match args.repo.to_str() {
+        Some(name) if name != "." && !name.contains('/') => Ok(name.to_owned()),
+        _ => {
+            let message = "with --host a repository is named, not looked for here";
+            let hint = "`wsm --host … repo ls` lists them; `wsm repo add` on that machine adds one";
+            Err(Failure::new(Code::Invalid, message, hint))
+        }
+    }
+}
+
 /// Directories are granted by the user's own word, never because the daemon asks for them.
 fn write_grants(context: &Context, directories: &[PathBuf]) -> Result<Vec<String>, Failure> {
+    if !directories.is_empty() {
+        let hint = "a directory is passed to wsm as an open one: run `wsm new` on that machine";
+        context.place.only_here("--grant", hint)?;
+    }
     let run = context.place.run();
     let grant = |directory: &PathBuf| Ok(grant::grant_directory(&run, directory)?);
     directories.iter().map(grant).collect()

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use wsm_egress::credential::{CredentialSpec, Credentials, Place};
 use wsm_egress::login::Kind;
 use wsm_egress::secret::About;
-use wsm_sandbox::spec::{INSIDE_AUTHORITIES, INSIDE_HOME, Network};
+use wsm_sandbox::spec::{INSIDE_AUTHORITIES, INSIDE_HOME, INSIDE_KEY_STORE, Network};
 use wsm_template::ExpandError;
 use wsm_template::resolved::{Credential, Egress, Resolved};
 
@@ -17,8 +17,7 @@ use crate::store::now_ms;
 /// Random characters of a placeholder: nobody finds one by trying.
 const RANDOM_CHARS: usize = 32;
 
-/// Variables by which programs are told whom to trust; each holds [`INSIDE_AUTHORITIES`]. Java has
-/// none that takes PEM, and is not covered.
+/// Variables by which programs are told whom to trust; each holds [`INSIDE_AUTHORITIES`].
 const AUTHORITY_VARIABLES: [&str; 12] = [
     "AWS_CA_BUNDLE",
     "CARGO_HTTP_CAINFO",
@@ -134,6 +133,12 @@ pub fn environment(record: &Record, env: &mut BTreeMap<String, String>) {
         for name in AUTHORITY_VARIABLES {
             env.insert(name.to_owned(), INSIDE_AUTHORITIES.to_owned());
         }
+        // Java has a way of its own. Without a password: it holds no key.
+        let options = env.entry("JAVA_TOOL_OPTIONS".to_owned()).or_default();
+        let own = format!(
+            "-Djavax.net.ssl.trustStore={INSIDE_KEY_STORE} -Djavax.net.ssl.trustStoreType=JKS"
+        );
+        *options = format!("{options} {own}").trim_start().to_owned();
     }
     for (name, credential) in &record.resolved.credentials {
         let own = record.credentials.get(name).filter(|own| own.ready);
@@ -325,6 +330,7 @@ mod tests {
         assert_eq!(after["MODEL_KEY"], placeholder);
         assert_eq!(after["OTHER"], format!("<{placeholder}>"));
         assert_eq!(after["NODE_EXTRA_CA_CERTS"], INSIDE_AUTHORITIES);
+        assert!(after["JAVA_TOOL_OPTIONS"].contains(INSIDE_KEY_STORE));
         assert_eq!(files(&record).len(), 2);
     }
 

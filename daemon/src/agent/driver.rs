@@ -281,6 +281,7 @@ impl Driver {
             recovered: self.recovered,
             erased: self.ledger.is_erased(),
         }));
+        self.engine.change();
     }
 
     /// A sender that does not keep the driver alive by itself.

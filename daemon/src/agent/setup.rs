@@ -1,5 +1,7 @@
 //! `[files]`, `setup` and `teardown`: what is run inside before and after everything else.
 
+use std::time::Duration;
+
 use tokio::sync::mpsc;
 use wsm_api::problem::{Code, Problem};
 use wsm_sandbox::launch::Exit;
@@ -13,11 +15,11 @@ use super::make::reconnect;
 use super::strain::how_it_ended;
 use crate::engine::{Engine, WSM, row};
 use crate::record::Record;
-use crate::shim::{Shim, run_to_end};
-use crate::store::Change;
+use crate::shim::{Shim, ShimError, kill, run_to_end};
+use crate::store::{Change, now_ms};
 
 /// How long one `[files]` entry may take to be written.
-const FILE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+const FILE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Holds what is to be written.
 const TEXT_VARIABLE: &str = "WSM_TEXT";
@@ -37,7 +39,7 @@ pub(super) async fn set_up(
             let reason = format!("setup {} of {}: {line}", number + 1, lines.len());
             drop(steps.send(Message::Step { reason }).await);
         }
-        run_line(engine, record, "setup", number, line).await?;
+        run_line(engine, record, Lines::Setup, number, line).await?;
     }
     Ok(())
 }
@@ -85,7 +87,7 @@ async fn write_files(
         command.env.retain(|(name, _)| name != TEXT_VARIABLE);
         command.env.push((TEXT_VARIABLE.to_owned(), text));
         // A name of its own each time: a daemon that died may have left one of this number.
-        let process = format!("file/{number}#{}", crate::store::now_ms());
+        let process = format!("file/{number}#{}", now_ms());
         let ran = run_to_end(shim, &process, command, FILE_TIMEOUT).await;
         let output =
             ran.map_err(|e| Problem::new(Code::Failed, format!("write {path}: {e}"), ""))?;
@@ -101,15 +103,34 @@ async fn write_files(
     Ok(())
 }
 
+/// Which lines are run.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Lines {
+    Setup,
+    Teardown,
+}
+
+impl Lines {
+    /// Their key in `[workspace]`, how long one may take, and the key that says so.
+    fn of(self, record: &Record) -> (&'static str, Duration, &'static str) {
+        let workspace = &record.resolved.workspace;
+        match self {
+            Lines::Setup => ("setup", workspace.setup_timeout, "setup_timeout"),
+            Lines::Teardown => ("teardown", workspace.teardown_timeout, "teardown_timeout"),
+        }
+    }
+}
+
 /// Runs one line of `setup` or `teardown`, logged as `setup`. A daemon that died in between finds
-/// the process by its name and waits for that one.
+/// the process by its name and waits for that one; its time counts from its start.
 pub(super) async fn run_line(
     engine: &Engine,
     record: &Record,
-    what: &str,
+    lines: Lines,
     number: usize,
     line: &str,
 ) -> Result<(), Problem> {
+    let (what, limit, key) = lines.of(record);
     let failed = |why: String| {
         let hint = format!("see `wsm logs {} {SETUP_LOG}`", record.name);
         Problem::new(Code::Failed, format!("{what} `{line}` {why}"), hint)
@@ -140,27 +161,64 @@ pub(super) async fn run_line(
         }
         other => return Err(failed(format!("could not be started: {other:?}"))),
     }
-    let exit = loop {
+    match end_of(&shim, &mut events, &process, limit).await {
+        End::Exit(Exit::Code(0)) => Ok(()),
+        End::Exit(exit) => Err(failed(how_it_ended(engine, record, exit).await.0)),
+        End::Lost(Some(error)) => Err(failed(error.to_string())),
+        End::Lost(None) => Err(gone()),
+        End::Late => {
+            if let Err(error) = kill(&shim, &process).await {
+                tracing::warn!(agent = %record.name, %error, process, "kill what took too long");
+            }
+            let limit = wsm_template::duration_text(limit);
+            let why = format!("did not end within {limit} and was killed");
+            let hint = format!(
+                "see `wsm logs {} {SETUP_LOG}`; if it needs longer, set workspace.{key} in the template",
+                record.name
+            );
+            Err(Problem {
+                hint,
+                ..failed(why)
+            })
+        }
+    }
+}
+
+/// What became of a line.
+enum End {
+    Exit(Exit),
+    /// Its time is over.
+    Late,
+    /// The shim is gone, or does not answer.
+    Lost(Option<ShimError>),
+}
+
+/// Waits for the end of `process`, at most until `limit` after its start.
+async fn end_of(
+    shim: &Shim,
+    events: &mut mpsc::Receiver<Event>,
+    process: &str,
+    limit: Duration,
+) -> End {
+    loop {
         // Listed first and after every loss: an exit before the subscription is not missed.
-        if let Reply::Listed { processes } = shim
-            .request(Request::List)
-            .await
-            .map_err(|e| failed(e.to_string()))?
-            && let Some(found) = processes.iter().find(|p| p.process == process)
-            && let Some(exit) = found.exit
-        {
-            break exit;
+        let found = match shim.request(Request::List).await {
+            Ok(Reply::Listed { processes }) => processes.into_iter().find(|p| p.process == process),
+            Ok(_) => None,
+            Err(error) => return End::Lost(Some(error)),
+        };
+        if let Some(exit) = found.as_ref().and_then(|found| found.exit) {
+            return End::Exit(exit);
         }
-        match next_exit(&mut events, &process).await {
-            Some(Some(exit)) => break exit,
-            Some(None) => {}
-            None => return Err(gone()),
+        let now = now_ms();
+        let begun = found.map_or(now, |found| found.started_ms);
+        let left = limit.saturating_sub(Duration::from_millis(now.saturating_sub(begun)));
+        match tokio::time::timeout(left, next_exit(events, process)).await {
+            Ok(Some(Some(exit))) => return End::Exit(exit),
+            Ok(Some(None)) => {}
+            Ok(None) => return End::Lost(None),
+            Err(_elapsed) => return End::Late,
         }
-    };
-    if exit == Exit::Code(0) {
-        Ok(())
-    } else {
-        Err(failed(how_it_ended(engine, record, exit).await.0))
     }
 }
 

@@ -8,10 +8,10 @@ use wsm_api::problem::{Code, Problem};
 use wsm_sandbox::protocol::{
     Account, HelperRights, Reply as BrokerReply, Request as BrokerRequest,
 };
-use wsm_sandbox::spec::GrantId;
 use wsm_template::resolved::Resolved;
 use wsm_template::{Resolution, Source, Sources, TrustRequest};
 
+use super::grants::{self, Granted};
 use super::view::shown_agent;
 use super::{Created, Daemon, sources};
 use crate::account;
@@ -29,7 +29,7 @@ use crate::workspace::protocol::{Facts, Reply as GitReply, Request as GitRequest
 const REPOSITORY_PREFIX: &str = ".wsm/";
 
 /// What a workspace starts from where nothing else is said.
-const HEAD: &str = "HEAD";
+pub(super) const HEAD: &str = "HEAD";
 /// Commits that are looked at for templates: HEAD, the one they name, and that one again.
 const BASES_MAX: u32 = 3;
 
@@ -47,7 +47,7 @@ impl Daemon {
     pub async fn new_agent(&self, actor: &Actor, new: NewAgent) -> Result<Created, Problem> {
         self.may(actor, Verb::New, &Subject::Host)?;
         let engine = &self.engine;
-        let granted = granted(engine, actor, &new.grant).await?;
+        let granted = grants::repository(engine, actor, &new).await?;
         let mut helper = make::helper(engine, &granted.id, None, HelperRights::Read).await?;
         let (resolution, facts) = resolve(engine, &mut helper, &granted, &new).await?;
         // Held until it is written down, so that no other is given the name that is chosen.
@@ -73,7 +73,7 @@ impl Daemon {
             }
         };
         crate::egress::check(&engine.etc_dir, &record)?;
-        record.write = writable(engine, actor, &record.resolved, &new.write_grants).await?;
+        record.write = grants::writable(engine, actor, &record.resolved, &new.write_grants).await?;
         if new.dry_run {
             return Ok(Created::DryRun(Box::new(dry_run(engine, &record).await?)));
         }
@@ -108,108 +108,6 @@ impl Daemon {
         let handle = Driver::spawn(engine, record, None);
         Ok(Created::Agent(Box::new(shown_agent(&handle.now()))))
     }
-}
-
-/// A grant of the caller.
-struct Granted {
-    id: GrantId,
-    account: Account,
-    path: String,
-    git_dir: String,
-}
-
-async fn granted(engine: &Engine, actor: &Actor, grant: &str) -> Result<Granted, Problem> {
-    let id = GrantId(grant.to_owned());
-    let asked = engine
-        .broker
-        .ask(BrokerRequest::LookUp { grant: id.clone() })
-        .await;
-    let reply = asked.map_err(|e| crate::broker::problem(&e))?;
-    let BrokerReply::Granted {
-        account,
-        path,
-        git_dir: Some(git_dir),
-        ..
-    } = reply
-    else {
-        return Err(Problem::new(
-            Code::Invalid,
-            "the grant is not that of a repository",
-            "",
-        ));
-    };
-    if path.contains('\n') || git_dir.contains('\n') {
-        // Git writes paths of worktrees line by line.
-        let message = format!("the path {path:?} holds a line break, which worktrees can't have");
-        return Err(Problem::new(Code::Invalid, message, "rename the directory"));
-    }
-    if Some(account.uid) != actor.account {
-        let message = format!("the grant of {path} is another account's");
-        return Err(Problem::new(
-            Code::Refused,
-            message,
-            "grant the repository yourself",
-        ));
-    }
-    Ok(Granted {
-        id,
-        account,
-        path,
-        git_dir,
-    })
-}
-
-/// The grants for `filesystem.write`: each directory must have been granted by the caller.
-async fn writable(
-    engine: &Engine,
-    actor: &Actor,
-    resolved: &Resolved,
-    grants: &[String],
-) -> Result<Vec<GrantId>, Problem> {
-    let mut granted = BTreeMap::new();
-    for grant in grants {
-        let id = GrantId(grant.clone());
-        let asked = engine
-            .broker
-            .ask(BrokerRequest::LookUp { grant: id.clone() })
-            .await;
-        match asked.map_err(|e| crate::broker::problem(&e))? {
-            BrokerReply::Granted { account, path, .. } if Some(account.uid) == actor.account => {
-                granted.insert(path, id);
-            }
-            _ => {
-                let message = "a grant is another account's";
-                return Err(Problem::new(Code::Refused, message, "grant it yourself"));
-            }
-        }
-    }
-    let (mut found, mut missing) = (Vec::new(), Vec::new());
-    for path in &resolved.filesystem.write {
-        match granted.remove(path.trim_end_matches('/')) {
-            Some(id) => found.push(id),
-            None => missing.push(path.clone()),
-        }
-    }
-    if missing.is_empty() {
-        let Some(path) = granted.keys().next() else {
-            return Ok(found);
-        };
-        let message = format!(
-            "--grant {path}: template {} does not write there",
-            resolved.name
-        );
-        let hint = "leave it out, or name it in the template's filesystem.write";
-        return Err(Problem::new(Code::Invalid, message, hint));
-    }
-    let message = "the template writes to directories that were not granted";
-    Err(Problem {
-        details: missing,
-        ..Problem::new(
-            Code::Ungranted,
-            message,
-            "agree with --grant DIR for each of them",
-        )
-    })
 }
 
 /// Reads the repository's templates from its committed base, and resolves.
@@ -281,7 +179,7 @@ async fn resolve_at(
 }
 
 /// The repository's templates at a commit.
-async fn brought(
+pub(super) async fn brought(
     helper: &mut Helper,
     git_dir: &std::path::Path,
     rev: &str,

@@ -4,7 +4,7 @@ use wsm_api::agent::{Agent, Layer, Probe, Shown, Sync};
 use wsm_api::event::Event;
 use wsm_api::host::Check;
 use wsm_api::service::{Port, Service, ServiceState};
-use wsm_api::template::TemplateInfo;
+use wsm_api::template::{Param, TemplateInfo};
 use wsm_sandbox::protocol::HostCheck;
 use wsm_sandbox::spec::{LayerReport, ProbeReport};
 
@@ -162,13 +162,26 @@ pub(super) fn check(check: HostCheck) -> Check {
     }
 }
 
-pub(super) fn template(info: wsm_template::TemplateInfo) -> TemplateInfo {
+pub(super) fn template(
+    (info, form): (wsm_template::TemplateInfo, wsm_template::Form),
+) -> TemplateInfo {
+    let param = |param: wsm_template::ParamInfo| Param {
+        name: param.name,
+        kind: param.kind,
+        default: param.default,
+        choices: param.choices,
+        pattern: param.pattern,
+        required: param.required,
+    };
     TemplateInfo {
         name: info.name,
         description: info.description,
         layer: word(&info.layer),
         file: info.file,
         extends: info.extends,
+        kind: form.kind,
+        prompt: form.prompt,
+        params: form.params.into_iter().map(param).collect(),
     }
 }
 

@@ -23,9 +23,6 @@ pub const RESTARTS_WINDOW: Duration = Duration::from_secs(60);
 /// Ready this long, and earlier ends are forgiven.
 pub const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
-/// `init` may load a database; more than this is a hang.
-pub const INIT_TIMEOUT: Duration = Duration::from_secs(600);
-
 /// SIGKILL to exit. A process that takes longer hangs in the kernel, and waiting does not help.
 pub const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 

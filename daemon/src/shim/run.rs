@@ -182,7 +182,7 @@ async fn open(shim: &Shim, process: &str) -> Result<UnixStream, ShimError> {
 }
 
 /// Kills a process group and waits until the shim has seen its end.
-async fn kill(shim: &Shim, process: &str) -> Result<(), ShimError> {
+pub(crate) async fn kill(shim: &Shim, process: &str) -> Result<(), ShimError> {
     let request = Request::Signal {
         process: process.to_owned(),
         signal: SIGKILL,

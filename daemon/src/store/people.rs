@@ -215,7 +215,7 @@ pub(super) fn write(tx: &Transaction<'_>, change: &People) -> Result<(), StoreEr
 }
 
 fn remove_user(tx: &Transaction<'_>, name: &str) -> Result<(), StoreError> {
-    for table in ["token", "device", "share"] {
+    for table in ["token", "device", "share", "repository"] {
         tx.execute(&format!("DELETE FROM {table} WHERE user = ?1"), [name])?;
     }
     let sql = "DELETE FROM invite WHERE made_by = ?1 AND used_ms IS NULL";

@@ -1,4 +1,7 @@
-//! One door for fuzzing to what reads an agent's bytes: hellos, heads and bodies of requests.
+//! Doors for fuzzing to what reads an agent's bytes: beginnings of connections, questions for
+//! names, heads and bodies of requests.
+
+mod begin;
 
 use std::sync::Arc;
 
@@ -6,12 +9,13 @@ use bytes::Bytes;
 use hyper::Request;
 
 use super::form::Form;
-use super::hello;
 use super::inject::inject;
 use super::search::{Search, Struck};
 use crate::credential::{Credential, CredentialSpec, Credentials, Place};
 use crate::host::Host;
 use crate::secret::Value;
+
+pub use begin::{dns, hello};
 
 const PLACEHOLDER: &str = "sk-placeholder-0123456789";
 const VALUE: &str = "the-real-one";
@@ -48,7 +52,6 @@ fn credentials() -> Credentials {
 /// # Panics
 /// A placeholder left, or a value went elsewhere.
 pub fn request(data: &[u8]) {
-    drop(hello::look(data));
     let text = String::from_utf8_lossy(data).replace('$', PLACEHOLDER);
     let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
     let mut lines = head.lines();
@@ -106,6 +109,17 @@ mod tests {
             body in "[${}\\[\\]:,=&\"a-z]{0,12}(\\{\"token\":\"\\$\"\\})?",
         ) {
             super::request(format!("{path}\n{}\n\n{body}", headers.join("\n")).as_bytes());
+        }
+
+        #[test]
+        fn no_beginning_is_too_odd(data in prop::collection::vec(any::<u8>(), 0..200)) {
+            super::hello(&data);
+            super::dns(&data);
+        }
+
+        #[test]
+        fn no_name_is_too_odd(text in "[a-z0-9A-Z.:\\[\\]%@/ *_-]{0,40}") {
+            super::hello(text.as_bytes());
         }
     }
 }

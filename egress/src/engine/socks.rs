@@ -3,8 +3,7 @@
 use std::io;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::host::BadHost;
 use crate::policy::Ask;
@@ -19,8 +18,8 @@ const NO_SUCH_COMMAND: u8 = 7;
 
 /// Reads greeting and request; `first` holds what was read already, and keeps what comes after.
 /// `None` when it was answered with a refusal.
-pub(super) async fn ask(
-    stream: &mut TcpStream,
+pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
     first: &mut BytesMut,
 ) -> io::Result<Option<Result<Ask, BadHost>>> {
     let [_, methods] = take(stream, first).await?;
@@ -52,13 +51,13 @@ pub(super) async fn ask(
 }
 
 /// Answers a request; the address bound is nobody's business.
-pub(super) async fn reply(stream: &mut TcpStream, code: u8) -> io::Result<()> {
+pub(super) async fn reply(stream: &mut (impl AsyncWrite + Unpin), code: u8) -> io::Result<()> {
     let bytes = [VERSION, code, 0, 1, 0, 0, 0, 0, 0, 0];
     stream.write_all(&bytes).await
 }
 
 async fn take_many(
-    stream: &mut TcpStream,
+    stream: &mut (impl AsyncRead + Unpin),
     first: &mut BytesMut,
     count: usize,
 ) -> io::Result<Vec<u8>> {
@@ -70,7 +69,10 @@ async fn take_many(
     Ok(first.split_to(count).to_vec())
 }
 
-async fn take<const N: usize>(stream: &mut TcpStream, first: &mut BytesMut) -> io::Result<[u8; N]> {
+async fn take<const N: usize>(
+    stream: &mut (impl AsyncRead + Unpin),
+    first: &mut BytesMut,
+) -> io::Result<[u8; N]> {
     let bytes = take_many(stream, first, N).await?;
     let mut taken = [0; N];
     bytes.as_slice().copy_to_slice(&mut taken);

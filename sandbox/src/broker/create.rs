@@ -412,7 +412,7 @@ impl Host {
         self.tree.wait_empty(agent, Instant::now() + GONE_TIMEOUT)?;
         fail::point("delete.killed")?;
         // As long as there are groups the agent is listed, and deleted again.
-        self.remove_places(agent)?;
+        self.tidy(agent)?;
         self.tree.remove(agent)?;
         self.forget(agent)
     }

@@ -20,6 +20,8 @@ use crate::spec::AgentId;
 
 /// Levels that are removed at once: each is an open descriptor. What is deeper is moved up first.
 const DEPTH_MAX: usize = 512;
+/// Holds a directory for each account, with the workspaces of its agents.
+pub(super) const WORKSPACES: &str = "workspaces";
 /// Services of one agent.
 const SERVICES_MAX: usize = 64;
 
@@ -38,7 +40,7 @@ pub(super) fn paths(state: &Path, git_dir: &str, agent: &AgentId, account: &Acco
 }
 
 fn workspaces(state: &Path, account: &Account) -> PathBuf {
-    state.join("workspaces").join(account.uid.to_string())
+    state.join(WORKSPACES).join(account.uid.to_string())
 }
 
 /// Names of services become names of directories and files.
@@ -69,7 +71,7 @@ impl Host {
         let owner = (account.uid, account.gid);
         let state = self.state.as_fd();
         let own = PathBuf::from("agents").join(agent.as_str());
-        let shared = PathBuf::from("workspaces").join(account.uid.to_string());
+        let shared = PathBuf::from(WORKSPACES).join(account.uid.to_string());
         let mut wanted: Vec<(PathBuf, u32, (u32, u32))> = vec![
             (own.clone(), 0o711, (0, 0)),
             (own.join("git"), 0o700, owner),
@@ -104,7 +106,8 @@ impl Host {
 
     /// Removes the agent's directories, whatever is in them.
     pub(super) fn erase(&self, agent: &AgentId, account: &Account) -> Result<(), Failure> {
-        let shared = PathBuf::from("workspaces").join(account.uid.to_string());
+        self.let_pointer_go(agent, account)?;
+        let shared = PathBuf::from(WORKSPACES).join(account.uid.to_string());
         for parent in [shared, PathBuf::from("agents")] {
             let what = || format!("remove {}/{agent}", self.state_path.join(&parent).display());
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;

@@ -81,7 +81,7 @@ impl Broker {
 
     fn removed_at_once(&self, agent: &AgentId) -> bool {
         fail::point("delete.killed").is_ok()
-            && self.host.remove_places(agent).is_ok()
+            && self.host.tidy(agent).is_ok()
             && self.host.tree.try_remove(agent)
             && self.host.forget(agent).is_ok()
     }

@@ -61,12 +61,14 @@ impl Host {
         ))
     }
 
-    /// Removes what was put into the workspace for mounts over absent names.
-    pub(super) fn remove_places(&self, agent: &AgentId) -> Result<(), Failure> {
+    /// Lets the git pointer go, and removes what was put into the workspace for mounts over absent
+    /// names.
+    pub(super) fn tidy(&self, agent: &AgentId) -> Result<(), Failure> {
         let record: AgentRecord = match self.record(agent) {
             Err(missing) if missing.kind == FailureKind::NotFound => return Ok(()),
             result => result?,
         };
+        self.let_pointer_go(agent, &record.account)?;
         let relative = |guard: &&Guard| !guard.path.starts_with('/');
         if !record.extras.guards.iter().any(|guard| relative(&guard)) {
             return Ok(());
@@ -115,7 +117,8 @@ impl Host {
             directory: false,
         };
         let pin = guarded(("git pointer", false), &[pointer], &workspace, &mounts);
-        reports.extend(pin.filter(|pin| pin.status != LayerStatus::Enforced));
+        let pin = pin.filter(|pin| pin.status != LayerStatus::Enforced);
+        reports.extend(pin.or_else(|| self.inspect_pointer(agent, &record.account)));
         if let Some(tools) = extras.tools.as_deref() {
             reports.push(self.programs(tools, inside)?);
         }

@@ -1,16 +1,36 @@
 //! The records of agents and of their sandboxes, among what the broker remembers.
 
 use std::os::fd::AsFd;
+use std::path::Path;
+
+use nix::dir::{Dir, Entry};
+use nix::fcntl::OFlag;
 
 use super::record::{
     AgentRecord, Made, agent_file, made_file, overwrite, read, reserve, write_passing,
 };
 use super::setup::Host;
 use crate::fail::{Context, failure};
+use crate::files;
 use crate::protocol::{Failure, FailureKind};
 use crate::spec::AgentId;
 
 impl Host {
+    /// Every agent that there is a record of, as far as that can be read.
+    pub(super) fn recorded(&self) -> Vec<AgentId> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+        let dir = files::open_below(self.agents.as_fd(), Path::new(""), flags);
+        let Some(mut dir) = dir.ok().and_then(|dir| Dir::from_fd(dir).ok()) else {
+            return Vec::new();
+        };
+        let agent = |entry: nix::Result<Entry>| {
+            let name = entry.ok()?.file_name().to_str().ok()?.to_owned();
+            // Other documents of an agent have another dot, which no id has.
+            AgentId::try_from(name.strip_suffix(".json")?.to_owned()).ok()
+        };
+        dir.iter().filter_map(agent).collect()
+    }
+
     /// What is known of the sandbox that was made last, if it is.
     pub(super) fn made(&self, agent: &AgentId) -> Option<Made> {
         read(self.agents.as_fd(), &made_file(agent)).ok().flatten()

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use super::{HostLayout, Op};
 use crate::spec::{
-    INSIDE_AUTHORITIES, INSIDE_AUTHORITY, INSIDE_HOME, INSIDE_ID, INSIDE_USER, Network, SandboxSpec,
+    INSIDE_AUTHORITIES, INSIDE_AUTHORITY, INSIDE_HOME, INSIDE_ID, INSIDE_KEY_STORE, INSIDE_USER,
+    Network, SandboxSpec,
 };
 
 /// Entries of the host's `/etc` that are shown read-only where they exist: how to load libraries,
 /// whom to trust in TLS, and what programs are called.
-pub(crate) const SHOWN: [&str; 16] = [
+pub(crate) const SHOWN: [&str; 17] = [
     "ld.so.cache",
     "ssl",
     "ca-certificates",
@@ -26,6 +27,7 @@ pub(crate) const SHOWN: [&str; 16] = [
     "magic",
     "python3",
     "postgresql-common",
+    "chromium.d",
 ];
 
 /// A prompt, and the completion of the commands; never touches PATH, which the template sets.
@@ -91,12 +93,17 @@ pub(super) fn ops(spec: &SandboxSpec, host: &HostLayout) -> Vec<Op> {
 const HOST_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// Whom TLS clients shall trust: the agent's own authority, alone and behind the host's.
-fn authorities(own: &str) -> [Op; 2] {
+fn authorities(own: &str) -> [Op; 3] {
     [
         Op::File {
             at: INSIDE_AUTHORITIES.into(),
             after: Some(HOST_AUTHORITIES.into()),
             text: format!("\n{own}"),
+        },
+        Op::KeyStore {
+            at: INSIDE_KEY_STORE.into(),
+            after: HOST_AUTHORITIES.into(),
+            text: own.to_owned(),
         },
         Op::File {
             at: INSIDE_AUTHORITY.into(),

@@ -26,6 +26,7 @@ impl fmt::Display for Op {
                 write!(f, "{} ({kib} KiB, mode {mode:o})", at.display())
             }
             Op::File { at, text, .. } => write!(f, "{} ({} bytes)", at.display(), text.len()),
+            Op::KeyStore { at, .. } => write!(f, "{}", at.display()),
             Op::Link { at, to } => write!(f, "{} -> {}", at.display(), to.display()),
             Op::Device { at, major, minor } => write!(f, "{} ({major}:{minor})", at.display()),
             Op::Dir(at)
@@ -57,6 +58,7 @@ impl Op {
             Op::Tmpfs { .. } => "tmpfs",
             Op::Dir(_) => "directory",
             Op::File { .. } => "file",
+            Op::KeyStore { .. } => "key store",
             Op::Link { .. } => "link",
             Op::Device { .. } => "device",
             Op::Close(_) => "close",

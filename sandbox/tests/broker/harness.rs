@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, IoSlice, IoSliceMut, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -461,7 +461,8 @@ pub(crate) fn give(tree: &Path) {
     for entry in std::fs::read_dir(tree).into_iter().flatten().flatten() {
         if entry.path().is_dir() {
             give(&entry.path());
-        } else {
+        } else if entry.metadata().unwrap().uid() != ACCOUNT {
+            // The pointer of an agent that runs is its account's already, and nobody changes it.
             chown(entry.path(), Some(ACCOUNT), Some(ACCOUNT)).unwrap();
         }
     }

@@ -18,6 +18,8 @@ import tempfile
 import termios
 import time
 
+import model
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 BYTES_MAX = 40_000
 # What a terminal is asked, and what ours says.
@@ -78,17 +80,25 @@ SCENES = {
     "git": (["sh", "-c", "git init -q r && cd r && cp ../code.c . && git add . && git -c user.name=a -c user.email=a@example.com commit -qm one && sed -i s/f1/g/ code.c && git -c core.pager='less -R' diff --color=always --stat -p"], [(1, " "), (.3, " "), (.3, "q")]),
     "claude": (["claude"], [(5, "\r"), (4, "\x1b[A"), (1, "\r"), (5, "hello 漢字"), (1, "/"), (1, "\x15/he"), (1, "\x15?"), (1, "\x03"), (.5, "\x03"), (1, "")]),
     "codex": (["codex"], [(6, "\x1b[B"), (1, "\x1b[B"), (1, "\x1b[A"), (1, "\x03"), (.5, "\x03"), (1, "")]),
+    # A task each, with a model of ours: words, a question whether a command may run, its output.
+    "claude-task": (["claude", "--model", "claude-sonnet-4-5"],
+                    [(8, "\r"), (5, "\x1b[A"), (1, "\r"), (5, "look at code.c 漢字"), (1, "\r"), (12, "\r"), (10, "\x0f"), (2, "\x1b"), (1, "\x03"), (.5, "\x03"), (1, "")]),
+    "codex-task": (["codex", "-c", "model_provider=ours", "-c", "model=gpt-5.5", "-c", "model_providers.ours.name=ours", "-c", "model_providers.ours.wire_api=responses",
+                    "-c", "model_providers.ours.base_url=MODEL/v1", "-c", "model_providers.ours.env_key=ANTHROPIC_API_KEY", "--dangerously-bypass-approvals-and-sandbox"],
+                   [(8, "\r"), (5, "look at code.c 漢字"), (1, "\r"), (15, "\x03"), (.5, "\x03"), (1, "")]),
 }
+MODEL = model.serve()
 
 
 def record(command, keys):
-    home = tempfile.mkdtemp(prefix="rec", dir="/tmp")
+    home = tempfile.mkdtemp(prefix="rec", dir="/var/tmp")
     with open(os.path.join(home, "code.c"), "w", encoding="utf-8") as out:
         out.write(CODE)
     with open(os.path.join(home, ".claude.json"), "w", encoding="utf-8") as out:
         out.write('{"hasCompletedOnboarding": true, "theme": "dark"}')
     env = {"PATH": os.environ["PATH"], "HOME": home, "TERM": "xterm-256color", "LANG": "C.UTF-8", "PS1": "$ ", "PYTHONUTF8": "1",
-           "COLORTERM": "truecolor", "ANTHROPIC_API_KEY": "not-a-key", "DISABLE_AUTOUPDATER": "1", "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+           "COLORTERM": "truecolor", "ANTHROPIC_API_KEY": "not-a-key", "DISABLE_AUTOUPDATER": "1", "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "no_proxy": "127.0.0.1", "ANTHROPIC_BASE_URL": MODEL}
+    command = [word.replace("MODEL", MODEL) for word in command]
     child, master = pty.fork()
     if child == 0:
         os.chdir(home)

@@ -157,6 +157,11 @@ impl Shim {
         };
         (field("VmRSS:"), field("VmHWM:"))
     }
+
+    /// The peak is what is resident now.
+    pub(crate) fn forget_peak(&self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").unwrap();
+    }
 }
 
 impl Drop for Shim {

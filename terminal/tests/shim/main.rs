@@ -4,6 +4,7 @@
 
 mod guests;
 mod harness;
+mod hostile;
 mod people;
 mod streams;
 mod terminals;

@@ -274,7 +274,7 @@ fn opened(shim: &Shim, process: &str) -> Client {
 #[test]
 fn what_somebody_runs_ends_with_the_right_to() {
     let (shim, mut daemon) = started();
-    run(&mut daemon, "exec/1", "bob", "echo runs; exec cat");
+    run(&mut daemon, "exec/1", "bob", "echo runs; exec sleep 1000");
     run(
         &mut daemon,
         "exec/2",

@@ -16,7 +16,7 @@ pub(crate) const ONE_WALL: &[(&str, &[&str])] = &[
     ("root", &["A01b", "F01", "F01b", "F02", "F06", "H13"]),
     (
         "read-only",
-        &["A07", "A07c", "A07d", "A07f", "A07h", "A07i", "I07b"],
+        &["A07", "A07c", "A07d", "A07f", "A07h", "A07i"],
     ),
     ("nodev", &["A19"]),
     ("pid-namespace", &["D13", "F05b"]),

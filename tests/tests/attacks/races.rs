@@ -260,33 +260,49 @@ fn mounted_later(world: &World) -> Verdict {
     verdict("B14", "see what the host mounts later", control, breach)
 }
 
-/// B07: the host puts another pointer in its place, by renaming. A mount is on a file and not on its
-/// name, so nothing holds it then; `wsm show` must say so.
+/// `chattr -i`.
+const LET_GO: &str = "import fcntl, struct, sys
+file = open(sys.argv[1])
+flags, = struct.unpack('q', fcntl.ioctl(file, 0x80086601, bytes(8)))
+fcntl.ioctl(file, 0x40086602, struct.pack('q', flags & ~0x10))";
+
+/// B07: the host puts another pointer in its place, by renaming: nobody can while the agent runs. The
+/// control is the same after root took the flag off: then the mount goes, and the agent writes.
 fn replaced_later(world: &World) -> Verdict {
     let pointer = Path::new(&world.agent.workspace).join(".git");
     let (name, text) = (pointer.display().to_string(), "gitdir: /tmp/x");
-    let (_, before) = world.run("inside", "B07-in", &write(&name, Some(text)), |_, _| None);
     let beside = pointer.with_extension("new");
-    let mut copy = Command::new("cp");
-    copy.arg("-a").arg(&pointer).arg(&beside);
-    cli::run(copy, b"").ok();
-    fs::rename(&beside, &pointer).expect("root may");
-    world.look_again();
-    let (_, after) = world.run("inside", "B07b-in", &write(&name, Some(text)), |_, _| None);
-    let shown = world.wsm.wsm_as(&world.ann, &["show", ATTACKER]).stdout;
-    let told = shown.contains("git pointer");
-    let mut verdict = verdict(
-        "B07",
-        "write the pointer after the host replaced it",
-        after.is_some(),
-        before,
-    );
-    if verdict.held == Ending::Held && told {
-        verdict.held = Ending::Needs;
-        verdict.reason =
-            "no kernel keeps a mount on a file that the host replaces; `wsm show` tells it".into();
+    let replace = || {
+        let mut copy = Command::new("cp");
+        copy.arg("-a").arg(&pointer).arg(&beside);
+        cli::run(copy, b"").ok();
+        let replaced = fs::rename(&beside, &pointer).is_ok();
+        drop(fs::remove_file(&beside));
+        world.look_again();
+        replaced
+    };
+    let replaced = replace();
+    let (_, written) = world.run("inside", "B07-in", &write(&name, Some(text)), |_, _| None);
+    let mut verdict = if replaced {
+        // A file system without the flag, or a root that may not set it.
+        let shown = world.wsm.wsm_as(&world.ann, &["show", ATTACKER]).stdout;
+        let mut verdict = verdict("B07", "replaced by the host", true, written);
+        if shown.contains("git pointer") {
+            verdict.held = Ending::Needs;
+            verdict.reason = "this file system has no immutable files; `wsm show` tells it".into();
+        }
+        return verdict;
     } else {
-        verdict.held = Ending::Escaped;
+        verdict("B07", "the host replaces the pointer", false, written)
+    };
+    let mut let_go = Command::new("python3");
+    let_go.args(["-c", LET_GO]).arg(&pointer);
+    cli::run(let_go, b"").ok();
+    let replaced = replace();
+    let (_, after) = world.run("inside", "B07b-in", &write(&name, Some(text)), |_, _| None);
+    verdict.control = replaced && after.is_some();
+    if verdict.held == Ending::Inconclusive && verdict.control {
+        verdict.held = Ending::Held;
     }
     verdict
 }

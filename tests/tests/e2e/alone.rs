@@ -1,5 +1,8 @@
 //! Tests that exhaust the machine: nothing else runs beside them.
 
+#[path = "alone/mounts.rs"]
+mod mounts;
+
 use std::fs;
 use std::process::Stdio;
 use std::time::{Duration, Instant};

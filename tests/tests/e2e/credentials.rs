@@ -6,6 +6,8 @@ mod agents;
 mod handoff;
 #[path = "credentials/logins.rs"]
 mod logins;
+#[path = "credentials/runtimes.rs"]
+mod runtimes;
 #[path = "credentials/visible.rs"]
 mod visible;
 

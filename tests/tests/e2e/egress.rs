@@ -7,7 +7,7 @@ mod log;
 #[path = "egress/quiet.rs"]
 mod quiet;
 #[path = "egress/tools.rs"]
-mod tools;
+pub(crate) mod tools;
 
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -8,6 +8,12 @@ mod links;
 mod passkeys;
 #[path = "network/personas.rs"]
 mod personas;
+#[path = "network/feed.rs"]
+mod feed;
+#[path = "network/pages.rs"]
+mod pages;
+#[path = "network/repositories.rs"]
+mod repositories;
 #[path = "network/strangers.rs"]
 mod strangers;
 #[path = "network/upgrade.rs"]
@@ -203,7 +209,7 @@ fn every_verb_with_a_token() {
     wait::until_true("the commit", || repo.commit_of("wsm/far") == made.text());
     let _ = there(&["merge", "far"]).ok();
     let path = repo.path().to_string_lossy();
-    let _ = there(&["new", &path, "-d"]).fails(3);
+    let _ = there(&["new", &path, "-d"]).fails(2);
     let _ = cli::run(served.command(&eve, &token, &["secret", "set", "k"]), b"v").fails(3);
     let _ = there(&["stop", "nobody"])
         .fails(4)

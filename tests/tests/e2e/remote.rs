@@ -103,7 +103,7 @@ fn every_verb_over_ssh() {
     // What needs an open directory of this machine's kernel is not possible.
     let path = repo.path().to_string_lossy();
     let _ = there(&["new", &path, "-d"])
-        .fails(3)
+        .fails(2)
         .says("on that machine");
     let _ = there(&["up"]).fails(3);
     let _ = there(&["template", "show", "shell"]).fails(3);

@@ -12,6 +12,7 @@ pub(super) fn service(depends_on: &[&str]) -> Service {
     Service {
         command: vec!["serve".to_owned()],
         init: Vec::new(),
+        init_timeout: Duration::from_secs(600),
         depends_on: depends_on.iter().map(ToString::to_string).collect(),
         restart: Restart::OnFailure,
         ready: None,
@@ -232,6 +233,26 @@ fn a_failed_init_is_not_repeated_by_itself() {
     assert_eq!(
         story.start("db").last().expect("outputs"),
         "launch service/db/init#2: initdb"
+    );
+}
+
+#[test]
+fn an_init_that_hangs_is_stopped_in_its_time_and_its_limit_is_named() {
+    let mut db = service(&[]);
+    db.init = vec!["initdb".to_owned()];
+    db.init_timeout = Duration::from_secs(90);
+    let mut story = Story::of(&one(db));
+    story.feed(Input::StartAll);
+    story.started("service/db/init#1");
+    story.logged("service/db/init#1", "waits for a lock\n");
+    assert_eq!(story.wait(90_000), ["signal service/db/init#1 15"]);
+    let reason = "its init command did not end within its init_timeout of 90s: waits for a lock";
+    assert_eq!(
+        story.exited("service/db/init#1", Exit::Signal(15)),
+        [
+            format!("db failed: {reason}"),
+            format!("GAVE UP db: {reason}")
+        ]
     );
 }
 

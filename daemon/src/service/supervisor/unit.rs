@@ -10,7 +10,7 @@ use wsm_sandbox::launch::Exit;
 use wsm_template::resolved::Service;
 
 use super::super::policy::{
-    History, INIT_TIMEOUT, KILL_TIMEOUT, SIGKILL, Verdict, describe, restarts, signal_number,
+    History, KILL_TIMEOUT, SIGKILL, Verdict, describe, restarts, signal_number,
 };
 use super::text::LogText;
 use super::{Output, View, Which, process_of};
@@ -267,7 +267,7 @@ impl Unit {
     /// Makes `process` the one that may be alive.
     pub(super) fn watch(&mut self, process: String, which: Which, now: Instant) {
         let timeout = match which {
-            Which::Init => Some(INIT_TIMEOUT),
+            Which::Init => Some(self.spec.init_timeout),
             Which::Main => self.spec.ready.as_ref().map(|probe| probe.timeout),
         };
         self.text = LogText::default();

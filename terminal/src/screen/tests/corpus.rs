@@ -3,8 +3,9 @@
 
 use proptest::prelude::*;
 
-use super::{fed, state};
+use super::fed;
 use crate::screen::Screen;
+use crate::screen::state::named;
 use crate::snapshot::snapshot;
 
 /// Bytes of a window; those who began in it are looked at again when so many more have come.
@@ -20,17 +21,6 @@ macro_rules! recordings {
 const RECORDINGS: [(&str, &[u8]); 10] = recordings![
     "bash" "claude" "codex" "frames" "git" "htop" "less" "text" "top" "vim"
 ];
-
-/// The state as far as it can be the same: the engine numbers links that have no id as it likes.
-fn named(screen: &mut Screen) -> String {
-    const NUMBERED: &str = "_alacritty\"";
-    let mut state = state(screen);
-    while let Some(end) = state.find(NUMBERED) {
-        let start = state[..end].rfind('"').unwrap_or(end);
-        state.replace_range(start..end + NUMBERED.len(), "none");
-    }
-    state
-}
 
 /// One line instead of two whole screens.
 fn same(copy: &mut Screen, original: &str, place: &str) -> Result<(), TestCaseError> {

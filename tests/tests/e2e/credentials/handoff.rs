@@ -10,6 +10,10 @@ use wsm_tests::wait;
 
 use super::World;
 
+/// Uses the key that the agent's template names.
+const ASK: &str =
+    "curl -sS --max-time 20 -H \"x-api-key: $MODEL_KEY\" https://model.below.example/echo";
+
 /// A giver, a receiver and somebody else.
 struct Scene {
     world: World,
@@ -70,9 +74,7 @@ impl Scene {
 
     /// Uses the key, and tells what the server was given.
     fn sent(&self, who: &Persona) -> String {
-        let ask =
-            "curl -sS --max-time 20 -H \"x-api-key: $MODEL_KEY\" https://model.below.example/echo";
-        assert_eq!(self.within(who, ask).ok().stdout, "echoed\n");
+        assert_eq!(self.within(who, ASK).ok().stdout, "echoed\n");
         self.world.requests().last().expect("a request")["headers"].to_string()
     }
 }
@@ -155,7 +157,8 @@ fn an_agent_is_handed_over_with_its_credentials_while_it_runs() {
     );
     wsm.kill_and_recover(&[Part::Daemon, Part::Egress]);
     wait::until_true("the key after a crash", || {
-        scene.within(bob, "true").code == 0
+        // An egress that comes back answers nothing at first.
+        scene.within(bob, ASK).code == 0
     });
     assert!(scene.sent(bob).contains("sk-of-bob"));
 

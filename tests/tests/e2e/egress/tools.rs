@@ -54,24 +54,23 @@ fn permit_registries(wsm: &Instance) {
     fs::write(&path, changed).expect("root writes");
 }
 
-/// The toolchain that `cargo` of this machine is, as much of it as fetching takes, in the agent's
-/// home: it lies in another's, which no agent is shown.
-fn bring_cargo(wsm: &Instance) {
+/// As much of a toolchain as fetching takes.
+pub(crate) const TO_FETCH: &str = "bin/cargo bin/rustc lib/lib*";
+
+/// The toolchain that `cargo` of this machine is, these files of it, in the agent's home: it lies in
+/// another's, which no agent is shown.
+pub(crate) fn bring_rust(wsm: &Instance, agent: &str, files: &str) {
     let mut ask = std::process::Command::new("rustc");
     ask.args(["--print", "sysroot"]);
     let root = cli::run(ask, b"").ok().stdout;
     let mut pack = std::process::Command::new("sh");
-    pack.args([
-        "-c",
-        "cd \"$1\" && tar -c bin/cargo bin/rustc lib/lib*",
-        "-",
-        root.trim(),
-    ]);
+    let line = format!("cd \"$1\" && tar -c {files}");
+    pack.args(["-c", &line, "-", root.trim()]);
     let packed = pack.output().expect("tar runs");
     assert!(packed.status.success());
     let unpack = [
         "exec",
-        "fetcher",
+        agent,
         "--",
         "sh",
         "-c",
@@ -118,7 +117,7 @@ allow = ["@npm", "@pypi", "@crates"]
              && PYTHONPATH=~/p /usr/bin/python3 -c 'import six'"
         ),
     );
-    bring_cargo(&wsm);
+    bring_rust(&wsm, "fetcher", TO_FETCH);
     done(
         "cargo fetch",
         &format!(

@@ -9,7 +9,7 @@ use wsm_api::service::ServiceState;
 use wsm_template::resolved::{Check, Probe, Restart};
 
 use super::super::super::policy::{
-    INIT_TIMEOUT, PROBE_SLACK, READY_CHECK_TIMEOUT, READY_INTERVAL_MAX,
+    PROBE_SLACK, READY_CHECK_TIMEOUT, READY_INTERVAL_MAX,
 };
 use super::super::{Output, Which};
 use super::Unit;
@@ -123,7 +123,9 @@ impl Unit {
             return String::new();
         };
         if live.which == Which::Init {
-            return format!("did not end within {} s", INIT_TIMEOUT.as_secs());
+            let limit = wsm_template::duration_text(self.spec.init_timeout);
+            let quote = self.text.quote();
+            return format!("did not end within its init_timeout of {limit}{quote}");
         }
         let timeout = self
             .spec

@@ -1,0 +1,76 @@
+"""Keystrokes and floods through a WebSocket, beside sshx with a server of its own."""
+
+import os
+import statistics
+import subprocess
+
+from sockets import Ours, Sshx
+from terminal import ECHO, LINE, flood, flood_file, keystrokes
+
+# Where `make bench` has it built.
+PEERS = os.path.join(os.path.dirname(__file__), "..", "target", "peers", "bin")
+ROUNDS, KEYS = 11, 200
+
+
+def sshx(lab, bytes_max):
+    """The peer, or why there is none."""
+    try:
+        return Sshx(lab, PEERS, bytes_max), ""
+    except (OSError, subprocess.SubprocessError, RuntimeError, TimeoutError, EOFError) as why:
+        return None, f"sshx could not be run: {why}"
+
+
+def echo_ws(lab):
+    lab.agent("echo-ws")
+    lab.wsm("send", "echo-ws", f"clear; {ECHO}")
+    ours = Ours(lab, "echo-ws")
+    theirs, missing = sshx(lab, 4 << 20)
+    clients = [client for client in (ours, theirs) if client]
+    try:
+        if theirs:
+            theirs.type(f"clear; {ECHO}\r".encode())
+        for client in clients:
+            client.drain(1)
+            keystrokes(client, 40)
+        times = [[] for _ in clients]
+        for _ in range(ROUNDS):
+            for client, all_of_it in zip(clients, times):
+                all_of_it += keystrokes(client, KEYS)
+    finally:
+        for client in clients:
+            client.close()
+        lab.wsm("rm", "--purge", "echo-ws", check=False)
+    entries = []
+    for name, part in (("echo_ws_p50", 50), ("echo_ws_p99", 99)):
+        values = [statistics.quantiles(all_of_it, n=100)[part - 1] * 1e6 for all_of_it in times]
+        peer = values[1] if theirs else None
+        note = missing or f"{ROUNDS} rounds of {KEYS} keys, one client for both, plain TCP on loopback"
+        entries.append(lab.entry(name, values[0], "sshx, its own server", peer, "µs", "≤ 0.5", ROUNDS, note))
+    return entries
+
+
+def bulk_ws(lab):
+    """A note beside `bulk`: sshx delivers every byte, wsm skips what a viewer is too slow for."""
+    runs, size = 5, 32 << 20
+    agent = lab.agent("bulk-ws")
+    inside, outside = os.path.join(agent["workspace"], "flood.txt"), os.path.join(lab.base, "flood.txt")
+    for path in (inside, outside):
+        flood_file(path, size)
+    ours = Ours(lab, "bulk-ws")
+    # All that it will ever show: the floods, one of them to warm up, and a little.
+    theirs, missing = sshx(lab, (runs + 1) * (size + size // len(LINE)) + (8 << 20))
+    try:
+        for client, path in ((ours, "flood.txt"), (theirs, outside)):
+            if client:
+                client.drain(1)
+                flood(client, path)
+        a = statistics.median(flood(ours, "flood.txt") for _ in range(runs))
+        b = statistics.median(flood(theirs, outside) for _ in range(runs)) if theirs else None
+    finally:
+        for client in (ours, theirs):
+            if client:
+                client.close()
+        lab.wsm("rm", "--purge", "bulk-ws", check=False)
+    mb = size / 1e6
+    note = missing or f"{mb:.0f} MB through the WebSocket, one viewer"
+    return [lab.entry("bulk_ws", mb / a, "sshx, its own server", b and mb / b, "MB/s", "", runs, note)]
