@@ -8,8 +8,8 @@ mod probe;
 mod supervisor;
 
 pub use policy::{
-    BACKOFF_FIRST, BACKOFF_MAX, HEALTHY_AFTER, KILL_TIMEOUT, RESTARTS_MAX,
-    RESTARTS_WINDOW, start_order,
+    BACKOFF_FIRST, BACKOFF_MAX, HEALTHY_AFTER, KILL_TIMEOUT, RESTARTS_MAX, RESTARTS_WINDOW,
+    start_order,
 };
 pub use probe::{Outcome, Prober, Trial};
 pub use supervisor::{Input, Output, Supervisor, View, Which, process_of, service_of};

@@ -345,7 +345,9 @@ pub fn duration_text(time: Duration) -> String {
         (60 * 1000, "m"),
         (1000, "s"),
     ];
-    let exact = units.iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit));
+    let exact = units
+        .iter()
+        .find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit));
     exact.map_or_else(
         || format!("{ms}ms"),
         |(unit, name)| format!("{}{name}", ms / unit),

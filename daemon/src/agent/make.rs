@@ -386,7 +386,9 @@ async fn tear_down(engine: &Engine, record: &Record) -> Vec<Problem> {
     };
     let mut failed = Vec::new();
     for (number, line) in record.resolved.workspace.teardown.iter().enumerate() {
-        let ran = super::setup::run_line(engine, record, super::setup::Lines::Teardown, number, line).await;
+        let ran =
+            super::setup::run_line(engine, record, super::setup::Lines::Teardown, number, line)
+                .await;
         failed.extend(ran.err());
     }
     drop(opened);

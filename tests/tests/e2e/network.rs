@@ -2,16 +2,16 @@
 
 #[path = "network/browsers.rs"]
 mod browsers;
+#[path = "network/feed.rs"]
+mod feed;
 #[path = "network/links.rs"]
 mod links;
+#[path = "network/pages.rs"]
+mod pages;
 #[path = "network/passkeys.rs"]
 mod passkeys;
 #[path = "network/personas.rs"]
 mod personas;
-#[path = "network/feed.rs"]
-mod feed;
-#[path = "network/pages.rs"]
-mod pages;
 #[path = "network/repositories.rs"]
 mod repositories;
 #[path = "network/strangers.rs"]

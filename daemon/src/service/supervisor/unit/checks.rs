@@ -8,9 +8,7 @@ use std::time::Instant;
 use wsm_api::service::ServiceState;
 use wsm_template::resolved::{Check, Probe, Restart};
 
-use super::super::super::policy::{
-    PROBE_SLACK, READY_CHECK_TIMEOUT, READY_INTERVAL_MAX,
-};
+use super::super::super::policy::{PROBE_SLACK, READY_CHECK_TIMEOUT, READY_INTERVAL_MAX};
 use super::super::{Output, Which};
 use super::Unit;
 
