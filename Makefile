@@ -6,7 +6,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 BUILD_NEEDS := gcc git libc6-dev:/usr/include/stdio.h
 # What the built-in templates and the stories of the tests start.
-STORY_NEEDS := strace gdb git curl tmux python3 nodejs:node npm util-linux:setpriv passwd:useradd openssl zstd \
+STORY_NEEDS := chromium strace gdb git curl tmux python3 nodejs:node npm util-linux:setpriv passwd:useradd openssl zstd \
 	openssh-client:ssh openssh-server:/usr/sbin/sshd python3-pip:/usr/lib/python3/dist-packages/pip \
 	postgresql:/usr/lib/postgresql/*/bin/postgres
 # A stock machine under emulation.
