@@ -23,29 +23,6 @@ declare module "./api.gen" {
     questions?: Question[];
     usage?: Spent;
   }
-  interface Param {
-    name: string;
-    type: string;
-    default?: string | null;
-    choices: string[];
-    pattern?: string | null;
-    required: boolean;
-  }
-  interface TemplateInfo {
-    kind?: string;
-    prompt?: boolean;
-    params?: Param[];
-  }
-  interface Repository {
-    name: string;
-    user: string;
-    path: string;
-    by: string;
-    created: string;
-  }
-  interface NewAgent {
-    repository?: string | null;
-  }
   interface Pressure {
     cpu: number;
     memory: number;
@@ -78,7 +55,5 @@ declare module "./api.gen" {
     "post /v1/agents/{agent}/deny": { body: { question?: string | null; message?: string | null }; answer: Agent };
     "get /v1/agents/{agent}/usage": { query: { since?: string | null }; answer: Usage };
     "post /v1/agents/{agent}/previews": { body: { port: string; path?: string }; answer: Preview };
-    "get /v1/repositories": { answer: Repository[] };
-    "post /v1/links/open": { body: { code: string }; answer: unknown };
   }
 }
