@@ -39,6 +39,8 @@ pub struct Instance {
     checked: Cell<bool>,
     /// Its directory is a file system of its own.
     small: bool,
+    /// Where its programs lie.
+    programs: PathBuf,
 }
 
 /// File that holds whom egress trusts, where a test says so.
@@ -50,11 +52,7 @@ const TRUSTED: &str = "trusted.pem";
 /// If they are not there.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
-    let directory = std::env::var_os("WSM_BIN_DIR").map_or_else(
-        || crate::repository::root().join("target/stage"),
-        PathBuf::from,
-    );
-    let path = directory.join(name);
+    let path = programs().join(name);
     assert!(
         path.exists(),
         "{} is missing; run: tools/stage dev target/stage",
@@ -63,26 +61,39 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
+fn programs() -> PathBuf {
+    std::env::var_os("WSM_BIN_DIR").map_or_else(
+        || crate::repository::root().join("target/stage"),
+        PathBuf::from,
+    )
+}
+
 impl Instance {
+    /// Starts an instance of programs that lie elsewhere.
+    #[must_use]
+    pub fn start_of(programs: &Path) -> Instance {
+        Instance::below(Path::new("/tmp"), 0o755, None, programs.to_owned())
+    }
+
     /// Starts an instance in a directory that every account can reach.
     #[must_use]
     pub fn start() -> Instance {
-        Instance::below(Path::new("/tmp"), 0o755, None)
+        Instance::below(Path::new("/tmp"), 0o755, None, programs())
     }
 
     /// Starts one whose directory is a file system of this many MiB.
     #[must_use]
     pub fn start_small(mebibytes: u32) -> Instance {
-        Instance::below(Path::new("/tmp"), 0o755, Some(mebibytes))
+        Instance::below(Path::new("/tmp"), 0o755, Some(mebibytes), programs())
     }
 
     /// Starts one in a directory that nobody but root can reach, below root's own home.
     #[must_use]
     pub fn start_private() -> Instance {
-        Instance::below(Path::new("/root"), 0o700, None)
+        Instance::below(Path::new("/root"), 0o700, None, programs())
     }
 
-    fn below(parent: &Path, mode: u32, small: Option<u32>) -> Instance {
+    fn below(parent: &Path, mode: u32, small: Option<u32>, programs: PathBuf) -> Instance {
         let base = tempfile::Builder::new().prefix("wsmt-").tempdir_in(parent);
         let base = base.unwrap_or_else(|why| panic!("a directory in {}: {why}", parent.display()));
         fs::set_permissions(base.path(), fs::Permissions::from_mode(mode)).expect("our directory");
@@ -95,6 +106,7 @@ impl Instance {
             agents: RefCell::default(),
             checked: Cell::new(false),
             small: small.is_some(),
+            programs,
         };
         if let Some(mebibytes) = small {
             fs::create_dir(instance.dir()).expect("a new directory is empty");
@@ -135,7 +147,7 @@ impl Instance {
             .append(true)
             .open(self.log_path());
         let log = log.expect("our own log");
-        let mut up = self.root.command(program("wsm"));
+        let mut up = self.root.command(self.programs.join("wsm"));
         up.arg("--dir")
             .arg(self.dir())
             .arg("up")
@@ -181,7 +193,7 @@ impl Instance {
     /// A command line of `who`, in their home, not started yet.
     #[must_use]
     pub fn command(&self, who: &Persona, args: &[&str]) -> Command {
-        let mut command = who.command(program("wsm"));
+        let mut command = who.command(self.programs.join("wsm"));
         command.arg("--dir").arg(self.dir()).args(args);
         command
     }
