@@ -11,7 +11,6 @@ from lab import Lab
 import memory
 import neighbour
 import new
-import push
 import spawn
 import terminal
 
@@ -31,7 +30,6 @@ ENTRIES = {
     "egress_throughput": egress.egress_throughput,
     "egress_latency": egress.egress_latency,
     "egress_inject": inject.egress_inject,
-    "push_handoff": push.push_handoff,
 }
 
 

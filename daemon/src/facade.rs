@@ -3,13 +3,9 @@
 mod access;
 mod audit;
 mod create;
-mod device;
 mod handoff;
-mod invite;
 mod kept;
-mod notify;
-mod pairing;
-mod passkey;
+mod link;
 mod people;
 mod policy;
 mod presence;
@@ -17,9 +13,9 @@ mod recordings;
 mod remove;
 mod review;
 mod secret;
-mod session;
 mod share;
 mod sources;
+mod standing;
 mod terminal;
 mod token;
 mod view;
@@ -45,10 +41,8 @@ use crate::egress;
 use crate::engine::{Config, Engine, row, store_problem};
 use crate::role::{Subject, Verb as May};
 use crate::store::{Change, rfc3339};
-pub use pairing::PairingBegun;
-pub use passkey::Passkey;
-pub use session::SessionMade;
-use view::{shown_agent, shown_event, shown_services};
+pub use terminal::Running;
+use view::{shown_agent, shown_event, shown_services, shown_to};
 
 /// What can be asked of a running or stopped agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +137,7 @@ impl Daemon {
         }
         egress::follow_config(&engine);
         engine.keep_checkpoints();
-        crate::notify::worker::start(&engine);
+        engine.keep_rights();
         Ok(Daemon { engine })
     }
 
@@ -208,7 +202,7 @@ impl Daemon {
             .iter()
             .map(Handle::now)
             .filter(|p| trashed || p.record.trashed_ms.is_none())
-            .map(|p| shown_agent(&p))
+            .map(|p| shown_to(actor, &p))
             .collect();
         agents.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(agents)
@@ -219,7 +213,7 @@ impl Daemon {
     /// # Errors
     /// There is none, or it is somebody else's.
     pub async fn agent(&self, actor: &Actor, agent: &str) -> Result<Agent, Problem> {
-        Ok(shown_agent(&self.find(actor, agent, May::See)?.now()))
+        Ok(shown_to(actor, &self.find(actor, agent, May::See)?.now()))
     }
 
     /// `show`.

@@ -36,6 +36,8 @@ pub enum AgentRole {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
+    /// Look at the terminals.
+    Watch,
     /// What a viewer may.
     View,
     /// What an approver may.
@@ -55,13 +57,14 @@ enum Needs {
     Anyone,
     /// To be that person, or an administrator.
     Person,
-    /// To be that person, and there by no token, nor by what was made with one: no token makes
-    /// another way in.
+    /// To be that person, and there by no token: no way in makes another one.
     InPerson,
     /// To be an administrator.
     Admin,
     /// This role on the agent.
     Role(AgentRole),
+    /// This role on the agent, and to be there by no token.
+    RoleInPerson(AgentRole),
 }
 
 /// What a verb is asked of.
@@ -117,15 +120,11 @@ macro_rules! verbs {
 }
 
 use AgentRole::{Driver, Owner, Viewer};
-use Needs::{Admin, Anyone, InPerson, Person, Role};
+use Needs::{Admin, Anyone, InPerson, Person, Role, RoleInPerson};
 
 verbs! {
-    /// Come in, with something that only its holder has.
-    Enter Anyone, View;
-    /// End the session that one came in by.
-    SessionEnd Anyone, View;
     /// Who one is.
-    Whoami Anyone, View;
+    Whoami Anyone, Watch;
     /// What runs.
     Status Anyone, View;
     /// What the host can enforce.
@@ -133,7 +132,7 @@ verbs! {
     /// Templates of the host.
     Templates Anyone, View;
     /// One's agents, and those shared with one.
-    List Anyone, View;
+    List Anyone, Watch;
     /// Ports of those.
     Ports Anyone, View;
     /// What happened to those.
@@ -179,15 +178,8 @@ verbs! {
     /// Invite somebody.
     Invite Admin, Admin;
 
-    /// Say that one looks at an agent.
-    Visible Anyone, View;
-    /// What one is told, by which channels, and what became of it.
-    Notifications Person, Own;
-    /// A way by which one is told, which outlives the way in: no token makes one.
-    ChannelNew InPerson, Own;
-
     /// See that it is there, and its state.
-    See Role(Viewer), View;
+    See Role(Viewer), Watch;
     /// Who it is shared with.
     Shares Role(Viewer), View;
     /// What the kernel enforces on it.
@@ -199,9 +191,9 @@ verbs! {
     /// Its logs.
     Log Role(Viewer), View;
     /// Its screen.
-    Capture Role(Viewer), View;
+    Capture Role(Viewer), Watch;
     /// Watch a terminal.
-    Watch Role(Viewer), View;
+    Watch Role(Viewer), Watch;
     /// What it changed.
     Diff Role(Viewer), View;
     /// What it may reach.
@@ -241,6 +233,10 @@ verbs! {
     Remove Role(Owner), Own;
     /// Share it, end a share.
     Share Role(Owner), Own;
+    /// Links that it is watched by.
+    Links Role(Owner), Own;
+    /// A new link: one more way in.
+    LinkNew RoleInPerson(Owner), Own;
     /// Offer it to another user.
     Handoff Role(Owner), Own;
 }
@@ -255,8 +251,8 @@ pub fn allows(actor: &Actor, verb: Verb, subject: &Subject<'_>) -> Result<(), De
     if let Subject::Agent { id, owner, shared } = subject {
         let held = held(actor, id, owner, *shared).ok_or(Denial::Hidden)?;
         match needs {
-            Role(role) if held < role => return Err(Denial::Role(role)),
-            Role(_) => {}
+            Role(role) | RoleInPerson(role) if held < role => return Err(Denial::Role(role)),
+            Role(_) | RoleInPerson(_) => {}
             Anyone | Person | InPerson | Admin => return Err(Denial::Hidden),
         }
     }
@@ -265,12 +261,13 @@ pub fn allows(actor: &Actor, verb: Verb, subject: &Subject<'_>) -> Result<(), De
     }
     match (needs, subject) {
         (Role(_), Subject::Agent { .. }) | (Anyone, Subject::Host) => {}
+        (RoleInPerson(_), Subject::Agent { .. }) => {
+            if matches!(actor.way, Way::Token { .. } | Way::Link { .. }) {
+                return Err(Denial::Token);
+            }
+        }
         (Person | InPerson, Subject::Person(name)) => {
-            let lent = matches!(
-                actor.way,
-                Way::Token { .. } | Way::Device { lent: true, .. }
-            );
-            if needs == InPerson && lent {
+            if needs == InPerson && matches!(actor.way, Way::Token { .. } | Way::Link { .. }) {
                 return Err(Denial::Token);
             }
             if *name != actor.user && !actor.is_admin() {
@@ -331,4 +328,4 @@ macro_rules! words {
 
 words!(HostRole: Member "member", Admin "admin");
 words!(AgentRole: Viewer "viewer", Approver "approver", Driver "driver", Owner "owner");
-words!(Scope: View "view", Approve "approve", Drive "drive", Own "own", Admin "admin");
+words!(Scope: Watch "watch", View "view", Approve "approve", Drive "drive", Own "own", Admin "admin");

@@ -22,9 +22,10 @@ pub use self::people::{Lease, LeaseAct, Person, Presence, Record};
 /// Version both sides must speak; what was added since is told by [`Hello::speaks`].
 pub const PROTOCOL_VERSION: u32 = 1;
 
-/// Newest additions to it that this side knows. 2: leases, presence, pictures, recordings. Nothing
-/// that came with one is sent to a side that does not know it.
-pub const SPEAKS: u32 = 2;
+/// Newest additions to it that this side knows. 2: leases, presence, pictures, recordings. 3: whose
+/// a process is. Nothing that came with one is sent to a side that does not know it, but for fields
+/// that it may skip.
+pub const SPEAKS: u32 = 3;
 
 /// Longest frame in bytes, either way.
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
@@ -224,6 +225,10 @@ pub enum Request {
         command: Command,
         /// How its streams are kept.
         io: Io,
+        /// Who runs it: it ends when they lose the right to ([`Request::Expel`]). `None`: wsm
+        /// itself, or a terminal, which is everybody's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        person: Option<Person>,
     },
     /// Signal a process or its group.
     Signal {
@@ -287,11 +292,11 @@ pub enum Request {
         person: Person,
     },
     /// Somebody has no right to be here any more: their viewers are closed, their tickets and their
-    /// lease are void.
+    /// lease are void, the processes that they run are hung up.
     Expel {
         /// The user.
         user: String,
-        /// They may look on: only who may type is closed.
+        /// They may look on: only who may type is closed, and what they run.
         looks: bool,
     },
     /// Who looks, and who may type: in one terminal or in all.
@@ -402,6 +407,9 @@ pub enum Reply {
         viewers: Vec<Presence>,
         /// Who may type, by terminal.
         leases: Vec<(String, Lease)>,
+        /// Who runs a process, each once.
+        #[serde(default)]
+        runners: Vec<Person>,
     },
     /// Who may type now.
     Lease {

@@ -14,6 +14,7 @@ mod echo;
 mod guest;
 mod launcher;
 mod log;
+mod owner;
 mod poll;
 mod process;
 mod record;

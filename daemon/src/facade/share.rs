@@ -5,7 +5,6 @@ use wsm_api::user::{NewShare, Share};
 
 use super::Daemon;
 use super::people::invalid;
-use super::presence;
 use crate::actor::Actor;
 use crate::engine::{row, store_problem};
 use crate::role::{AgentRole, Verb};
@@ -41,7 +40,8 @@ impl Daemon {
     /// # Errors
     /// There is no such agent or user, or it is not the actor's to share.
     pub async fn share(&self, actor: &Actor, agent: &str, new: NewShare) -> Result<Share, Problem> {
-        let record = self.find(actor, agent, Verb::Share)?.now().record.clone();
+        let published = self.find(actor, agent, Verb::Share)?.now();
+        let record = published.record.clone();
         let role: AgentRole = new
             .role
             .parse()
@@ -95,6 +95,8 @@ impl Daemon {
         );
         let change = Change::new(told).people(People::Known(user));
         self.write(&change.people(People::Share(share.clone())))?;
+        // It may be less than it was.
+        self.engine.enforce(&published, &share.user).await;
         Ok(shown(share))
     }
 
@@ -122,7 +124,7 @@ impl Daemon {
             .changed(share.role.as_str(), "");
         let ended = People::Unshare(record.id.to_string(), user.to_owned());
         self.write(&Change::new(told).people(ended))?;
-        presence::expel(&published, user).await;
+        self.engine.enforce(&published, user).await;
         Ok(shown(share))
     }
 }

@@ -91,7 +91,8 @@ impl Shim {
                 process,
                 command,
                 io,
-            } => self.start((id, number), process, command, &io),
+                person,
+            } => self.start((id, number), process, command, (&io, person)),
             Request::Signal {
                 process,
                 signal,
@@ -139,7 +140,7 @@ impl Shim {
                 read_only,
                 person,
             } => Some(self.tickets.issue((terminal, read_only), person, now)),
-            Request::Expel { user, looks } => Some(self.expel_user(&user, looks)),
+            Request::Expel { user, looks } => Some(self.expel_user(&user, looks, now)),
             Request::Who { terminal } => Some(self.who(terminal.as_deref())),
             Request::Lease {
                 terminal,

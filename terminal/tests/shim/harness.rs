@@ -444,6 +444,7 @@ impl Client {
                 leaf: Leaf::Agent,
             },
             io,
+            person: None,
         })
     }
 

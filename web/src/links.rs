@@ -1,0 +1,93 @@
+//! Links to watch an agent by.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{HOST, HeaderMap};
+use wsm_api::link::{Link, LinkMade, LinkOpened, NewLink, OpenLink};
+use wsm_api::problem::{Code, Problem};
+
+use crate::Edge;
+use crate::extract::{Body, Caller, Path};
+use crate::problem::Answer;
+use crate::visitor::Visitor;
+
+#[utoipa::path(get, path = "/v1/agents/{agent}/links",
+    params(("agent" = String, Path, description = "Name or id")),
+    responses((status = 200, body = Vec<Link>), (status = "default", body = Problem)))]
+/// Links that it is watched by.
+pub(crate) async fn list(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path(agent): Path<String>,
+) -> Answer<Vec<Link>> {
+    Ok(Json(edge.daemon.links(&caller.actor, &agent).await?))
+}
+
+#[utoipa::path(post, path = "/v1/agents/{agent}/links", request_body = NewLink,
+    params(("agent" = String, Path, description = "Name or id")),
+    responses((status = 200, body = LinkMade), (status = "default", body = Problem)))]
+/// Makes a link; the answer alone tells its value.
+pub(crate) async fn new(
+    State(edge): State<Edge>,
+    caller: Caller,
+    headers: HeaderMap,
+    Path(agent): Path<String>,
+    Body(new): Body<NewLink>,
+) -> Answer<LinkMade> {
+    // Who may not is told so, whatever else is in the way.
+    edge.daemon.links(&caller.actor, &agent).await?;
+    let base = base(&edge, &headers)?;
+    let (link, code) = edge.daemon.link_new(&caller.actor, &agent, new).await?;
+    // `http` to `ws`, `https` to `wss`.
+    let live = format!("{}/v1/live/{code}", base.replacen("http", "ws", 1));
+    Ok(Json(LinkMade {
+        link,
+        url: format!("{base}/#watch={code}"),
+        live,
+        code,
+    }))
+}
+
+#[utoipa::path(delete, path = "/v1/agents/{agent}/links/{link}",
+    params(
+        ("agent" = String, Path, description = "Name or id"),
+        ("link" = String, Path, description = "Id"),
+    ),
+    responses((status = 200, body = Link), (status = "default", body = Problem)))]
+/// Ends a link; who watches by it is closed.
+pub(crate) async fn remove(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path((agent, link)): Path<(String, String)>,
+) -> Answer<Link> {
+    let ended = edge.daemon.link_remove(&caller.actor, &agent, &link);
+    Ok(Json(ended.await?))
+}
+
+#[utoipa::path(post, path = "/v1/links/open", request_body = OpenLink,
+    responses((status = 200, body = LinkOpened), (status = "default", body = Problem)))]
+/// Opens a link: nobody needs to be known for that. Its value is good as a bearer's token then.
+pub(crate) async fn open(
+    State(edge): State<Edge>,
+    visitor: Visitor,
+    Body(open): Body<OpenLink>,
+) -> Answer<LinkOpened> {
+    Ok(Json(visitor.try_link(&edge, &open.code).await?))
+}
+
+/// What a link begins with: the name that the caller came in by, else that of the configuration.
+fn base(edge: &Edge, headers: &HeaderMap) -> Result<String, Problem> {
+    let Some(web) = edge.config.web.as_ref().filter(|web| !web.url.is_empty()) else {
+        let message = "a link leads here over the network, which is off";
+        let hint = "`[web] listen` in config.toml turns it on (docs/adr/0022-over-the-network.md)";
+        return Err(Problem::new(Code::NotAvailable, message, hint));
+    };
+    let scheme = web.url.split("://").next().unwrap_or("https");
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let known = |host: &&str| edge.net.as_ref().is_some_and(|net| net.knows(host));
+    Ok(match host.filter(known) {
+        // The command line says this name on the Unix socket.
+        Some("localhost") | None => web.url.clone(),
+        Some(host) => format!("{scheme}://{host}"),
+    })
+}
