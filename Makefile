@@ -30,7 +30,6 @@ run: build ## a demo: two agents in their sandboxes, and what they can and can't
 test: need-rust need-nextest Cargo.lock ## everything that must pass (root, real kernel)
 	@tools/need $(BUILD_NEEDS) $(STORY_NEEDS) $(VM_NEEDS) jupyter-notebook
 	@tools/need-npm $(CLI_NEEDS)
-	@tools/alis/need
 	tools/test
 
 test-ablation: need-rust Cargo.lock ## the attack suite against sandboxes that lack one layer each (root)

@@ -10,11 +10,14 @@ pub struct Whoami {
     pub user: String,
     /// `admin` or `member`.
     pub role: String,
-    /// How the caller came in: `uid:1000`, `device:ID`, `token:ID`, `link:ID`.
+    /// How the caller came in: `uid:1000`, `device:ID`, `token:ID`.
     pub via: String,
+    /// What the device is called, if the caller came in from one.
+    #[serde(default)]
+    pub device: String,
     /// IP address; empty on the Unix socket.
     pub address: String,
-    /// What this way in is good for: `watch`, `view`, `approve`, `drive`, `own`, `admin`.
+    /// What this way in is good for: `view`, `approve`, `drive`, `own`, `admin`.
     pub scope: String,
     /// The only agents (ids) that it is good for; none: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -88,7 +91,7 @@ pub struct Token {
     pub user: String,
     /// What it is for, in its user's words.
     pub label: String,
-    /// `watch`, `view`, `approve`, `drive`, `own`, `admin`: each includes those before it.
+    /// `view`, `approve`, `drive`, `own`, `admin`: each includes those before it.
     pub scope: String,
     /// The only agents (ids) that it is good for; none: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -116,7 +119,7 @@ pub struct NewToken {
     /// What it is for.
     #[serde(default)]
     pub label: String,
-    /// `watch`, `view`, `approve`, `drive`, `own` or `admin`.
+    /// `view`, `approve`, `drive`, `own` or `admin`.
     pub scope: String,
     /// The only agents (names or ids) that it is good for; none: all.
     #[serde(default)]

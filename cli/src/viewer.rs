@@ -7,8 +7,8 @@
 //! ```
 //! On the same machine the connection goes straight to the shim, by a ticket from the daemon, which
 //! may then end and start as it likes. Output is numbered. A new connection says up to where
-//! everything was drawn and gets the rest, or a snapshot where that is gone; and one behind the rest
-//! where a notice was drawn over the screen.
+//! everything was drawn and gets the rest, or a snapshot where that is gone or a notice was drawn
+//! over the screen.
 
 mod canvas;
 mod direct;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::role::{AgentRole, HostRole, Scope};
+use crate::role::{HostRole, Scope};
 
 /// Who asks, and how far that reaches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,25 +33,21 @@ pub enum Way {
         /// Unix uid.
         uid: u32,
     },
-    /// From a paired device, a session or with a passkey.
+    /// From a device, by its session.
     Device {
         /// Id of the device.
         id: String,
+        /// What its user calls it.
+        name: String,
+        /// It was made with a token, and makes no other way in either.
+        lent: bool,
     },
     /// With a token.
     Token {
         /// Id of the token.
         id: String,
     },
-    /// With a link to watch an agent by: who that is nobody knows.
-    Link {
-        /// Id of the link.
-        id: String,
-    },
 }
-
-/// What the user of a link is called before its id: no name of a user has such a letter.
-pub const LINK_USER: &str = "link:";
 
 impl Actor {
     /// Somebody at the Unix socket.
@@ -68,30 +64,6 @@ impl Actor {
         }
     }
 
-    /// Somebody with a link to watch this agent by.
-    #[must_use]
-    pub fn by_link(id: &str, agent: &str, address: &str) -> Actor {
-        Actor {
-            user: format!("{LINK_USER}{id}"),
-            way: Way::Link { id: id.to_owned() },
-            address: address.to_owned(),
-            role: HostRole::Member,
-            scope: Scope::Watch,
-            agents: Some([agent.to_owned()].into()),
-            account: None,
-        }
-    }
-
-    /// What the way in itself makes of whom it leads to: a link, a viewer of its agent.
-    #[must_use]
-    pub fn brings(&self, agent: &str) -> Option<AgentRole> {
-        let here = self
-            .agents
-            .as_ref()
-            .is_some_and(|only| only.contains(agent));
-        (here && matches!(self.way, Way::Link { .. })).then_some(AgentRole::Viewer)
-    }
-
     /// Whether this is an administrator who came in by a way that is good for that.
     #[must_use]
     pub fn is_admin(&self) -> bool {
@@ -103,9 +75,8 @@ impl Actor {
     pub fn who(&self) -> Who {
         let via = match &self.way {
             Way::Local { uid } => format!("uid:{uid}"),
-            Way::Device { id } => format!("device:{id}"),
+            Way::Device { id, .. } => format!("device:{id}"),
             Way::Token { id } => format!("token:{id}"),
-            Way::Link { id } => format!("link:{id}"),
         };
         Who {
             user: self.user.clone(),
@@ -120,7 +91,7 @@ impl Actor {
 pub struct Who {
     /// The wsm user, or `wsm`.
     pub user: String,
-    /// `uid:1000`, `device:ID`, `token:ID`, `link:ID`; empty for wsm itself.
+    /// `uid:1000`, `device:ID`, `token:ID`; empty for wsm itself.
     #[serde(default)]
     pub via: String,
     /// IP address; empty for what came from this machine.

@@ -1,7 +1,6 @@
 //! What every driver shares: the store, the broker, the host's facts and ports.
 
 mod checkpoint;
-pub(crate) mod rights;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -16,6 +15,8 @@ use crate::agent::assemble::HostFacts;
 use crate::agent::handle::Handle;
 use crate::broker::Broker;
 use crate::egress::Egress;
+use crate::notify::Notifier;
+use crate::pairing::Pairings;
 use crate::store::{Row, Store, StoreError};
 
 /// What the daemon is told at its start.
@@ -27,8 +28,8 @@ pub struct Config {
     pub run_dir: PathBuf,
     /// Configuration: `templates/*.toml`.
     pub etc_dir: PathBuf,
-    /// Uids besides 0 that may do everything: who runs this instance.
-    pub admins: Vec<u32>,
+    /// Where this host's page is, if it is served.
+    pub page: Option<String>,
 }
 
 /// Shared by all drivers; behind one `Arc`.
@@ -40,6 +41,8 @@ pub struct Engine {
     pub broker: Broker,
     /// What lets agents out.
     pub egress: Egress,
+    /// What tells people.
+    pub notify: Notifier,
     /// Run directory, for the shims' sockets.
     pub run_dir: Arc<File>,
     /// Where host templates lie.
@@ -54,8 +57,6 @@ pub struct Engine {
     pub boot_id: String,
     /// When this daemon started.
     pub started_ms: u64,
-    /// Uids besides 0 that may do everything.
-    pub admins: Vec<u32>,
     /// Held while host ports are chosen, so that two agents never choose the same.
     pub leasing: tokio::sync::Mutex<()>,
     /// Held while an agent is given a name.
@@ -64,6 +65,8 @@ pub struct Engine {
     pub making: tokio::sync::Semaphore,
     /// Bounds how many branches are watched, beside being looked at.
     pub watching: tokio::sync::Semaphore,
+    /// Devices on their way in.
+    pub(crate) pairings: Mutex<Pairings>,
     handles: Mutex<HashMap<AgentId, Handle>>,
 }
 
@@ -96,6 +99,7 @@ impl Engine {
         Ok(Engine {
             broker: Broker::new(Arc::clone(&run_dir)),
             egress: Egress::start(Arc::clone(&run_dir), store.clone()),
+            notify: Notifier::open(&config.state_dir, config.page.clone()),
             store,
             run_dir,
             etc_dir: config.etc_dir.clone(),
@@ -104,11 +108,11 @@ impl Engine {
             host: host_facts(),
             boot_id: boot_id.trim().to_owned(),
             started_ms: crate::store::now_ms(),
-            admins: config.admins.clone(),
             leasing: tokio::sync::Mutex::new(()),
             naming: tokio::sync::Mutex::new(()),
             making: tokio::sync::Semaphore::new(MAKING_MAX),
             watching: tokio::sync::Semaphore::new(WATCHING_MAX),
+            pairings: Mutex::default(),
             handles: Mutex::new(HashMap::new()),
         })
     }

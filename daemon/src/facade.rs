@@ -3,9 +3,13 @@
 mod access;
 mod audit;
 mod create;
+mod device;
 mod handoff;
+mod invite;
 mod kept;
-mod link;
+mod notify;
+mod pairing;
+mod passkey;
 mod people;
 mod policy;
 mod presence;
@@ -13,9 +17,9 @@ mod recordings;
 mod remove;
 mod review;
 mod secret;
+mod session;
 mod share;
 mod sources;
-mod standing;
 mod terminal;
 mod token;
 mod view;
@@ -41,8 +45,10 @@ use crate::egress;
 use crate::engine::{Config, Engine, row, store_problem};
 use crate::role::{Subject, Verb as May};
 use crate::store::{Change, rfc3339};
-pub use terminal::Running;
-use view::{shown_agent, shown_event, shown_services, shown_to};
+pub use pairing::PairingBegun;
+pub use passkey::Passkey;
+pub use session::SessionMade;
+use view::{shown_agent, shown_event, shown_services};
 
 /// What can be asked of a running or stopped agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,7 +143,7 @@ impl Daemon {
         }
         egress::follow_config(&engine);
         engine.keep_checkpoints();
-        engine.keep_rights();
+        crate::notify::worker::start(&engine);
         Ok(Daemon { engine })
     }
 
@@ -202,7 +208,7 @@ impl Daemon {
             .iter()
             .map(Handle::now)
             .filter(|p| trashed || p.record.trashed_ms.is_none())
-            .map(|p| shown_to(actor, &p))
+            .map(|p| shown_agent(&p))
             .collect();
         agents.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(agents)
@@ -213,7 +219,7 @@ impl Daemon {
     /// # Errors
     /// There is none, or it is somebody else's.
     pub async fn agent(&self, actor: &Actor, agent: &str) -> Result<Agent, Problem> {
-        Ok(shown_to(actor, &self.find(actor, agent, May::See)?.now()))
+        Ok(shown_agent(&self.find(actor, agent, May::See)?.now()))
     }
 
     /// `show`.

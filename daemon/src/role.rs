@@ -36,8 +36,6 @@ pub enum AgentRole {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
-    /// Look at the terminals.
-    Watch,
     /// What a viewer may.
     View,
     /// What an approver may.
@@ -57,14 +55,13 @@ enum Needs {
     Anyone,
     /// To be that person, or an administrator.
     Person,
-    /// To be that person, and there by no token: no way in makes another one.
+    /// To be that person, and there by no token, nor by what was made with one: no token makes
+    /// another way in.
     InPerson,
     /// To be an administrator.
     Admin,
     /// This role on the agent.
     Role(AgentRole),
-    /// This role on the agent, and to be there by no token.
-    RoleInPerson(AgentRole),
 }
 
 /// What a verb is asked of.
@@ -120,11 +117,15 @@ macro_rules! verbs {
 }
 
 use AgentRole::{Driver, Owner, Viewer};
-use Needs::{Admin, Anyone, InPerson, Person, Role, RoleInPerson};
+use Needs::{Admin, Anyone, InPerson, Person, Role};
 
 verbs! {
+    /// Come in, with something that only its holder has.
+    Enter Anyone, View;
+    /// End the session that one came in by.
+    SessionEnd Anyone, View;
     /// Who one is.
-    Whoami Anyone, Watch;
+    Whoami Anyone, View;
     /// What runs.
     Status Anyone, View;
     /// What the host can enforce.
@@ -132,7 +133,7 @@ verbs! {
     /// Templates of the host.
     Templates Anyone, View;
     /// One's agents, and those shared with one.
-    List Anyone, Watch;
+    List Anyone, View;
     /// Ports of those.
     Ports Anyone, View;
     /// What happened to those.
@@ -178,8 +179,15 @@ verbs! {
     /// Invite somebody.
     Invite Admin, Admin;
 
+    /// Say that one looks at an agent.
+    Visible Anyone, View;
+    /// What one is told, by which channels, and what became of it.
+    Notifications Person, Own;
+    /// A way by which one is told, which outlives the way in: no token makes one.
+    ChannelNew InPerson, Own;
+
     /// See that it is there, and its state.
-    See Role(Viewer), Watch;
+    See Role(Viewer), View;
     /// Who it is shared with.
     Shares Role(Viewer), View;
     /// What the kernel enforces on it.
@@ -191,9 +199,9 @@ verbs! {
     /// Its logs.
     Log Role(Viewer), View;
     /// Its screen.
-    Capture Role(Viewer), Watch;
+    Capture Role(Viewer), View;
     /// Watch a terminal.
-    Watch Role(Viewer), Watch;
+    Watch Role(Viewer), View;
     /// What it changed.
     Diff Role(Viewer), View;
     /// What it may reach.
@@ -233,10 +241,6 @@ verbs! {
     Remove Role(Owner), Own;
     /// Share it, end a share.
     Share Role(Owner), Own;
-    /// Links that it is watched by.
-    Links Role(Owner), Own;
-    /// A new link: one more way in.
-    LinkNew RoleInPerson(Owner), Own;
     /// Offer it to another user.
     Handoff Role(Owner), Own;
 }
@@ -251,8 +255,8 @@ pub fn allows(actor: &Actor, verb: Verb, subject: &Subject<'_>) -> Result<(), De
     if let Subject::Agent { id, owner, shared } = subject {
         let held = held(actor, id, owner, *shared).ok_or(Denial::Hidden)?;
         match needs {
-            Role(role) | RoleInPerson(role) if held < role => return Err(Denial::Role(role)),
-            Role(_) | RoleInPerson(_) => {}
+            Role(role) if held < role => return Err(Denial::Role(role)),
+            Role(_) => {}
             Anyone | Person | InPerson | Admin => return Err(Denial::Hidden),
         }
     }
@@ -261,13 +265,12 @@ pub fn allows(actor: &Actor, verb: Verb, subject: &Subject<'_>) -> Result<(), De
     }
     match (needs, subject) {
         (Role(_), Subject::Agent { .. }) | (Anyone, Subject::Host) => {}
-        (RoleInPerson(_), Subject::Agent { .. }) => {
-            if matches!(actor.way, Way::Token { .. } | Way::Link { .. }) {
-                return Err(Denial::Token);
-            }
-        }
         (Person | InPerson, Subject::Person(name)) => {
-            if needs == InPerson && matches!(actor.way, Way::Token { .. } | Way::Link { .. }) {
+            let lent = matches!(
+                actor.way,
+                Way::Token { .. } | Way::Device { lent: true, .. }
+            );
+            if needs == InPerson && lent {
                 return Err(Denial::Token);
             }
             if *name != actor.user && !actor.is_admin() {
@@ -328,4 +331,4 @@ macro_rules! words {
 
 words!(HostRole: Member "member", Admin "admin");
 words!(AgentRole: Viewer "viewer", Approver "approver", Driver "driver", Owner "owner");
-words!(Scope: Watch "watch", View "view", Approve "approve", Drive "drive", Own "own", Admin "admin");
+words!(Scope: View "view", Approve "approve", Drive "drive", Own "own", Admin "admin");

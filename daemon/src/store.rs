@@ -14,16 +14,18 @@ use crate::actor::Who;
 use crate::fault;
 use crate::record::Record;
 
+mod channels;
 mod journal;
-mod link;
+mod outbox;
 mod people;
 #[cfg(test)]
 mod tests;
 
 /// A journal row as stored.
 pub use crate::audit::Entry as Stored;
+pub use channels::{ChannelRow, Notify};
 pub use journal::Query;
-pub use link::LinkRow;
+pub use outbox::{Delivery, Due, Notice, Settled};
 pub use people::{DeviceRow, InviteRow, People, ShareRow, TokenRow, UserRow};
 
 /// What leads from each version of the schema to the next; the first makes an empty database.
@@ -32,10 +34,11 @@ const SCHEMA: [&str; SCHEMA_VERSION as usize] = [
     include_str!("store/schema/2.sql"),
     include_str!("store/schema/3.sql"),
     include_str!("store/schema/4.sql"),
+    include_str!("store/schema/5.sql"),
 ];
 
 /// Version of the schema; a database with a newer one is refused.
-const SCHEMA_VERSION: u32 = 4;
+const SCHEMA_VERSION: u32 = 5;
 
 /// The database could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +111,7 @@ pub struct Change<'a> {
     erased: Option<&'a str>,
     trust: Option<(&'a str, &'a str, &'a str)>,
     people: Vec<People>,
+    notify: Vec<Notify>,
     rotated: Option<u64>,
 }
 
@@ -122,6 +126,7 @@ impl<'a> Change<'a> {
             erased: None,
             trust: None,
             people: Vec::new(),
+            notify: Vec::new(),
             rotated: None,
         }
     }
@@ -167,6 +172,13 @@ impl<'a> Change<'a> {
         self.people.push(people);
         self
     }
+
+    /// Changes rules and channels of notifications; in the order of the calls.
+    #[must_use]
+    pub fn notify(mut self, notify: Notify) -> Change<'a> {
+        self.notify.push(notify);
+        self
+    }
 }
 
 /// The database; cheap to clone.
@@ -175,7 +187,7 @@ pub struct Store {
     path: Arc<Path>,
     connection: Arc<Mutex<Connection>>,
     newest: Arc<watch::Sender<u64>>,
-    rights: Arc<watch::Sender<()>>,
+    people: Arc<watch::Sender<u64>>,
 }
 
 impl Store {
@@ -199,7 +211,7 @@ impl Store {
             path: path.into(),
             connection: Arc::new(Mutex::new(connection)),
             newest: Arc::new(newest),
-            rights: Arc::new(watch::channel(()).0),
+            people: Arc::new(watch::channel(0).0),
         })
     }
 
@@ -217,7 +229,6 @@ impl Store {
         if let Some(id) = change.erased {
             tx.execute("DELETE FROM port WHERE agent = ?1", [id])?;
             tx.execute("DELETE FROM share WHERE agent = ?1", [id])?;
-            tx.execute("DELETE FROM link WHERE agent = ?1", [id])?;
             tx.execute("DELETE FROM agent WHERE id = ?1", [id])?;
         }
         if let Some((owner, repository, digest)) = change.trust {
@@ -229,32 +240,36 @@ impl Store {
         for one in &change.people {
             people::write(&tx, one)?;
         }
+        for one in &change.notify {
+            channels::write(&tx, one)?;
+        }
         if let Some(through) = change.rotated {
             journal::rotate(&tx, through)?;
         }
         let mut seq = 0;
         for row in std::iter::once(&change.row).chain(&change.more) {
             seq = journal::append(&tx, row)?;
+            outbox::note(&tx, seq, row, change.agent)?;
         }
         tx.commit()?;
         drop(connection);
         act.done();
         self.newest.send_replace(seq);
         if !change.people.is_empty() {
-            self.rights_changed();
+            self.people.send_replace(seq);
         }
         Ok(seq)
     }
 
-    /// Somebody may have another right than before.
-    pub fn rights_changed(&self) {
-        self.rights.send_replace(());
+    /// Wakes whoever follows the newest sequence number, which stays: there is something to deliver.
+    fn notice_soon(&self) {
+        self.newest.send_modify(|_| {});
     }
 
-    /// Is told whenever somebody may have another right than before.
+    /// Follows changes of users, ways in and shares.
     #[must_use]
-    pub fn rights(&self) -> watch::Receiver<()> {
-        self.rights.subscribe()
+    pub fn people_changed(&self) -> watch::Receiver<u64> {
+        self.people.subscribe()
     }
 
     /// Follows the newest sequence number.

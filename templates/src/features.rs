@@ -11,7 +11,6 @@ pub(crate) const LATER: &[(&str, &str)] = &[
     ("agent.mcp", "MCP servers"),
     ("agent.permissions", "approval modes"),
     ("agent.idle_stop", "stopping idle agents"),
-    ("notify", "notifications"),
 ];
 
 /// What the feature behind `key` is, when it does not exist yet.

@@ -119,11 +119,9 @@ secret = "x"
 hosts = ["a.example.com"]
 header = "x-api-key"
 visible = false
-[notify]
-on = ["finished"]
 "#;
     let found = problems(text);
-    assert_eq!(found.matches("not available yet").count(), 7, "{found}");
+    assert_eq!(found.matches("not available yet").count(), 6, "{found}");
     assert_snapshot!(found
             .lines()
             .filter(|line| !line.contains("hint"))
@@ -135,12 +133,18 @@ on = ["finished"]
     t.toml:8: agent.mcp: not available yet (MCP servers)
     t.toml:9: agent.permissions: not available yet (approval modes)
     t.toml:10: agent.idle_stop: not available yet (stopping idle agents)
-    t.toml:17: notify.on: not available yet (notifications)
     "#);
     // What asks for nothing is no request for the feature.
     let nothing =
         "schema = 1\nnetwork.egress = \"none\"\nworkspace.warm = []\nsandbox.debug = false\n";
     assert_eq!(validate(&user(nothing), "t"), []);
+}
+
+#[test]
+fn people_are_told_about_what_there_is() {
+    let found = problems("schema = 1\nnotify.on = [\"blocked\", \"finishd\"]\n");
+    assert!(found.contains("\"finishd\" is no event"), "{found}");
+    assert!(found.contains("finished"), "{found}");
 }
 
 #[test]

@@ -22,10 +22,9 @@ pub use self::people::{Lease, LeaseAct, Person, Presence, Record};
 /// Version both sides must speak; what was added since is told by [`Hello::speaks`].
 pub const PROTOCOL_VERSION: u32 = 1;
 
-/// Newest additions to it that this side knows. 2: leases, presence, pictures, recordings. 3: whose
-/// a process is. Nothing that came with one is sent to a side that does not know it, but for fields
-/// that it may skip.
-pub const SPEAKS: u32 = 3;
+/// Newest additions to it that this side knows. 2: leases, presence, pictures, recordings. Nothing
+/// that came with one is sent to a side that does not know it.
+pub const SPEAKS: u32 = 2;
 
 /// Longest frame in bytes, either way.
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
@@ -225,10 +224,6 @@ pub enum Request {
         command: Command,
         /// How its streams are kept.
         io: Io,
-        /// Who runs it: it ends when they lose the right to ([`Request::Expel`]). `None`: wsm
-        /// itself, or a terminal, which is everybody's.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        person: Option<Person>,
     },
     /// Signal a process or its group.
     Signal {
@@ -292,11 +287,11 @@ pub enum Request {
         person: Person,
     },
     /// Somebody has no right to be here any more: their viewers are closed, their tickets and their
-    /// lease are void, the processes that they run are hung up.
+    /// lease are void.
     Expel {
         /// The user.
         user: String,
-        /// They may look on: only who may type is closed, and what they run.
+        /// They may look on: only who may type is closed.
         looks: bool,
     },
     /// Who looks, and who may type: in one terminal or in all.
@@ -407,9 +402,6 @@ pub enum Reply {
         viewers: Vec<Presence>,
         /// Who may type, by terminal.
         leases: Vec<(String, Lease)>,
-        /// Who runs a process, each once.
-        #[serde(default)]
-        runners: Vec<Person>,
     },
     /// Who may type now.
     Lease {

@@ -14,7 +14,6 @@ mod echo;
 mod guest;
 mod launcher;
 mod log;
-mod owner;
 mod poll;
 mod process;
 mod record;

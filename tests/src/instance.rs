@@ -39,8 +39,6 @@ pub struct Instance {
     checked: Cell<bool>,
     /// Its directory is a file system of its own.
     small: bool,
-    /// Where its programs lie.
-    programs: PathBuf,
 }
 
 /// File that holds whom egress trusts, where a test says so.
@@ -52,7 +50,11 @@ const TRUSTED: &str = "trusted.pem";
 /// If they are not there.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
-    let path = programs().join(name);
+    let directory = std::env::var_os("WSM_BIN_DIR").map_or_else(
+        || crate::repository::root().join("target/stage"),
+        PathBuf::from,
+    );
+    let path = directory.join(name);
     assert!(
         path.exists(),
         "{} is missing; run: tools/stage dev target/stage",
@@ -61,39 +63,26 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
-fn programs() -> PathBuf {
-    std::env::var_os("WSM_BIN_DIR").map_or_else(
-        || crate::repository::root().join("target/stage"),
-        PathBuf::from,
-    )
-}
-
 impl Instance {
-    /// Starts an instance of programs that lie elsewhere.
-    #[must_use]
-    pub fn start_of(programs: &Path) -> Instance {
-        Instance::below(Path::new("/tmp"), 0o755, None, programs.to_owned())
-    }
-
     /// Starts an instance in a directory that every account can reach.
     #[must_use]
     pub fn start() -> Instance {
-        Instance::below(Path::new("/tmp"), 0o755, None, programs())
+        Instance::below(Path::new("/tmp"), 0o755, None)
     }
 
     /// Starts one whose directory is a file system of this many MiB.
     #[must_use]
     pub fn start_small(mebibytes: u32) -> Instance {
-        Instance::below(Path::new("/tmp"), 0o755, Some(mebibytes), programs())
+        Instance::below(Path::new("/tmp"), 0o755, Some(mebibytes))
     }
 
     /// Starts one in a directory that nobody but root can reach, below root's own home.
     #[must_use]
     pub fn start_private() -> Instance {
-        Instance::below(Path::new("/root"), 0o700, None, programs())
+        Instance::below(Path::new("/root"), 0o700, None)
     }
 
-    fn below(parent: &Path, mode: u32, small: Option<u32>, programs: PathBuf) -> Instance {
+    fn below(parent: &Path, mode: u32, small: Option<u32>) -> Instance {
         let base = tempfile::Builder::new().prefix("wsmt-").tempdir_in(parent);
         let base = base.unwrap_or_else(|why| panic!("a directory in {}: {why}", parent.display()));
         fs::set_permissions(base.path(), fs::Permissions::from_mode(mode)).expect("our directory");
@@ -106,7 +95,6 @@ impl Instance {
             agents: RefCell::default(),
             checked: Cell::new(false),
             small: small.is_some(),
-            programs,
         };
         if let Some(mebibytes) = small {
             fs::create_dir(instance.dir()).expect("a new directory is empty");
@@ -147,7 +135,7 @@ impl Instance {
             .append(true)
             .open(self.log_path());
         let log = log.expect("our own log");
-        let mut up = self.root.command(self.programs.join("wsm"));
+        let mut up = self.root.command(program("wsm"));
         up.arg("--dir")
             .arg(self.dir())
             .arg("up")
@@ -193,7 +181,7 @@ impl Instance {
     /// A command line of `who`, in their home, not started yet.
     #[must_use]
     pub fn command(&self, who: &Persona, args: &[&str]) -> Command {
-        let mut command = who.command(self.programs.join("wsm"));
+        let mut command = who.command(program("wsm"));
         command.arg("--dir").arg(self.dir()).args(args);
         command
     }

@@ -95,17 +95,6 @@ impl Term {
         .ok();
     }
 
-    /// Keeps every byte that is written on it from now on.
-    ///
-    /// # Panics
-    /// If tmux does not do it.
-    pub fn keep(&self, file: &std::path::Path) {
-        let line = format!("exec cat >{}", quote(&file.to_string_lossy()));
-        self.tmux(&["pipe-pane", &line]).ok();
-        // The pipe is there when its file is.
-        wait::until_true("the pipe", || file.exists());
-    }
-
     /// Takes nothing more of what is written on it, until [`Term::thaw`].
     ///
     /// # Panics

@@ -12,8 +12,6 @@ mod chaos;
 mod credentials;
 #[path = "e2e/egress.rs"]
 mod egress;
-#[path = "e2e/ending.rs"]
-mod ending;
 #[path = "e2e/everyday.rs"]
 mod everyday;
 #[path = "e2e/full.rs"]
@@ -28,6 +26,8 @@ mod keyboard;
 mod lifecycle;
 #[path = "e2e/network.rs"]
 mod network;
+#[path = "e2e/notify.rs"]
+mod notify;
 #[path = "e2e/people.rs"]
 mod people;
 #[path = "e2e/recovery.rs"]

@@ -13,20 +13,24 @@ use tokio::sync::Notify;
 use wsm_daemon::facade::Daemon;
 
 mod agents;
-mod alis;
 mod audit;
 mod auth;
 pub mod config;
+mod cookie;
+mod devices;
 mod events;
 mod extract;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod handoffs;
 mod host;
-mod links;
-mod live;
 pub mod net;
+mod notify;
 pub mod openapi;
+mod origin;
+mod pairings;
+mod passkey;
+mod passkeys;
 mod peer;
 mod pipe;
 mod presence;
@@ -35,9 +39,9 @@ mod review;
 pub mod router;
 mod secrets;
 mod services;
+mod sessions;
 mod terminals;
 mod users;
-mod visitor;
 
 /// How long requests under way may take after a shutdown was asked for. Clients come back by
 /// themselves, so this only has to be longer than a plain answer takes.
@@ -46,6 +50,8 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 /// What the edge has to be told.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
+    /// Uids besides 0 that may act on every agent: who runs this instance.
+    pub admins: Vec<u32>,
     /// What `status` says of the network.
     pub web: Option<wsm_api::host::Web>,
 }
@@ -58,6 +64,7 @@ pub(crate) struct Edge {
     /// The network, if it is on.
     net: Option<Arc<config::Net>>,
     failures: Arc<net::bounds::Failures>,
+    challenges: Arc<passkey::challenges::Challenges>,
 }
 
 /// Serves the API on a Unix socket, and on the network if there is a listener for it, until
@@ -77,6 +84,7 @@ pub async fn serve(
         config: Arc::new(config),
         net: net.as_ref().map(|net| Arc::new(net.config.clone())),
         failures: Arc::default(),
+        challenges: Arc::default(),
     };
     let router = router::router(edge.clone());
     let strangers = async {

@@ -14,7 +14,6 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use wsm_api::problem::Problem;
 use wsm_terminal::protocol::{FRAME_BYTES_MAX, Frame};
 
 /// Read from the shim at once, at least.
@@ -54,81 +53,30 @@ impl Role {
     }
 }
 
-/// Why the copying ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum End {
-    /// One side did.
-    Closed,
-    /// The client's right to it.
-    Over,
-}
-
-/// Copies until either side ends, or the right to it: `over` says so then, and why.
-pub(crate) async fn run(
-    socket: WebSocket,
-    shim: UnixStream,
-    role: Role,
-    over: impl Future<Output = Problem>,
-) -> End {
-    let (mut sink, stream) = socket.split();
+/// Copies until either side ends.
+pub(crate) async fn run(socket: WebSocket, shim: UnixStream, role: Role) {
+    let (sink, stream) = socket.split();
     let (read, write) = shim.into_split();
-    let problem = {
-        let mut down = std::pin::pin!(down(read, &mut sink));
-        let mut up = std::pin::pin!(up(stream, write, role));
-        let ended = tokio::select! {
-            // What is over is over, whatever else there is.
-            biased;
-            problem = over => Err(problem),
-            ended = &mut down => {
-                // Closing while something of the client is unread would reset the connection, and
-                // take what it has not read yet with it.
-                drop(tokio::time::timeout(CLOSE_WAIT, up).await);
-                Ok(ended)
-            }
-            ended = &mut up => Ok(ended),
-        };
-        match ended {
-            Ok(ended) => {
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "a viewer's connection broke");
-                }
-                return End::Closed;
-            }
-            Err(problem) => problem,
+    let mut down = std::pin::pin!(down(read, sink));
+    let mut up = std::pin::pin!(up(stream, write, role));
+    let ended = tokio::select! {
+        ended = &mut down => {
+            // Closing while something of the client is unread would reset the connection, and
+            // take what it has not read yet with it.
+            drop(tokio::time::timeout(CLOSE_WAIT, up).await);
+            ended
         }
+        ended = &mut up => ended,
     };
-    // A client that does not read is closed without a word.
-    let told = tokio::time::timeout(CLOSE_WAIT, tell(&mut sink, role, &problem));
-    if !matches!(told.await, Ok(Ok(()))) {
-        tracing::debug!("a client was closed that does not read");
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a viewer's connection broke");
     }
-    End::Over
-}
-
-/// Says why this is the end, as the role hears it.
-async fn tell(
-    client: &mut SplitSink<WebSocket, Message>,
-    role: Role,
-    problem: &Problem,
-) -> Result<(), axum::Error> {
-    let message = match role {
-        Role::Viewer => {
-            let reason = problem.message.clone();
-            Message::Binary(Frame::Refused { reason }.encode_message().into())
-        }
-        Role::Stream => {
-            let text = serde_json::to_string(problem).expect("a problem serializes");
-            Message::Text(text.into())
-        }
-    };
-    client.send(message).await?;
-    client.close().await
 }
 
 /// Shim to client.
 async fn down(
     mut shim: OwnedReadHalf,
-    client: &mut SplitSink<WebSocket, Message>,
+    mut client: SplitSink<WebSocket, Message>,
 ) -> io::Result<()> {
     let mut buffer = BytesMut::with_capacity(READ_BYTES);
     loop {

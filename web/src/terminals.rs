@@ -12,13 +12,12 @@ use tokio::net::UnixStream;
 use wsm_api::problem::{Code, Problem};
 use wsm_api::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send, Ticket};
 use wsm_daemon::actor::Actor;
-use wsm_daemon::facade::{Daemon, Running};
-use wsm_daemon::role::Verb;
+use wsm_daemon::facade::Daemon;
 use wsm_terminal::protocol::FRAME_BYTES_MAX;
 
 use crate::Edge;
 use crate::extract::{Body, Caller, Path, Query};
-use crate::pipe::{self, End, Role};
+use crate::pipe::{self, Role};
 use crate::problem::{Answer, Failure};
 
 /// The terminal that is meant where none is named.
@@ -147,17 +146,13 @@ pub(crate) async fn attach(
         terminal: query.terminal.unwrap_or_else(|| MAIN.to_owned()),
         read_only: query.read_only,
     };
-    let verb = if new.read_only {
-        Verb::Watch
-    } else {
-        Verb::Drive
-    };
     let (shim, hello) = edge.daemon.attach(&caller.actor, &agent, new).await?;
-    let standing = edge.daemon.standing(&caller.actor, &agent, verb);
     Ok(ws.on_upgrade(async move |mut socket| {
-        let _place = caller.peer;
         if socket.send(Message::Binary(hello.into())).await.is_ok() {
-            pipe::run(socket, shim, Role::Viewer, standing.ended()).await;
+            tokio::select! {
+                () = pipe::run(socket, shim, Role::Viewer) => {}
+                () = caller.no_longer(&edge) => {}
+            }
         }
     }))
 }
@@ -181,15 +176,11 @@ pub(crate) async fn exec(
     // Asked before the upgrade, so that a wrong name is an HTTP answer.
     edge.daemon.may_exec(&caller.actor, &agent)?;
     Ok(ws.on_upgrade(async move |mut socket| {
-        let _place = caller.peer;
         match started(&mut socket, &edge.daemon, &caller.actor, &agent).await {
-            Ok((shim, running)) => {
-                let standing = edge.daemon.standing(&caller.actor, &agent, Verb::Exec);
-                let over = standing.ended();
-                if pipe::run(socket, shim, Role::Stream, over).await == End::Over {
-                    running.hang_up().await;
-                }
-            }
+            Ok(shim) => tokio::select! {
+                () = pipe::run(socket, shim, Role::Stream) => {}
+                () = caller.no_longer(&edge) => {}
+            },
             Err(problem) => {
                 let text = serde_json::to_string(&problem).expect("a problem serializes");
                 // The client is gone if this fails, and then nobody wants to know.
@@ -204,7 +195,7 @@ async fn started(
     daemon: &Daemon,
     actor: &Actor,
     agent: &str,
-) -> Result<(UnixStream, Running), Problem> {
+) -> Result<UnixStream, Problem> {
     let invalid = |why: String| Problem::new(Code::Invalid, why, "");
     let first = tokio::time::timeout(EXEC_REQUEST_TIMEOUT, socket.recv()).await;
     let Ok(Some(Ok(Message::Text(text)))) = first else {

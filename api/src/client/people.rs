@@ -1,10 +1,10 @@
-//! Users, tokens, shares and links.
+//! Users, tokens, devices and shares.
 
 use hyper::Method;
 
 use super::wire::{self, Target, decode};
 use super::{Client, Result};
-use crate::link::{Link, LinkMade, NewLink};
+use crate::device::Device;
 use crate::user::{
     NewRole, NewShare, NewToken, NewUser, Share, Token, TokenMade, User, UserRemoved, Whoami,
 };
@@ -80,6 +80,22 @@ impl Client {
         self.delete(Target::new("/v1/tokens").then(id)).await
     }
 
+    /// The caller's devices; an admin sees all.
+    ///
+    /// # Errors
+    /// See [`super::ClientError`].
+    pub async fn devices(&self) -> Result<Vec<Device>> {
+        self.get(Target::new("/v1/devices")).await
+    }
+
+    /// Ends a device.
+    ///
+    /// # Errors
+    /// See [`super::ClientError`].
+    pub async fn device_remove(&self, id: &str) -> Result<Device> {
+        self.delete(Target::new("/v1/devices").then(id)).await
+    }
+
     /// Whom an agent is shared with; its owner first.
     ///
     /// # Errors
@@ -106,33 +122,7 @@ impl Client {
             .await
     }
 
-    /// Links that an agent is watched by.
-    ///
-    /// # Errors
-    /// See [`super::ClientError`].
-    pub async fn links(&self, agent: &str) -> Result<Vec<Link>> {
-        self.get(Target::agent(agent).then("links")).await
-    }
-
-    /// Makes a link; the answer alone tells its value.
-    ///
-    /// # Errors
-    /// See [`super::ClientError`].
-    pub async fn link_new(&self, agent: &str, new: &NewLink) -> Result<LinkMade> {
-        let target = Target::agent(agent).then("links");
-        self.post(target, Some(wire::encode(new))).await
-    }
-
-    /// Ends a link.
-    ///
-    /// # Errors
-    /// See [`super::ClientError`].
-    pub async fn link_remove(&self, agent: &str, id: &str) -> Result<Link> {
-        let target = Target::agent(agent).then("links").then(id);
-        self.delete(target).await
-    }
-
-    async fn delete<T: serde::de::DeserializeOwned>(&self, target: Target) -> Result<T> {
+    pub(super) async fn delete<T: serde::de::DeserializeOwned>(&self, target: Target) -> Result<T> {
         let (_, body) = self.call(Method::DELETE, target, None).await?;
         decode(&body)
     }

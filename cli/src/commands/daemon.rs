@@ -54,12 +54,19 @@ pub(crate) async fn run(args: &Args) -> Outcome {
         state_dir: args.state.clone(),
         run_dir: args.run.clone(),
         etc_dir: args.etc.clone(),
-        admins: args.admins.clone(),
+        page: wsm_web::config::load(&args.etc)
+            .ok()
+            .flatten()
+            .filter(|config| !config.names.is_empty())
+            .map(|config| config.url()),
     };
     let daemon = Daemon::start(&parts).await?;
     tracing::info!(state = %args.state.display(), "the daemon serves");
     let (net, web) = network(args).await;
-    let config = Config { web };
+    let config = Config {
+        admins: args.admins.clone(),
+        web,
+    };
     wsm_web::serve(listener, daemon, config, net, shutdown)
         .await
         .map_err(|e| failed("serve", e))?;

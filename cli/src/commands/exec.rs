@@ -17,7 +17,6 @@ use wsm_terminal::protocol::Frame;
 
 use crate::commands::Context;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::render::clean;
 
 /// Exit code for failures of wsm itself.
 const FAILED: u8 = 125;
@@ -151,10 +150,6 @@ fn receive(message: &Message, out: &mut File, err: &mut File) -> Result<Option<E
             return Ok(Some(Exit(
                 u8::try_from(code).expect("one byte after the mask"),
             )));
-        }
-        Some(Frame::Refused { reason }) => {
-            let hint = "ask its owner, or an admin of this host";
-            return Err(Failure::new(Code::Refused, clean(&reason), hint).with_code(FAILED));
         }
         _ => {}
     }

@@ -36,9 +36,6 @@ pub(crate) struct Accept {
     /// Don't ask.
     #[arg(short, long)]
     yes: bool,
-    /// Only tell what would come with it, and what is missing.
-    #[arg(long)]
-    dry_run: bool,
 }
 
 /// Options of `decline`.
@@ -66,21 +63,8 @@ pub(crate) async fn accept(context: &Context, args: &Accept) -> Outcome {
     let offers = context.client.offers().await?;
     let me = context.client.whoami().await?.user;
     let named = |offer: &&Offer| offer.to == me && [&offer.agent, &offer.id].contains(&&args.agent);
-    let found = offers.iter().find(named);
-    if args.dry_run {
-        let Some(offer) = found else {
-            let message = format!("no agent {:?} is offered to you", args.agent);
-            return Err(Failure::new(Code::NotFound, message, "see `wsm handoff`"));
-        };
-        let text = match context.output.json {
-            true => render::json(offer),
-            false => about(offer),
-        };
-        render::print(&text)?;
-        return Ok(Exit::DONE);
-    }
     // One that is not there is the daemon's to refuse.
-    if let Some(offer) = found {
+    if let Some(offer) = offers.iter().find(named) {
         render::say(&about(offer));
         let asks = context.input && !args.yes && std::io::stdin().is_terminal();
         if asks {

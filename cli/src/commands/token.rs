@@ -16,7 +16,7 @@ pub(crate) enum Verb {
         /// What it is for.
         #[arg(default_value = "")]
         label: String,
-        /// How far it reaches: watch, view, approve, drive, own, or admin; each includes those before it.
+        /// How far it reaches: view, approve, drive, own, or admin; each includes those before it.
         #[arg(long, default_value = "view", value_name = "SCOPE")]
         scope: String,
         /// Good for this agent alone; may be given several times.

@@ -34,8 +34,6 @@ pub(super) struct Picture {
     refused: Option<String>,
     /// Whether the connection has shown anything.
     shown: bool,
-    /// A notice was drawn over what the shim knows of.
-    spoiled: bool,
 }
 
 /// What typed bytes mean.
@@ -63,7 +61,6 @@ impl Picture {
             held: Vec::new(),
             refused: None,
             shown: false,
-            spoiled: false,
         })
     }
 
@@ -88,11 +85,8 @@ impl Picture {
             tty,
             fit: true,
         });
-        // What is missing comes first, for the scrollback; whose size is told is drawn anew then.
-        let anew = std::mem::take(&mut self.spoiled);
-        let anew = anew.then_some(Frame::Resize { cols, rows });
         let held = std::mem::take(&mut self.held);
-        [Some(attach), anew, self.input(&held)]
+        [Some(attach), self.input(&held)]
             .into_iter()
             .flatten()
             .collect()
@@ -208,7 +202,7 @@ impl Picture {
 
     /// Says over the picture why nothing moves; the next connection draws it anew.
     pub(super) fn notice(&mut self, why: &str) -> io::Result<()> {
-        self.spoiled = true;
+        self.drawn = None;
         let end = format!("; trying again ({} leaves)", self.wish.detach);
         // One line, and how to leave is on it.
         let room = usize::from(screen::size().0).saturating_sub(end.len() + 8);

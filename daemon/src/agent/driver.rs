@@ -170,8 +170,6 @@ impl Driver {
         self.recover(listed).await;
         self.recovered = true;
         self.publish();
-        // Who is at its terminals may have lost the right to while no daemon was there.
-        self.engine.store.rights_changed();
         loop {
             let deadline = self.next_deadline();
             tokio::select! {

@@ -8,13 +8,11 @@
 
 use wsm_api::problem::{Code, Problem};
 use wsm_sandbox::protocol::{Reply as BrokerReply, Request as BrokerRequest};
-use wsm_terminal::protocol::{LeaseAct, Person, Reply, Request};
 
 use super::driver::Driver;
 use crate::actor::Who;
 use crate::engine::{Engine, WSM, row};
 use crate::record::{Inside, Offer, Record};
-use crate::shim::LEASES;
 use crate::store::now_ms;
 
 impl Driver {
@@ -63,9 +61,6 @@ impl Driver {
         let message = format!("{} from {} to {to}", before.name, before.owner);
         let told = row(actor, "handoff.accepted", id, message).changed(&before.owner, to);
         self.try_commit(before.clone(), told)?;
-        // Before the giver is closed, which would leave it to anybody.
-        self.pass_on(&before.owner, to).await;
-        self.engine.store.rights_changed();
         self.clean_logins().await;
         if self.shim.is_none() {
             return Ok(()); // egress is told when it is started
@@ -77,35 +72,6 @@ impl Driver {
             egress.forget(&self.record).await;
         }
         told
-    }
-
-    /// The keyboards that the giver has are the receiver's. What fails is logged: they are free then.
-    async fn pass_on(&self, giver: &str, to: &str) {
-        let Some(shim) = self.shim.as_ref().filter(|it| it.speaks() >= LEASES) else {
-            return;
-        };
-        let asked = shim.request(Request::Who { terminal: None }).await;
-        let Ok(Reply::Who { leases, .. }) = asked else {
-            return;
-        };
-        for (terminal, lease) in leases {
-            if lease.holder.is_none_or(|holder| holder.user != giver) {
-                continue;
-            }
-            let person = Person {
-                user: giver.to_owned(),
-                device: String::new(),
-            };
-            let request = Request::Lease {
-                terminal,
-                act: LeaseAct::Grant { to: to.to_owned() },
-                person,
-                over: true,
-            };
-            if let Err(error) = shim.request(request).await {
-                tracing::warn!(%error, agent = %self.record.name, "pass a keyboard on");
-            }
-        }
     }
 
     /// Removes the login files that the giver's agent left; again after a crash.

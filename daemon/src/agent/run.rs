@@ -140,7 +140,6 @@ impl Driver {
             process: self.main_process(),
             command,
             io,
-            person: None,
         };
         match shim.request(request).await {
             Ok(Reply::Started { .. } | Reply::Exists) => {
@@ -223,7 +222,11 @@ impl Driver {
         if self.stage != Stage::Running {
             return;
         }
-        let how = how_it_ended(&self.engine, &self.record, exit).await;
+        let (how, limit) = how_it_ended(&self.engine, &self.record, exit).await;
+        if limit {
+            let message = format!("the command {how}");
+            self.commit(row(WSM, "agent.limit", self.record.id.as_str(), message));
+        }
         let kind = self.record.resolved.agent.kind;
         // A shell ends with the code of its last command; only a signal is a failure of its own.
         let killed = matches!(exit, Exit::Signal(_));
@@ -366,7 +369,6 @@ impl Driver {
                 process,
                 command: command.clone(),
                 io,
-                person: None,
             };
             match shim
                 .request(request)

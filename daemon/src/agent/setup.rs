@@ -126,7 +126,6 @@ pub(super) async fn run_line(
         process: process.clone(),
         command,
         io,
-        person: None,
     };
     match shim
         .request(start)
@@ -160,7 +159,7 @@ pub(super) async fn run_line(
     if exit == Exit::Code(0) {
         Ok(())
     } else {
-        Err(failed(how_it_ended(engine, record, exit).await))
+        Err(failed(how_it_ended(engine, record, exit).await.0))
     }
 }
 

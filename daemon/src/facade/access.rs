@@ -6,16 +6,15 @@ use super::Daemon;
 use crate::actor::Actor;
 use crate::agent::handle::Handle;
 use crate::engine::store_problem;
-use crate::role::{Denial, HostRole, Scope, Subject, Verb, allows};
+use crate::role::{Denial, HostRole, Subject, Verb, allows};
 use crate::store::now_ms;
 
 impl Daemon {
-    /// Who a local account is: the user of its name.
+    /// Who a local account is: the user of its name. `admin`: this uid runs the instance.
     ///
     /// # Errors
     /// Its name is that of a user who has another account, or none.
-    pub fn local_actor(&self, uid: u32, name: &str) -> Result<Actor, Problem> {
-        let admin = self.engine.rules(uid);
+    pub fn local_actor(&self, uid: u32, name: &str, admin: bool) -> Result<Actor, Problem> {
         let known = self
             .engine
             .store
@@ -57,8 +56,6 @@ impl Daemon {
         let record = &handle.now().record;
         let shared = if actor.user == record.owner || actor.is_admin() {
             None
-        } else if let Some(role) = actor.brings(record.id.as_str()) {
-            Some(role)
         } else {
             let store = &self.engine.store;
             let shared = store.shared(record.id.as_str(), &actor.user, now_ms());
@@ -85,8 +82,7 @@ impl Daemon {
             let subject = Subject::Agent {
                 id: record.id.as_str(),
                 owner: &record.owner,
-                shared: (shared.get(record.id.as_str()).copied())
-                    .or_else(|| actor.brings(record.id.as_str())),
+                shared: shared.get(record.id.as_str()).copied(),
             };
             allows(actor, verb, &subject).is_ok()
         });
@@ -103,11 +99,6 @@ fn no_agent(agent: &str) -> Problem {
 fn refused(actor: &Actor, denial: Denial, what: &str, owner: &str) -> Problem {
     let (message, hint) = match denial {
         Denial::Hidden => return no_agent(what),
-        // Who only looks is told no names.
-        _ if actor.scope == Scope::Watch => (
-            "what you came in with is good to look at terminals, and for nothing else".to_owned(),
-            "ask who gave it to you".to_owned(),
-        ),
         Denial::Role(role) => (
             format!("{what} belongs to {owner}, and this takes the role {role}"),
             format!("ask {owner}, or an admin of this host"),

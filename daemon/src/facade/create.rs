@@ -432,7 +432,7 @@ fn record(
 fn account_name(actor: &Actor, account: &Account) -> String {
     match actor.way {
         Way::Local { uid } if uid == account.uid => actor.user.clone(),
-        _ => account::name(account.uid),
+        Way::Local { .. } | Way::Device { .. } | Way::Token { .. } => account::name(account.uid),
     }
 }
 

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use wsm_api::handoff::{NewOffer, Offer as Shown};
 use wsm_api::problem::{Code, Problem};
-use wsm_terminal::protocol::{Reply, Request};
 
-use super::Daemon;
 use super::people::{invalid, subject};
+use super::{Daemon, presence};
 use crate::actor::Actor;
 use crate::agent::handle::{Handle, Message};
 use crate::agent::handover::logins;
@@ -114,7 +113,7 @@ impl Daemon {
         self.may(actor, Verb::Answer, &Subject::Person(&offer.to))?;
         let shown = self.shown_offer(&record, &offer).await;
         self.answer(actor, &handle, &offer, true).await?;
-        self.engine.enforce(&handle.now(), &record.owner).await;
+        presence::expel(&handle.now(), &record.owner).await;
         Ok(shown)
     }
 
@@ -192,24 +191,10 @@ impl Daemon {
         }
     }
 
-    /// When one of its terminals wrote something last.
-    async fn last_output(&self, actor: &Actor, agent: &str) -> Option<u64> {
-        let (shim, _) = self.running(actor, agent, Verb::See).ok()?;
-        let listed = shim.request(Request::List).await.ok()?;
-        let Reply::Listed { processes } = listed else {
-            return None;
-        };
-        let shown = processes.iter().filter(|it| it.terminal.is_some());
-        shown.filter_map(|it| it.output_ms).max()
-    }
-
-    /// What the receiver should know: state, last activity, what it changed, what it shows.
+    /// What the receiver should know: state, what it changed, what it shows.
     async fn summary(&self, actor: &Actor, agent: &str, record: &Record) -> String {
         let since = rfc3339(record.since_ms);
         let mut text = format!("{} since {since}: {}\n", record.state, record.reason);
-        if let Some(at) = self.last_output(actor, agent).await {
-            text.push_str(&format!("last output {}\n", rfc3339(at)));
-        }
         text.push_str(&format!(
             "branch {} of {}\n",
             record.branch, record.repository

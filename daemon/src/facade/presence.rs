@@ -7,6 +7,7 @@ use wsm_terminal::protocol::{self, Person, Reply, Request};
 use super::Daemon;
 use super::terminal::{no_terminal, odd, shim_problem};
 use crate::actor::{Actor, Way};
+use crate::agent::handle::Published;
 use crate::agent::run::MAIN;
 use crate::engine::{row, store_problem};
 use crate::role::Verb;
@@ -19,9 +20,9 @@ pub(super) fn person(actor: &Actor) -> Person {
         user: actor.user.clone(),
         device: match &actor.way {
             Way::Local { .. } => "this machine".to_owned(),
-            Way::Device { id } => format!("device {id}"),
+            Way::Device { id, name, .. } if name.is_empty() => format!("device {id}"),
+            Way::Device { name, .. } => name.clone(),
             Way::Token { id } => format!("token {id}"),
-            Way::Link { .. } => "a link".to_owned(),
         },
     }
 }
@@ -36,9 +37,7 @@ impl Daemon {
         knows_leases(&shim, agent)?;
         let request = Request::Who { terminal: None };
         match shim.request(request).await.map_err(|e| shim_problem(&e))? {
-            Reply::Who {
-                viewers, leases, ..
-            } => Ok(Presence {
+            Reply::Who { viewers, leases } => Ok(Presence {
                 viewers: viewers.into_iter().map(viewer).collect(),
                 leases: leases
                     .into_iter()
@@ -86,7 +85,17 @@ impl Daemon {
             over: owns,
         };
         match shim.request(request).await.map_err(|e| shim_problem(&e))? {
-            Reply::Lease { lease: now } => Ok(lease(terminal, now)),
+            Reply::Lease { lease: now } => {
+                let holder = now.holder.as_ref().map(|holder| holder.user.clone());
+                let asks = change.act == LeaseAct::Request;
+                if let Some(holder) = holder.filter(|it| asks && *it != actor.user) {
+                    // Whoever has it is told, wherever that one looks.
+                    let message = format!("asks for the keyboard of {terminal}");
+                    let told = row(actor, "lease.asked", published.record.id.as_str(), message);
+                    self.write(&Change::new(told.changed(&holder, &actor.user)))?;
+                }
+                Ok(lease(terminal, now))
+            }
             Reply::NotFound => Err(no_terminal(agent, &terminal)),
             Reply::Refused { reason } => Err(held(agent, reason)),
             other => Err(odd(&other)),
@@ -113,9 +122,21 @@ impl Daemon {
             "takes the keyboard of {terminal} from {} by force",
             from.user
         );
-        let change = Change::new(row(actor, "lease.taken", agent, message));
+        let told = row(actor, "lease.taken", agent, message);
+        let change = Change::new(told.changed(&from.user, &actor.user));
         let written = self.engine.store.commit(&change);
         written.map(|_| ()).map_err(|e| store_problem(&e))
+    }
+}
+
+/// Closes what a user has open who lost the right to it. What fails is logged: nobody new gets in.
+pub(super) async fn expel(published: &Published, user: &str) {
+    let Some(shim) = published.shim.as_ref().filter(|it| it.speaks() >= LEASES) else {
+        return;
+    };
+    let (user, looks) = (user.to_owned(), false);
+    if let Err(error) = shim.request(Request::Expel { user, looks }).await {
+        tracing::warn!(%error, agent = %published.record.name, "close somebody's terminals");
     }
 }
 

@@ -5,6 +5,7 @@ use wsm_api::user::{NewShare, Share};
 
 use super::Daemon;
 use super::people::invalid;
+use super::presence;
 use crate::actor::Actor;
 use crate::engine::{row, store_problem};
 use crate::role::{AgentRole, Verb};
@@ -40,8 +41,7 @@ impl Daemon {
     /// # Errors
     /// There is no such agent or user, or it is not the actor's to share.
     pub async fn share(&self, actor: &Actor, agent: &str, new: NewShare) -> Result<Share, Problem> {
-        let published = self.find(actor, agent, Verb::Share)?.now();
-        let record = published.record.clone();
+        let record = self.find(actor, agent, Verb::Share)?.now().record.clone();
         let role: AgentRole = new
             .role
             .parse()
@@ -95,8 +95,6 @@ impl Daemon {
         );
         let change = Change::new(told).people(People::Known(user));
         self.write(&change.people(People::Share(share.clone())))?;
-        // It may be less than it was.
-        self.engine.enforce(&published, &share.user).await;
         Ok(shown(share))
     }
 
@@ -124,7 +122,7 @@ impl Daemon {
             .changed(share.role.as_str(), "");
         let ended = People::Unshare(record.id.to_string(), user.to_owned());
         self.write(&Change::new(told).people(ended))?;
-        self.engine.enforce(&published, user).await;
+        presence::expel(&published, user).await;
         Ok(shown(share))
     }
 }

@@ -1,7 +1,6 @@
 //! Terminals, exec and logs: straight to the shim.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
@@ -14,7 +13,7 @@ use wsm_terminal::protocol::{Frame, Io, Process, Reply, Request};
 
 use super::presence::{held, person};
 use super::{Daemon, kept};
-use crate::actor::{Actor, Way};
+use crate::actor::Actor;
 use crate::agent::assemble::{self, SETUP_LOG};
 use crate::agent::driver::way_out;
 use crate::agent::handle::{Message, Published};
@@ -24,13 +23,6 @@ use crate::egress::EGRESS_LOG;
 use crate::role::Verb;
 use crate::service::service_of;
 use crate::shim::{Shim, ShimError};
-
-/// Signals by number: a shim takes them so.
-const SIGHUP: i32 = 1;
-const SIGKILL: i32 = 9;
-
-/// How long a command may take to end that was hung up.
-const HANG_UP: Duration = Duration::from_secs(3);
 
 impl Daemon {
     /// Part of the log of a service, of `setup`, of `egress`, or (`None`) the history of `main`.
@@ -247,11 +239,6 @@ impl Daemon {
         agent: &str,
         new: NewTicket,
     ) -> Result<Ticket, Problem> {
-        if !matches!(actor.way, Way::Local { .. }) {
-            // What goes past the daemon would outlive the token that it came by.
-            let message = "a ticket is for who is on this machine";
-            return Err(Problem::new(Code::NotAvailable, message, ""));
-        }
         let (_, published, ticket) = self.admit(actor, agent, new).await?;
         let socket = socket_name(&published.record.id);
         Ok(Ticket { socket, ticket })
@@ -298,7 +285,7 @@ impl Daemon {
         actor: &Actor,
         agent: &str,
         exec: Exec,
-    ) -> Result<(UnixStream, Running), Problem> {
+    ) -> Result<UnixStream, Problem> {
         if exec.argv.is_empty() {
             let hint = "for example `wsm exec NAME -- git status`";
             return Err(Problem::new(
@@ -326,7 +313,6 @@ impl Daemon {
             process: process.clone(),
             command,
             io: Io::Stream,
-            person: Some(person(actor)),
         };
         match shim.request(request).await.map_err(|e| shim_problem(&e))? {
             Reply::Started { .. } => {}
@@ -347,14 +333,10 @@ impl Daemon {
         }
         let (mut stream, _) = shim.raw().await.map_err(|e| shim_problem(&e))?;
         let mut open = Vec::new();
-        let running = Running {
-            shim,
-            process: process.clone(),
-        };
         Frame::Open { process }.encode(&mut open);
         let sent = stream.write_all(&open).await;
         sent.map_err(|e| Problem::new(Code::Failed, format!("reach the shim: {e}"), ""))?;
-        Ok((stream, running))
+        Ok(stream)
     }
 
     pub(super) fn running(
@@ -370,31 +352,6 @@ impl Daemon {
             return Err(Problem::new(Code::Conflict, message, way_out(record)));
         };
         Ok((shim, published))
-    }
-}
-
-/// A command that somebody runs.
-#[derive(Debug, Clone)]
-pub struct Running {
-    shim: Shim,
-    process: String,
-}
-
-impl Running {
-    /// Ends it: hung up, and killed a while later if that did not help.
-    pub async fn hang_up(self) {
-        for (signal, patience) in [(SIGHUP, HANG_UP), (SIGKILL, Duration::ZERO)] {
-            let request = Request::Signal {
-                process: self.process.clone(),
-                signal,
-                group: true,
-            };
-            if let Err(error) = self.shim.request(request).await {
-                tracing::debug!(%error, process = self.process, "its shim is gone, and it is too");
-                return;
-            }
-            tokio::time::sleep(patience).await;
-        }
     }
 }
 

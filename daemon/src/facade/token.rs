@@ -7,7 +7,6 @@ use wsm_api::problem::{Code, Problem};
 use wsm_api::user::{NewToken, Token, TokenMade};
 
 use super::Daemon;
-use super::link::LINK_PREFIX;
 use super::people::{invalid, subject};
 use crate::actor::{Actor, Way};
 use crate::agent::assemble::random_text;
@@ -19,7 +18,7 @@ use crate::store::{Change, People, TokenRow, now_ms, rfc3339};
 const TOKEN_PREFIX: &str = "wsm_";
 
 /// Characters of its value, five random bits each: 256 bits and four.
-pub(super) const TOKEN_CHARACTERS: usize = 52;
+const TOKEN_CHARACTERS: usize = 52;
 
 /// How long a token is good, unless told otherwise, and at most.
 const TOKEN_SECONDS: u64 = 90 * 86_400;
@@ -35,7 +34,7 @@ const TOKEN_AGENTS_MAX: usize = 100;
 const LABEL_CHARACTERS_MAX: usize = 80;
 
 /// How exact "last used" is; a busy token shall not write at every request.
-pub(super) const USED_EVERY_MS: u64 = 60_000;
+const USED_EVERY_MS: u64 = 60_000;
 
 impl Daemon {
     /// Who a token's value belongs to.
@@ -43,9 +42,6 @@ impl Daemon {
     /// # Errors
     /// Nobody: it is none, has ended, or its user is gone.
     pub fn authenticate_token(&self, value: &str, address: &str) -> Result<Actor, Problem> {
-        if value.starts_with(LINK_PREFIX) {
-            return self.authenticate_link(value, address);
-        }
         let unknown = || {
             let hint = "ask for a new one: `wsm token new`";
             Problem::new(Code::Unknown, "this token is not good (any more)", hint)
@@ -220,7 +216,7 @@ pub(super) fn digest(value: &str) -> [u8; 32] {
     Sha256::digest(value.as_bytes()).into()
 }
 
-fn check_label(label: &str) -> Result<(), Problem> {
+pub(super) fn check_label(label: &str) -> Result<(), Problem> {
     if label.chars().count() > LABEL_CHARACTERS_MAX || label.chars().any(char::is_control) {
         let most = LABEL_CHARACTERS_MAX;
         return Err(invalid(format!(

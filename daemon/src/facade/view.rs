@@ -8,32 +8,10 @@ use wsm_api::template::TemplateInfo;
 use wsm_sandbox::protocol::HostCheck;
 use wsm_sandbox::spec::{LayerReport, ProbeReport};
 
-use crate::actor::Actor;
 use crate::agent::assemble;
 use crate::agent::handle::Published;
 use crate::record::Record;
-use crate::role::Scope;
 use crate::store::{Stored, rfc3339};
-
-/// As far as this actor sees it: who may only watch learns its state, and which terminals it has.
-pub(super) fn shown_to(actor: &Actor, published: &Published) -> Agent {
-    let agent = shown_agent(published);
-    if actor.scope > Scope::Watch {
-        return agent;
-    }
-    Agent {
-        owner: String::new(),
-        account: String::new(),
-        workspace: String::new(),
-        branch: String::new(),
-        repository: String::new(),
-        base: String::new(),
-        ports: Vec::new(),
-        services: Vec::new(),
-        sync: Sync::default(),
-        ..agent
-    }
-}
 
 pub(super) fn shown_agent(published: &Published) -> Agent {
     let record = &published.record;

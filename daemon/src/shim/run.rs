@@ -119,7 +119,6 @@ pub async fn run_to_end(
         process: process.to_owned(),
         command,
         io: Io::Stream,
-        person: None,
     };
     match shim.request(request).await? {
         Reply::Started { .. } => {}

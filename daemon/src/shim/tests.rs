@@ -249,7 +249,6 @@ async fn opened(fake: &Fake, peer: &mut Peer) -> Peer {
         process: process.clone(),
         command: command(),
         io,
-        person: None,
     };
     assert_eq!(request, expected);
     let mut stream = fake.accept(PROTOCOL_VERSION).await;

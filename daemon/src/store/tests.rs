@@ -30,8 +30,8 @@ fn older(path: &Path, version: u32) {
         .expect("rows");
     if version >= journal::CHAINED {
         let tx = connection.transaction().expect("nobody else is there");
-        journal::chain_all(&tx).expect("the rows are chained");
-        tx.commit().expect("it is written");
+        journal::chain_all(&tx).expect("they are chained in");
+        tx.commit().expect("a disk");
     }
     connection
         .pragma_update(None, "user_version", version)

@@ -13,7 +13,7 @@ use super::Shim;
 use super::serve::outdate;
 use super::stream::{Peer, Stream};
 use super::terminal::Terminal;
-use crate::protocol::{self, Event, Frame, Io, Person, Reply};
+use crate::protocol::{self, Event, Frame, Io, Reply};
 use crate::pty;
 use crate::screen::clamp_size;
 
@@ -34,10 +34,6 @@ pub(super) struct Process {
     pub(super) kind: Kind,
     pid: i32,
     pub(super) exit: Option<Exit>,
-    /// Who runs it, where that is somebody's right.
-    pub(super) person: Option<Person>,
-    /// It was hung up: killed then.
-    pub(super) doomed: Option<Instant>,
     /// Who waits to hear that it started.
     waits: Option<(u64, u64)>,
     started_ms: u64,
@@ -79,9 +75,6 @@ impl Process {
 
     /// When it is ended, or forgotten, because nobody comes for its streams any more.
     fn swept(&self) -> Option<Instant> {
-        if let (Some(doomed), None) = (self.doomed, self.exit) {
-            return Some(doomed);
-        }
         let Kind::Stream(stream) = &self.kind else {
             return None;
         };
@@ -114,7 +107,7 @@ impl Shim {
         waits: (u64, u64),
         name: String,
         command: Command,
-        (io, person): (&Io, Option<Person>),
+        io: &Io,
     ) -> Option<Reply> {
         if self.processes.contains_key(&name) {
             return Some(Reply::Exists);
@@ -147,8 +140,6 @@ impl Shim {
             kind,
             pid: 0,
             exit: None,
-            person,
-            doomed: None,
             waits: Some(waits),
             started_ms: now_ms(),
             since: Instant::now(),
@@ -392,12 +383,12 @@ impl Shim {
         let over: Vec<String> = over.map(|(name, _)| name.clone()).collect();
         for name in over {
             if self.forget(&name) == Some(false) {
-                if let Some(process) = self.processes.get_mut(&name) {
-                    // Once: a group that can't be killed is not asked again in each turn.
-                    process.doomed = None;
-                    if let Kind::Stream(stream) = &mut process.kind {
-                        stream.leave();
-                    }
+                if let Some(Process {
+                    kind: Kind::Stream(stream),
+                    ..
+                }) = self.processes.get_mut(&name)
+                {
+                    stream.leave();
                 }
                 if let Reply::Failed { what, .. } = self.signal(&name, libc::SIGKILL, true) {
                     eprintln!("wsm-shim: {name} waits for nobody: {what}");

@@ -91,8 +91,7 @@ impl Shim {
                 process,
                 command,
                 io,
-                person,
-            } => self.start((id, number), process, command, (&io, person)),
+            } => self.start((id, number), process, command, &io),
             Request::Signal {
                 process,
                 signal,
@@ -140,7 +139,7 @@ impl Shim {
                 read_only,
                 person,
             } => Some(self.tickets.issue((terminal, read_only), person, now)),
-            Request::Expel { user, looks } => Some(self.expel_user(&user, looks, now)),
+            Request::Expel { user, looks } => Some(self.expel_user(&user, looks)),
             Request::Who { terminal } => Some(self.who(terminal.as_deref())),
             Request::Lease {
                 terminal,

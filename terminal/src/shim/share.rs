@@ -210,19 +210,9 @@ impl Shim {
         }
     }
 
-    /// Closes a connection, whether or not it hears why.
-    pub(super) fn dismiss(&mut self, id: u64, why: &str) {
-        self.refuse(id, why);
-        if let Some(client) = self.clients.get_mut(&id) {
-            client.flush();
-            client.gone = true;
-        }
-    }
-
     /// Closes what a user has open; `looks`: but where they only look.
-    pub(super) fn expel_user(&mut self, user: &str, looks: bool, now: Instant) -> Reply {
+    pub(super) fn expel_user(&mut self, user: &str, looks: bool) -> Reply {
         self.tickets.void(user, looks);
-        self.hang_up(user, now);
         let mut gone = Vec::new();
         for (id, client) in &self.clients {
             let stays = match (&client.trust, &client.role) {
@@ -236,8 +226,14 @@ impl Shim {
             }
         }
         for id in gone {
-            self.dismiss(id, "you have no right to this terminal any more");
+            self.refuse(id, "you have no right to this terminal any more");
+            if let Some(client) = self.clients.get_mut(&id) {
+                // Whether or not it hears that.
+                client.flush();
+                client.gone = true;
+            }
         }
+        let now = Instant::now();
         let clock = self.clock(now);
         let names: Vec<Rc<str>> = self
             .terminals
@@ -279,7 +275,6 @@ impl Shim {
         Reply::Who {
             leases: leases.collect(),
             viewers,
-            runners: self.runners().into_iter().cloned().collect(),
         }
     }
 

@@ -151,7 +151,6 @@ fn a_ticket_is_good_for_one_terminal_and_for_watching_it() {
                 leaf: wsm_sandbox::launch::Leaf::Agent,
             },
             io: Io::Stream,
-            person: None,
         },
         Request::List,
         Request::Ticket {

@@ -444,7 +444,6 @@ impl Client {
                 leaf: Leaf::Agent,
             },
             io,
-            person: None,
         })
     }
 

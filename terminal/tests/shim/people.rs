@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use wsm_sandbox::launch::Exit;
-use wsm_terminal::protocol::{Attach, Frame, Io, LeaseAct, Person, Reply, Request};
+use wsm_terminal::protocol::{Attach, Frame, LeaseAct, Person, Reply, Request};
 
 use crate::harness::{Client, Shim, eventually};
 use crate::viewer::{Viewer, attach};
@@ -133,10 +132,7 @@ fn who_looks_is_told_and_named_by_the_ticket() {
     ada.client.send(&Frame::Visible(false));
     let seen = eventually("ada hidden", || {
         let terminal = Some("main".to_owned());
-        let Reply::Who {
-            viewers, leases, ..
-        } = daemon.request(Request::Who { terminal })
-        else {
+        let Reply::Who { viewers, leases } = daemon.request(Request::Who { terminal }) else {
             panic!("not who")
         };
         assert_eq!(leases.len(), 1);
@@ -239,73 +235,4 @@ fn who_does_not_know_leases_is_not_told_of_them() {
     assert_eq!(old.lease.epoch, 0);
     old.input(1, "x");
     old.until("refusal", |viewer| !viewer.refused.is_empty());
-}
-
-fn run(daemon: &mut Client, process: &str, user: &str, script: &str) {
-    let command = wsm_sandbox::launch::Command {
-        argv: ["sh", "-c", script].map(str::to_owned).to_vec(),
-        env: vec![("PATH".into(), "/usr/bin:/bin".into())],
-        cwd: "/".into(),
-        leaf: wsm_sandbox::launch::Leaf::Agent,
-    };
-    let person = Person {
-        user: user.into(),
-        device: "a desk".into(),
-    };
-    let started = daemon.request(Request::Start {
-        process: process.into(),
-        command,
-        io: Io::Stream,
-        person: Some(person),
-    });
-    assert!(matches!(started, Reply::Started { .. }), "{started:?}");
-}
-
-/// A connection to what runs, which has said that it does.
-fn opened(shim: &Shim, process: &str) -> Client {
-    let mut client = shim.connect();
-    client.send(&Frame::Open {
-        process: process.into(),
-    });
-    assert_eq!(client.receive(), Some(Frame::Stdout(b"runs\n".to_vec())));
-    client
-}
-
-#[test]
-fn what_somebody_runs_ends_with_the_right_to() {
-    let (shim, mut daemon) = started();
-    run(&mut daemon, "exec/1", "bob", "echo runs; exec cat");
-    run(
-        &mut daemon,
-        "exec/2",
-        "bob",
-        "trap '' HUP; echo runs; while :; do sleep 1; done",
-    );
-    run(&mut daemon, "exec/3", "ada", "echo runs; exec cat");
-    let mut bobs = opened(&shim, "exec/1");
-    // Who left it running has no connection that could be closed.
-    drop(opened(&shim, "exec/2"));
-    let mut adas = opened(&shim, "exec/3");
-    let mut runners = || match daemon.request(Request::Who { terminal: None }) {
-        Reply::Who { runners, .. } => runners.into_iter().map(|it| it.user).collect::<Vec<_>>(),
-        other => panic!("not who: {other:?}"),
-    };
-    assert_eq!(runners(), ["ada", "bob"]);
-    // That he may look on makes no difference to what he runs.
-    let (user, looks) = ("bob".to_owned(), true);
-    assert_eq!(daemon.request(Request::Expel { user, looks }), Reply::Done);
-    let told = bobs.receive();
-    assert!(matches!(told, Some(Frame::Refused { .. })), "{told:?}");
-    assert_eq!(bobs.receive(), None);
-    let exit = |daemon: &mut Client, name: &str| {
-        let known = daemon.list().into_iter().find(|it| it.process == name);
-        known.and_then(|it| it.exit)
-    };
-    let hung_up = eventually("the end of what heeds", || exit(&mut daemon, "exec/1"));
-    assert_eq!(hung_up, Exit::Signal(1));
-    let killed = eventually("the end of what does not", || exit(&mut daemon, "exec/2"));
-    assert_eq!(killed, Exit::Signal(9));
-    adas.send(&Frame::Stdin(b"on\n".to_vec()));
-    assert_eq!(adas.receive(), Some(Frame::Stdout(b"on\n".to_vec())));
-    assert_eq!(exit(&mut daemon, "exec/3"), None);
 }

@@ -123,9 +123,8 @@ for line in sys.stdin.read().splitlines():
     sock.settimeout(60)
     sock.connect(sys.argv[1])
     path += {"/wait": "?until=idle&timeout_ms=1", "/check": "?target=example.org"}.get(path[path.rfind("/"):], "")
-    socketed = path.endswith(("/attach", "/exec", "/live")) or "/live/" in path
+    socketed = path.endswith(("/attach", "/exec"))
     how = "Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" \
-          "Sec-WebSocket-Protocol: v1.alis\r\n" \
           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==" if socketed else "close"
     sock.sendall(f"{method} {path} HTTP/1.1\r\nHost: wsm\r\nConnection: {how}\r\n"
                  "Content-Type: application/json\r\nContent-Length: 0\r\n\r\n".encode())
@@ -162,9 +161,10 @@ fn every_route_asks_who_it_is() {
     let asked = asked
         .replace("{user}", "nobody")
         .replace("{token}", "none")
-        .replace("{offered}", "none")
-        .replace("{link}", "none")
-        .replace("{code}", "none");
+        .replace("{device}", "none")
+        .replace("{pairing}", "none")
+        .replace("{invitation}", "none")
+        .replace("{offered}", "none");
     let asked = asked
         .replace("{secret}", "none")
         .replace("{service}", "none");

@@ -12,7 +12,7 @@ const HEAD: &str = "# Who may do what
 Generated from `web/src/router.rs` and `daemon/src/role.rs`; `WSM_UPDATE=1 cargo nextest run -p \
 wsm-web` rewrites it. `yes`, `no` (403), `-` (404: as if it were not there). What is listed is only \
 what one may see. A token is its owner's here, with that scope; `limited` has the scope `own` on \
-another agent alone. A `link` is one to this agent (`wsm share --link`).
+another agent alone; `lent session` is one that was made with the token `own`. `nobody` is who comes over the network and has not said who it is (401).
 
 ";
 
@@ -28,8 +28,8 @@ const ACTORS: [&str; 13] = [
     "token own",
     "token admin",
     "limited",
-    "token watch",
-    "link",
+    "lent session",
+    "nobody",
 ];
 
 fn actor(name: &str) -> (Actor, Option<AgentRole>) {
@@ -46,12 +46,6 @@ fn actor(name: &str) -> (Actor, Option<AgentRole>) {
         "driver" => shared(AgentRole::Driver),
         "owner" => (member("ada"), None),
         "admin" => (Actor::local("root", 0, HostRole::Admin), None),
-        "token watch" => (token(HostRole::Member, Scope::Watch), None),
-        "link" => {
-            let link = Actor::by_link("l", "abcdefgh1234", "");
-            let role = link.brings("abcdefgh1234");
-            (link, role)
-        }
         "token view" => (token(HostRole::Member, Scope::View), None),
         "token drive" => (token(HostRole::Member, Scope::Drive), None),
         "token own" => (token(HostRole::Member, Scope::Own), None),
@@ -61,12 +55,24 @@ fn actor(name: &str) -> (Actor, Option<AgentRole>) {
             limited.agents = Some(["another".to_owned()].into());
             (limited, None)
         }
+        "lent session" => {
+            let mut lent = token(HostRole::Member, Scope::Own);
+            lent.way = Way::Device {
+                id: "d".into(),
+                name: String::new(),
+                lent: true,
+            };
+            (lent, None)
+        }
         _ => (member("eve"), None),
     }
 }
 
 /// What a verb is asked of: an agent of ada's, ada's own things, or the host.
 fn answer(name: &str, verb: Verb) -> &'static str {
+    if name == "nobody" {
+        return if verb == Verb::Enter { "yes" } else { "401" };
+    }
     let (actor, shared) = self::actor(name);
     let subjects = [
         Subject::Agent {
@@ -137,8 +143,6 @@ fn roles_and_scopes_are_ladders() {
         for ladder in [
             &ACTORS[..6],
             &[
-                "link",
-                "token watch",
                 "token view",
                 "token drive",
                 "token own",
@@ -176,16 +180,16 @@ fn what_one_may_not_see_is_not_there() {
 /// No token makes another way in.
 #[test]
 fn a_token_makes_no_token() {
-    for verb in [Verb::TokenNew, Verb::DeviceNew, Verb::LinkNew] {
+    for verb in [Verb::TokenNew, Verb::DeviceNew] {
         for name in [
             "token view",
             "token drive",
             "token own",
             "token admin",
             "limited",
-            "link",
+            "lent session",
         ] {
-            assert_ne!(answer(name, verb), "yes", "{name} {verb:?}");
+            assert_eq!(answer(name, verb), "no", "{name} {verb:?}");
         }
     }
 }

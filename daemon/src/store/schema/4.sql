@@ -1,15 +1,11 @@
--- Links to watch an agent by: who has one needs to be no user (ADR 26).
+-- Sessions reach as far as what they were made with; invitations bring shares along.
 
-CREATE TABLE link (
-    id         TEXT PRIMARY KEY,
-    agent      TEXT NOT NULL REFERENCES agent (id),
-    owner      TEXT NOT NULL,         -- of the agent when it was made: good under no other
-    hash       BLOB NOT NULL UNIQUE,  -- SHA-256 of 256 random bits
-    made_by    TEXT NOT NULL,
-    created_ms INTEGER NOT NULL,
-    expires_ms INTEGER NOT NULL,
-    used_ms    INTEGER,               -- to the minute; changes without a journal row
-    address    TEXT NOT NULL DEFAULT ''
-) STRICT;
+ALTER TABLE device ADD COLUMN scope  TEXT NOT NULL DEFAULT 'admin';
+ALTER TABLE device ADD COLUMN agents TEXT NOT NULL DEFAULT 'null';  -- as of a token
+ALTER TABLE device ADD COLUMN token  TEXT;             -- the token that it was made with, and ends with
+ALTER TABLE device ADD COLUMN passkey TEXT;            -- the passkey (a device) that it was made with
 
-CREATE INDEX link_agent ON link (agent);
+ALTER TABLE invite ADD COLUMN revoked_ms INTEGER;
+ALTER TABLE invite ADD COLUMN shares TEXT NOT NULL DEFAULT '[]';    -- JSON list of agent and role
+
+CREATE INDEX device_token ON device (token);

@@ -93,17 +93,7 @@ fn an_offer_gives_no_right_and_ends_by_itself() {
     assert_eq!(seen["note"], "please finish");
     assert_eq!(seen["missing"][0], "model-key");
     let summary = seen["summary"].as_str().unwrap_or_default();
-    let told = ["wsm/anns", "last output ", " commits, ", "agent@anns"];
-    assert!(told.iter().all(|it| summary.contains(it)), "{seen}");
-    let dry = scene
-        .world
-        .wsm
-        .wsm_as(bob, &["accept", "anns", "--dry-run"])
-        .ok();
-    for told in ["please finish", "model-key", "wsm/anns"] {
-        assert!(dry.stdout.contains(told), "{dry}");
-    }
-    assert_eq!(scene.code(eve, &["accept", "anns", "--dry-run"]), 4);
+    assert!(summary.contains("wsm/anns"), "{seen}");
     assert_eq!(scene.code(bob, &["capture", "anns"]), 4);
     for other in [eve, ann] {
         assert_eq!(scene.code(other, &["accept", "anns"]), 4);
