@@ -6,6 +6,8 @@ pub mod protocol;
 pub mod recording;
 
 #[cfg(feature = "engine")]
+pub mod hook;
+#[cfg(feature = "engine")]
 pub mod lease;
 #[cfg(feature = "engine")]
 pub mod letterbox;

@@ -1,6 +1,6 @@
 //! `wsm-shim zygote`: what every sandbox is forked from, and then its shim.
 //!
-//! `wsm-shim --config-fd N` is the shim alone, with everything it needs as descriptors.
+//! `wsm-shim hook KIND` is what an agent's hooks start inside. `wsm-shim --config-fd N` is the shim alone, with everything it needs as descriptors.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use nix::sys::prctl;
 use wsm_sandbox::launch::ShimConfig;
 use wsm_sandbox::zygote::{self, ZYGOTE};
+use wsm_terminal::hook::{self, HOOK};
 use wsm_terminal::{pty, shim};
 
 /// Longest configuration in bytes: a log for each of many services.
@@ -20,6 +21,14 @@ fn main() -> ExitCode {
             0 => ExitCode::SUCCESS,
             _ => ExitCode::FAILURE,
         };
+    }
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((HOOK, rest)) = arguments
+        .split_first()
+        .map(|(word, rest)| (word.as_str(), rest))
+    {
+        hook::run(rest);
+        return ExitCode::SUCCESS;
     }
     match start() {
         Ok(()) => ExitCode::SUCCESS,
@@ -53,6 +62,7 @@ fn run(config: &ShimConfig) -> io::Result<()> {
     let mut keep = vec![config.listen_fd, config.launcher_fd];
     keep.extend(config.logs.values().chain(&config.recordings));
     keep.extend(&config.keep_fds);
+    keep.extend(config.reports.map(|it| it.listen_fd));
     pty::close_others(&keep)?;
     shim::run(config)
 }
