@@ -21,6 +21,7 @@ mod audit;
 mod handoff;
 mod people;
 mod presence;
+mod question;
 mod way;
 mod wire;
 

@@ -14,6 +14,7 @@ pub mod name;
 pub mod policy;
 pub mod presence;
 pub mod problem;
+pub mod question;
 pub mod recording;
 pub mod review;
 pub mod secret;

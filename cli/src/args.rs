@@ -7,8 +7,8 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueE
 
 use crate::commands::{
     act, attach, audit, capture, completion, daemon, diff, egress, exec, explain, follow, handoff,
-    lease, logs, ls, man, merge, new, open, policy, ports, prune, rec, rm, secret, send, share,
-    shell, show, svc, template, token, up, user, wait, who,
+    lease, logs, ls, man, merge, new, open, policy, ports, prune, question, rec, rm, secret, send,
+    share, shell, show, svc, template, token, up, user, wait, who,
 };
 
 /// Isolated workspaces for AI coding agents.
@@ -120,6 +120,10 @@ pub(crate) enum Verb {
     Logs(logs::Args),
     /// Wait until an agent is in a state.
     Wait(wait::Args),
+    /// Say yes to what an agent asks.
+    Approve(question::ApproveArgs),
+    /// Say no to what an agent asks, and why.
+    Deny(question::DenyArgs),
     /// Tell why the state is what it is.
     Explain(explain::Args),
     /// Start a stopped agent.

@@ -23,6 +23,7 @@ pub(crate) mod open;
 pub(crate) mod policy;
 pub(crate) mod ports;
 pub(crate) mod prune;
+pub(crate) mod question;
 pub(crate) mod rec;
 pub(crate) mod rm;
 pub(crate) mod secret;

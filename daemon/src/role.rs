@@ -115,7 +115,7 @@ macro_rules! verbs {
     };
 }
 
-use AgentRole::{Driver, Owner, Viewer};
+use AgentRole::{Approver, Driver, Owner, Viewer};
 use Needs::{Admin, Anyone, InPerson, Person, Role};
 
 verbs! {
@@ -201,6 +201,9 @@ verbs! {
 
     /// Leave it.
     Leave Role(Viewer), Own;
+
+    /// Answer its questions.
+    Approve Role(Approver), Approve;
 
     /// Type into a terminal.
     Drive Role(Driver), Drive;

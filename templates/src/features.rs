@@ -6,11 +6,6 @@
 /// Key, or `key=choice`, and what it would do.
 pub(crate) const LATER: &[(&str, &str)] = &[
     ("workspace.warm", "copy-on-write directories"),
-    ("agent.resume", "continuing a conversation"),
-    ("agent.model", "model preferences"),
-    ("agent.mcp", "MCP servers"),
-    ("agent.permissions", "approval modes"),
-    ("agent.idle_stop", "stopping idle agents"),
     ("notify", "notifications"),
 ];
 

@@ -19,7 +19,9 @@ use wsm_sandbox::launch::{Command, Exit};
 pub use self::codec::{Decoder, FrameError};
 pub use self::event::{Event, Mark, QUIET_MS};
 pub use self::people::{Lease, LeaseAct, Person, Presence, Record};
-pub use self::report::{Asking, EVERYTHING, Fate, REPORT_BYTES_MAX, Report, Reported, Said, Verdict};
+pub use self::report::{
+    Asking, EVERYTHING, Fate, REPORT_BYTES_MAX, Report, Reported, Said, Verdict,
+};
 
 /// Version both sides must speak; what was added since is told by [`Hello::speaks`].
 pub const PROTOCOL_VERSION: u32 = 1;

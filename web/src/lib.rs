@@ -28,6 +28,7 @@ mod peer;
 mod pipe;
 mod presence;
 mod problem;
+mod questions;
 mod review;
 pub mod router;
 mod secrets;

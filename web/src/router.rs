@@ -7,8 +7,8 @@ use utoipa::OpenApi;
 use wsm_daemon::role::Verb;
 
 use crate::{
-    Edge, agents, audit, events, handoffs, host, presence, problem, review, secrets, services,
-    terminals, users,
+    Edge, agents, audit, events, handoffs, host, presence, problem, questions, review, secrets,
+    services, terminals, users,
 };
 
 /// Longest request body: the user's own templates go along with a new agent.
@@ -110,6 +110,9 @@ routes! {
     get    "/v1/agents/{agent}/policy"                     services::policy         Policy;
     post   "/v1/agents/{agent}/policy"                     services::policy_change  PolicyChange;
     get    "/v1/agents/{agent}/policy/check"               services::policy_check   Policy;
+
+    post   "/v1/agents/{agent}/approve"                    questions::approve       Approve;
+    post   "/v1/agents/{agent}/deny"                       questions::deny          Approve;
 
     post   "/v1/agents/{agent}/terminals"                  terminals::open          Open;
     post   "/v1/agents/{agent}/ticket"                     terminals::ticket        Watch;
