@@ -65,8 +65,6 @@ pub(crate) enum Type {
     Scalar,
     /// Several of those.
     Scalars,
-    /// Anything: only for keys whose feature does not exist yet.
-    Free,
 }
 
 /// Which placeholders a value may hold.

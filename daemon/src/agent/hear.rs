@@ -161,11 +161,22 @@ impl Driver {
     /// The command is about to be started: what was heard of the run before is none of this one's.
     pub(super) fn listen_anew(&mut self) -> std::io::Result<()> {
         self.drop_questions("it was started anew");
-        let secret = if self.reports() {
-            assemble::random_text(RUN_CHARACTERS)?
-        } else {
+        let incarnation = self.shim.as_ref().map_or(0, crate::shim::Shim::incarnation);
+        let heard = &self.record.heard;
+        // Codex's server outlives its screen, with the environment that it was started in.
+        let stays = self.record.resolved.agent.kind == Kind::Codex
+            && heard.cursor.0 == incarnation
+            && !heard.run.is_empty();
+        let secret = if !self.reports() {
             String::new()
+        } else if stays {
+            heard.run.clone()
+        } else {
+            assemble::random_text(RUN_CHARACTERS)?
         };
+        if heard.cursor.0 != incarnation {
+            self.record.heard.cursor = (incarnation, 0);
+        }
         let prompted = !self.record.resolved.agent.prompt.is_empty();
         self.record.heard.begin(secret, prompted);
         self.hearing = Hearing::new();

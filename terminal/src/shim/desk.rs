@@ -316,3 +316,152 @@ fn clock() -> u64 {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+
+    use nix::unistd::getuid;
+
+    use super::*;
+    use crate::protocol::Asking;
+
+    struct Scene {
+        desk: Desk,
+        dir: tempfile::TempDir,
+    }
+
+    impl Scene {
+        fn new(uid: u32) -> Scene {
+            let dir = tempfile::tempdir().unwrap();
+            let listener = UnixListener::bind(dir.path().join("s")).unwrap();
+            let desk = Desk::new(listener, uid).unwrap();
+            Scene { desk, dir }
+        }
+
+        fn turn(&mut self) {
+            let mut scratch = vec![0; 64 * 1024];
+            for _ in 0..8 {
+                self.desk.ready(&mut scratch, Instant::now());
+            }
+        }
+
+        fn call(&mut self, line: &[u8]) -> BufReader<UnixStream> {
+            let mut socket = UnixStream::connect(self.dir.path().join("s")).unwrap();
+            self.turn();
+            for part in line.chunks(32 * 1024) {
+                // A caller that was dropped is told so by the next write.
+                drop(socket.write_all(part));
+                self.turn();
+            }
+            BufReader::new(socket)
+        }
+
+        fn says(&mut self, said: Said) -> BufReader<UnixStream> {
+            let mut line = serde_json::to_vec(&report(said)).unwrap();
+            line.push(b'\n');
+            self.call(&line)
+        }
+    }
+
+    fn report(said: Said) -> Report {
+        Report {
+            run: "r".into(),
+            session: "s".into(),
+            said,
+        }
+    }
+
+    fn asks(covers: bool) -> Said {
+        Said::Asks(Asking {
+            permission: true,
+            answerable: true,
+            covers,
+            ..Asking::default()
+        })
+    }
+
+    fn line(socket: &mut BufReader<UnixStream>) -> String {
+        let mut text = String::new();
+        socket.read_line(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn a_question_waits_for_its_answer() {
+        let mut scene = Scene::new(getuid().as_raw());
+        let mut first = scene.says(Said::Interrupted);
+        assert_eq!(
+            (line(&mut first).as_str(), line(&mut first).as_str()),
+            ("taken\n", "")
+        );
+        let mut asked = scene.says(asks(false));
+        assert_eq!(line(&mut asked), "taken\n");
+        assert!(scene.desk.tick(Instant::now()), "there are news");
+        assert_eq!(scene.desk.since(0).0.len(), 2);
+        assert_eq!(scene.desk.since(1).0[0].report.said, asks(false));
+        assert_eq!(scene.desk.fates(), [(2, Fate::Open)]);
+        scene.desk.typed();
+        let verdict = Verdict {
+            allow: false,
+            message: "no".into(),
+        };
+        assert!(!scene.desk.decide(1, Some(&verdict)));
+        assert!(scene.desk.decide(2, Some(&verdict)));
+        let told: Verdict = serde_json::from_str(&line(&mut asked)).unwrap();
+        assert_eq!(told, verdict);
+        assert!(!scene.desk.decide(2, Some(&verdict)), "once");
+        assert_eq!(scene.desk.fates(), []);
+    }
+
+    #[test]
+    fn a_key_lets_through_what_covers_the_prompt() {
+        let mut scene = Scene::new(getuid().as_raw());
+        let mut covering = scene.says(asks(true));
+        let _beside = scene.says(asks(false));
+        scene.desk.typed();
+        assert_eq!(
+            (line(&mut covering).as_str(), line(&mut covering).as_str()),
+            ("taken\n", "")
+        );
+        assert_eq!(scene.desk.fates(), [(2, Fate::Open), (1, Fate::Yielded)]);
+        // Taken back by the agent.
+        drop(_beside);
+        scene.turn();
+        assert_eq!(scene.desk.fates(), [(1, Fate::Yielded)]);
+    }
+
+    #[test]
+    fn callers_are_bounded_and_strangers_are_not_heard() {
+        let mut stranger = Scene::new(getuid().as_raw() + 1);
+        drop(stranger.says(Said::Interrupted));
+        assert_eq!(stranger.desk.since(0).0, []);
+        let mut scene = Scene::new(getuid().as_raw());
+        for rubbish in [&b"x\n"[..], b"{}\n", &[b'a'; 300_000]] {
+            let mut caller = scene.call(rubbish);
+            let mut end = Vec::new();
+            drop(caller.read_to_end(&mut end));
+            assert_eq!(end, b"");
+        }
+        assert!(scene.desk.callers.is_empty());
+        let mut callers = Vec::new();
+        for _ in 0..100 {
+            callers.push(scene.says(asks(false)));
+            let socket = UnixStream::connect(scene.dir.path().join("s")).unwrap();
+            scene.turn();
+            callers.push(BufReader::new(socket));
+        }
+        assert!(scene.desk.callers.len() <= CALLERS_MAX);
+        assert_eq!(scene.desk.fates().len(), OPEN_MAX);
+        for _ in 0..KEPT_MAX * 2 {
+            drop(scene.says(Said::Failed {
+                why: "x".repeat(9000),
+            }));
+        }
+        assert!(scene.desk.kept.len() <= KEPT_MAX && scene.desk.kept_bytes <= KEPT_BYTES_MAX);
+        // What is asked stays, however much is said.
+        let (first, more) = scene.desk.since(0);
+        assert_eq!(first[0].seq, 1);
+        assert!(!more);
+    }
+}
