@@ -66,6 +66,10 @@ pub(crate) fn first_files(record: &Record) -> Vec<(String, String)> {
 /// The conversation that its command goes on with.
 #[must_use]
 pub(crate) fn session(record: &Record) -> Option<&str> {
+    // aider has one conversation for each directory, and no names for them.
+    if record.resolved.agent.kind == Kind::Aider {
+        return (record.resolved.agent.resume && record.run > 1).then_some("");
+    }
     let session = record.heard.session.as_str();
     // It comes from inside and becomes an argument there.
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';

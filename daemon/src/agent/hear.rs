@@ -177,7 +177,8 @@ impl Driver {
         if heard.cursor.0 != incarnation {
             self.record.heard.cursor = (incarnation, 0);
         }
-        let prompted = !self.record.resolved.agent.prompt.is_empty();
+        let prompted = !self.record.resolved.agent.prompt.is_empty()
+            && super::adapter::session(&self.record).is_none();
         self.record.heard.begin(secret, prompted);
         self.hearing = Hearing::new();
         Ok(())

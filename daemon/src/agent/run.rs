@@ -231,6 +231,10 @@ impl Driver {
         // A shell ends with the code of its last command; only a signal is a failure of its own.
         let killed = matches!(exit, Exit::Signal(_));
         let failed = killed || (exit != Exit::Code(0) && kind != Kind::Shell);
+        if failed && !self.record.heard.hooked {
+            // A conversation that is there no more is not asked for again.
+            self.record.heard.session.clear();
+        }
         let again = match self.record.resolved.agent.restart {
             Restart::Never => false,
             Restart::OnFailure => failed,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use wsm_sandbox::spec::INSIDE_HOME;
 use wsm_template::CLAUDE_MCP;
+use wsm_template::resolved::Permissions;
 
 use super::{HOOK_SECONDS, QUESTION_SECONDS, hook};
 use crate::record::Record;
@@ -81,8 +82,10 @@ pub(super) fn first_files(record: &Record) -> Vec<(String, String)> {
         })
         .collect();
     let trusted = json!({"hasTrustDialogAccepted": true, "hasCompletedProjectOnboarding": true});
+    let all = record.resolved.agent.permissions == Some(Permissions::All);
     let state = json!({
         "hasCompletedOnboarding": true,
+        "bypassPermissionsModeAccepted": all,
         "theme": "dark",
         "projects": {workspace.unwrap_or_default(): trusted},
         "customApiKeyResponses": {"approved": approved, "rejected": []},

@@ -172,3 +172,25 @@ fn an_answer_in_the_terminal_is_seen_outside() {
     let idle = told.reached(State::Idle);
     assert!(idle.questions.is_empty(), "{}", told.all());
 }
+
+#[test]
+fn claude_is_told_what_the_template_says_and_goes_on_where_it_was() {
+    let world = world("anthropic-api-key");
+    let more = format!(
+        "prompt = \"{TASK}\"\nresume = true\npermissions = \"all\"\nmodel = \"claude-haiku-4-5\"\nidle_stop = \"5s\"\n\
+         [agent.mcp.nobody]\ncommand = [\"sh\", \"-c\", \"touch ~/asked\"]"
+    );
+    let told = Told::new(&world, "claude", "goes-on", &more);
+    // Nothing is asked, and nobody looks: it is done, and stopped.
+    let stopped = told.reached(State::Stopped);
+    assert!(stopped.reason.contains("watched by nobody"), "{}", stopped.reason);
+    let states: Vec<String> = told.states().into_iter().map(|(state, _)| state).collect();
+    assert_eq!(states, ["working", "idle", "stopping", "stopped"], "{}", told.all());
+    let model = |it: &serde_json::Value| it["body"].as_str().unwrap_or_default().contains("claude-haiku-4-5");
+    assert!(world.requests().iter().any(model), "{:?}", world.requests());
+    world.wsm.wsm(&["start", "goes-on"]).ok();
+    told.reached(State::Idle);
+    world.wsm.wait_screen("goes-on", "TASK-DONE");
+    let said = world.wsm.inside("goes-on", "ls ~/asked");
+    assert_eq!(said.code, 0, "{said}");
+}
