@@ -11,6 +11,7 @@ from lab import Lab
 import memory
 import neighbour
 import new
+import push
 import spawn
 import terminal
 
@@ -30,6 +31,7 @@ ENTRIES = {
     "egress_throughput": egress.egress_throughput,
     "egress_latency": egress.egress_latency,
     "egress_inject": inject.egress_inject,
+    "push_handoff": push.push_handoff,
 }
 
 

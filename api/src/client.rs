@@ -15,10 +15,12 @@ use crate::review::{Diff, Merge, Merged};
 use crate::secret::{NewSecret, Secret, SecretRemoved, SecretTicket};
 use crate::service::{AgentPorts, LogPart, Service};
 use crate::template::TemplateInfo;
-use crate::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send, Ticket};
+use crate::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send};
 
 mod audit;
 mod handoff;
+mod invite;
+mod notify;
 mod people;
 mod presence;
 mod question;
@@ -402,11 +404,8 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn merge(&self, agent: &str, merge: &Merge) -> Result<Merged> {
-        self.post(
-            Target::agent(agent).then("merge"),
-            Some(wire::encode(merge)),
-        )
-        .await
+        let target = Target::agent(agent).then("merge");
+        self.post(target, Some(wire::encode(merge))).await
     }
 
     /// Stages its changes in the main checkout.
@@ -467,15 +466,6 @@ impl Client {
             Way::Here(run) => Some(run),
             Way::There(_) => None,
         }
-    }
-
-    /// A ticket to watch a terminal without the daemon in between.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn ticket(&self, agent: &str, new: &NewTicket) -> Result<Ticket> {
-        self.post(Target::agent(agent).then("ticket"), Some(wire::encode(new)))
-            .await
     }
 
     /// A WebSocket to a terminal: the shim's hello comes first, then the caller sends its attach.

@@ -7,10 +7,14 @@ pub mod agent;
 pub mod audit;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod device;
 pub mod event;
 pub mod handoff;
 pub mod host;
+pub mod invite;
 pub mod name;
+pub mod notify;
+pub mod passkey;
 pub mod policy;
 pub mod presence;
 pub mod problem;

@@ -12,6 +12,9 @@ pub struct Whoami {
     pub role: String,
     /// How the caller came in: `uid:1000`, `device:ID`, `token:ID`.
     pub via: String,
+    /// What the device is called, if the caller came in from one.
+    #[serde(default)]
+    pub device: String,
     /// IP address; empty on the Unix socket.
     pub address: String,
     /// What this way in is good for: `view`, `approve`, `drive`, `own`, `admin`.

@@ -33,10 +33,14 @@ pub enum Way {
         /// Unix uid.
         uid: u32,
     },
-    /// From a paired device, a session or with a passkey.
+    /// From a device, by its session.
     Device {
         /// Id of the device.
         id: String,
+        /// What its user calls it.
+        name: String,
+        /// It was made with a token, and makes no other way in either.
+        lent: bool,
     },
     /// With a token.
     Token {
@@ -71,7 +75,7 @@ impl Actor {
     pub fn who(&self) -> Who {
         let via = match &self.way {
             Way::Local { uid } => format!("uid:{uid}"),
-            Way::Device { id } => format!("device:{id}"),
+            Way::Device { id, .. } => format!("device:{id}"),
             Way::Token { id } => format!("token:{id}"),
         };
         Who {

@@ -15,6 +15,8 @@ use crate::agent::assemble::HostFacts;
 use crate::agent::handle::Handle;
 use crate::broker::Broker;
 use crate::egress::Egress;
+use crate::notify::Notifier;
+use crate::pairing::Pairings;
 use crate::store::{Row, Store, StoreError};
 
 /// What the daemon is told at its start.
@@ -26,6 +28,8 @@ pub struct Config {
     pub run_dir: PathBuf,
     /// Configuration: `templates/*.toml`.
     pub etc_dir: PathBuf,
+    /// Where this host's page is, if it is served.
+    pub page: Option<String>,
 }
 
 /// Shared by all drivers; behind one `Arc`.
@@ -37,6 +41,8 @@ pub struct Engine {
     pub broker: Broker,
     /// What lets agents out.
     pub egress: Egress,
+    /// What tells people.
+    pub notify: Notifier,
     /// Run directory, for the shims' sockets.
     pub run_dir: Arc<File>,
     /// Where host templates lie.
@@ -59,6 +65,8 @@ pub struct Engine {
     pub making: tokio::sync::Semaphore,
     /// Bounds how many branches are watched, beside being looked at.
     pub watching: tokio::sync::Semaphore,
+    /// Devices on their way in.
+    pub(crate) pairings: Mutex<Pairings>,
     handles: Mutex<HashMap<AgentId, Handle>>,
 }
 
@@ -91,6 +99,7 @@ impl Engine {
         Ok(Engine {
             broker: Broker::new(Arc::clone(&run_dir)),
             egress: Egress::start(Arc::clone(&run_dir), store.clone()),
+            notify: Notifier::open(&config.state_dir, config.page.clone()),
             store,
             run_dir,
             etc_dir: config.etc_dir.clone(),
@@ -103,6 +112,7 @@ impl Engine {
             naming: tokio::sync::Mutex::new(()),
             making: tokio::sync::Semaphore::new(MAKING_MAX),
             watching: tokio::sync::Semaphore::new(WATCHING_MAX),
+            pairings: Mutex::default(),
             handles: Mutex::new(HashMap::new()),
         })
     }

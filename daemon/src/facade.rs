@@ -3,8 +3,13 @@
 mod access;
 mod audit;
 mod create;
+mod device;
 mod handoff;
+mod invite;
 mod kept;
+mod notify;
+mod pairing;
+mod passkey;
 mod people;
 mod policy;
 mod presence;
@@ -13,6 +18,7 @@ mod recordings;
 mod remove;
 mod review;
 mod secret;
+mod session;
 mod share;
 mod sources;
 mod terminal;
@@ -40,6 +46,9 @@ use crate::egress;
 use crate::engine::{Config, Engine, row, store_problem};
 use crate::role::{Subject, Verb as May};
 use crate::store::{Change, rfc3339};
+pub use pairing::PairingBegun;
+pub use passkey::Passkey;
+pub use session::SessionMade;
 use view::{shown_agent, shown_event, shown_services};
 
 /// What can be asked of a running or stopped agent.
@@ -135,6 +144,7 @@ impl Daemon {
         }
         egress::follow_config(&engine);
         engine.keep_checkpoints();
+        crate::notify::worker::start(&engine);
         Ok(Daemon { engine })
     }
 

@@ -11,6 +11,8 @@ pub mod egress;
 pub mod engine;
 pub mod facade;
 mod fault;
+pub mod notify;
+mod pairing;
 pub mod port;
 pub mod record;
 pub mod recordings;

@@ -55,7 +55,8 @@ enum Needs {
     Anyone,
     /// To be that person, or an administrator.
     Person,
-    /// To be that person, and there by no token: no way in makes another one.
+    /// To be that person, and there by no token, nor by what was made with one: no token makes
+    /// another way in.
     InPerson,
     /// To be an administrator.
     Admin,
@@ -119,6 +120,10 @@ use AgentRole::{Approver, Driver, Owner, Viewer};
 use Needs::{Admin, Anyone, InPerson, Person, Role};
 
 verbs! {
+    /// Come in, with something that only its holder has.
+    Enter Anyone, View;
+    /// End the session that one came in by.
+    SessionEnd Anyone, View;
     /// Who one is.
     Whoami Anyone, View;
     /// What runs.
@@ -173,6 +178,13 @@ verbs! {
     DeviceRemove Person, Own;
     /// Invite somebody.
     Invite Admin, Admin;
+
+    /// Say that one looks at an agent.
+    Visible Anyone, View;
+    /// What one is told, by which channels, and what became of it.
+    Notifications Person, Own;
+    /// A way by which one is told, which outlives the way in: no token makes one.
+    ChannelNew InPerson, Own;
 
     /// See that it is there, and its state.
     See Role(Viewer), View;
@@ -257,7 +269,11 @@ pub fn allows(actor: &Actor, verb: Verb, subject: &Subject<'_>) -> Result<(), De
     match (needs, subject) {
         (Role(_), Subject::Agent { .. }) | (Anyone, Subject::Host) => {}
         (Person | InPerson, Subject::Person(name)) => {
-            if needs == InPerson && matches!(actor.way, Way::Token { .. }) {
+            let lent = matches!(
+                actor.way,
+                Way::Token { .. } | Way::Device { lent: true, .. }
+            );
+            if needs == InPerson && lent {
                 return Err(Denial::Token);
             }
             if *name != actor.user && !actor.is_admin() {

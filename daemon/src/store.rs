@@ -14,14 +14,18 @@ use crate::actor::Who;
 use crate::fault;
 use crate::record::Record;
 
+mod channels;
 mod journal;
+mod outbox;
 mod people;
 #[cfg(test)]
 mod tests;
 
 /// A journal row as stored.
 pub use crate::audit::Entry as Stored;
+pub use channels::{ChannelRow, Notify};
 pub use journal::Query;
+pub use outbox::{Delivery, Due, Notice, Settled};
 pub use people::{DeviceRow, InviteRow, People, ShareRow, TokenRow, UserRow};
 
 /// What leads from each version of the schema to the next; the first makes an empty database.
@@ -29,10 +33,12 @@ const SCHEMA: [&str; SCHEMA_VERSION as usize] = [
     include_str!("store/schema/1.sql"),
     include_str!("store/schema/2.sql"),
     include_str!("store/schema/3.sql"),
+    include_str!("store/schema/4.sql"),
+    include_str!("store/schema/5.sql"),
 ];
 
 /// Version of the schema; a database with a newer one is refused.
-const SCHEMA_VERSION: u32 = 3;
+const SCHEMA_VERSION: u32 = 5;
 
 /// The database could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +111,7 @@ pub struct Change<'a> {
     erased: Option<&'a str>,
     trust: Option<(&'a str, &'a str, &'a str)>,
     people: Vec<People>,
+    notify: Vec<Notify>,
     rotated: Option<u64>,
 }
 
@@ -119,6 +126,7 @@ impl<'a> Change<'a> {
             erased: None,
             trust: None,
             people: Vec::new(),
+            notify: Vec::new(),
             rotated: None,
         }
     }
@@ -164,6 +172,13 @@ impl<'a> Change<'a> {
         self.people.push(people);
         self
     }
+
+    /// Changes rules and channels of notifications; in the order of the calls.
+    #[must_use]
+    pub fn notify(mut self, notify: Notify) -> Change<'a> {
+        self.notify.push(notify);
+        self
+    }
 }
 
 /// The database; cheap to clone.
@@ -172,6 +187,7 @@ pub struct Store {
     path: Arc<Path>,
     connection: Arc<Mutex<Connection>>,
     newest: Arc<watch::Sender<u64>>,
+    people: Arc<watch::Sender<u64>>,
 }
 
 impl Store {
@@ -195,6 +211,7 @@ impl Store {
             path: path.into(),
             connection: Arc::new(Mutex::new(connection)),
             newest: Arc::new(newest),
+            people: Arc::new(watch::channel(0).0),
         })
     }
 
@@ -223,18 +240,36 @@ impl Store {
         for one in &change.people {
             people::write(&tx, one)?;
         }
+        for one in &change.notify {
+            channels::write(&tx, one)?;
+        }
         if let Some(through) = change.rotated {
             journal::rotate(&tx, through)?;
         }
         let mut seq = 0;
         for row in std::iter::once(&change.row).chain(&change.more) {
             seq = journal::append(&tx, row)?;
+            outbox::note(&tx, seq, row, change.agent)?;
         }
         tx.commit()?;
         drop(connection);
         act.done();
         self.newest.send_replace(seq);
+        if !change.people.is_empty() {
+            self.people.send_replace(seq);
+        }
         Ok(seq)
+    }
+
+    /// Wakes whoever follows the newest sequence number, which stays: there is something to deliver.
+    fn notice_soon(&self) {
+        self.newest.send_modify(|_| {});
+    }
+
+    /// Follows changes of users, ways in and shares.
+    #[must_use]
+    pub fn people_changed(&self) -> watch::Receiver<u64> {
+        self.people.subscribe()
     }
 
     /// Follows the newest sequence number.

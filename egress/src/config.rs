@@ -1,4 +1,5 @@
-//! The host's configuration: `config.toml`, tables `[egress]` and `[recordings]`. Root writes it.
+//! The host's configuration: `config.toml`, tables `[egress]`, `[recordings]` and `[notify]`
+//! ([`notify`]). Root writes it.
 //!
 //! ```toml
 //! [egress]
@@ -30,6 +31,8 @@ use crate::host::Host;
 use crate::policy::Written;
 use crate::rule::{Pattern, Rule};
 
+pub mod notify;
+
 /// Name of the file in the configuration directory.
 pub const CONFIG_FILE: &str = "config.toml";
 
@@ -47,6 +50,8 @@ pub struct HostConfig {
     pub hosts: BTreeMap<Host, Vec<IpAddr>>,
     /// What is kept of terminals; no concern of egress, but of the same file.
     pub recordings: Recordings,
+    /// Where notifications may go; likewise.
+    pub notify: notify::Notify,
 }
 
 /// What the host keeps of what terminals show.
@@ -87,6 +92,7 @@ pub enum BadConfig {
 struct File {
     egress: Table,
     recordings: Recordings,
+    notify: notify::Table,
     /// Of `wsm-web`, which reads it by itself.
     #[serde(rename = "web")]
     _web: Option<toml::Table>,
@@ -105,6 +111,16 @@ struct Table {
 struct PermitTable {
     names: Vec<String>,
     cidr: IpNet,
+}
+
+impl PermitTable {
+    fn read(self) -> Result<Permit, crate::rule::BadRule> {
+        let names = self.names.iter().map(|name| Pattern::parse(name));
+        Ok(Permit {
+            names: names.collect::<Result<_, _>>()?,
+            cidr: self.cidr,
+        })
+    }
 }
 
 impl HostConfig {
@@ -133,20 +149,20 @@ impl HostConfig {
     pub fn parse(text: &str) -> Result<HostConfig, BadConfig> {
         let malformed = |why: String| BadConfig::Malformed(why);
         let File {
-            egress, recordings, ..
+            egress,
+            recordings,
+            notify,
+            ..
         } = toml::from_str(text).map_err(|e| malformed(e.to_string()))?;
         let mut config = HostConfig {
             recordings,
+            notify: notify.read().map_err(malformed)?,
             ..HostConfig::default()
         };
         for permit in egress.permit {
-            let names = permit.names.iter().map(|name| Pattern::parse(name));
-            config.permits.push(Permit {
-                names: names
-                    .collect::<Result<_, _>>()
-                    .map_err(|bad| malformed(format!("egress.permit: {bad}")))?,
-                cidr: permit.cidr,
-            });
+            let permit = permit.read();
+            let permit = permit.map_err(|bad| malformed(format!("egress.permit: {bad}")))?;
+            config.permits.push(permit);
         }
         for (name, members) in egress.groups {
             let rules = members

@@ -85,6 +85,10 @@ pub(crate) fn convert(
             debug: reader.value(&["sandbox", "debug"]) == Some(&Value::Flag(true)),
             devices: reader.list(&["sandbox", "devices"]),
         },
+        notify: match reader.value(&["notify", "on"]) {
+            Some(Value::List(list)) => list.clone(),
+            _ => notify_all(),
+        },
         provenance: provenance(flat),
     }
 }

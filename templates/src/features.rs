@@ -4,10 +4,7 @@
 //! `convert.rs`). A key covers everything below it; `key=value` covers one choice of a key.
 
 /// Key, or `key=choice`, and what it would do.
-pub(crate) const LATER: &[(&str, &str)] = &[
-    ("workspace.warm", "copy-on-write directories"),
-    ("notify", "notifications"),
-];
+pub(crate) const LATER: &[(&str, &str)] = &[("workspace.warm", "copy-on-write directories")];
 
 /// What the feature behind `key` is, when it does not exist yet.
 pub(crate) fn later(key: &str) -> Option<&'static str> {

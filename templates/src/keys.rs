@@ -57,6 +57,8 @@ pub(crate) enum Type {
     GuardedPaths,
     /// Names of programs.
     Programs,
+    /// What people are told about, some of [`crate::resolved::NOTIFY`].
+    Events,
     /// Device nodes of the host.
     Devices,
     /// A port name, then an optional path: `web/health`.
@@ -240,7 +242,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("sandbox.landlock", Type::Choice(&["required", "best-effort"]), "required", "Whether a start is refused when the kernel has no Landlock.").narrow(),
     key("sandbox.debug", Type::Flag, "false", "Let the agent trace its own processes: strace, gdb.").never(),
     key("sandbox.devices", Type::Devices, "[]", "Device nodes of the host, `/dev/kvm`. The host's `ceiling.json` must list each in `devices`.").narrow(),
-    key("notify.on", Type::Texts, "[]", "What to notify about."),
+    key("notify.on", Type::Events, "all of them", "What people are told about: `finished`, `blocked`, `failed`, `service-down`, `limit`, `security`. Whoever is told may have rules of their own instead (`wsm notify rules`)."),
 ];
 
 /// What stands at a path of the format.

@@ -44,8 +44,26 @@ pub struct Resolved {
     pub limits: Limits,
     /// `[sandbox]`.
     pub sandbox: Sandbox,
+    /// `[notify] on`.
+    #[serde(default = "notify_all")]
+    pub notify: Vec<String>,
     /// Which layer set each value: dotted key (`services.db.command`) to origin. Defaults are absent.
     pub provenance: BTreeMap<String, Origin>,
+}
+
+/// What people can be told about an agent.
+pub const NOTIFY: [&str; 6] = [
+    "finished",
+    "blocked",
+    "failed",
+    "service-down",
+    "limit",
+    "security",
+];
+
+/// About all of it, where nothing else is said.
+pub(crate) fn notify_all() -> Vec<String> {
+    NOTIFY.map(str::to_owned).to_vec()
 }
 
 /// Where a value came from.

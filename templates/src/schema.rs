@@ -210,6 +210,7 @@ fn kind_text(kind: Type) -> String {
         Type::HostPaths => "absolute paths".to_owned(),
         Type::GuardedPaths => "paths below the checkout, or absolute".to_owned(),
         Type::Programs => "names of programs".to_owned(),
+        Type::Events => "names of events".to_owned(),
         Type::Devices => "device nodes".to_owned(),
         Type::HttpTarget => "port name, or `NAME/PATH`".to_owned(),
         Type::Scalar => "text, whole number, true or false".to_owned(),
@@ -289,6 +290,9 @@ fn kind(key: &Key) -> Json {
         | Type::GuardedPaths
         | Type::Programs
         | Type::Devices => texts,
+        Type::Events => {
+            json!({ "type": "array", "items": { "enum": crate::resolved::NOTIFY } })
+        }
         Type::Scalar => json!({ "type": ["string", "integer", "boolean"] }),
         Type::Scalars => json!({ "type": "array", "items": { "type": ["string", "integer"] } }),
     }

@@ -108,8 +108,7 @@ pub(crate) fn convert(
         };
     }
     match (kind, value.get_ref()) {
-        (Type::Flag, DeValue::Boolean(flag)) => Value::Flag(*flag),
-        (Type::Scalar, DeValue::Boolean(flag)) => Value::Flag(*flag),
+        (Type::Flag | Type::Scalar, DeValue::Boolean(flag)) => Value::Flag(*flag),
         (Type::Integer { min, max }, DeValue::Integer(_)) => {
             integer(value.get_ref(), min, max).map_or_else(&mut fail, Value::Integer)
         }
@@ -142,6 +141,7 @@ pub(crate) fn convert(
             | Type::HostPaths
             | Type::GuardedPaths
             | Type::Programs
+            | Type::Events
             | Type::Devices
             | Type::Scalars,
             DeValue::Array(array),
@@ -246,6 +246,7 @@ fn wrong_type(kind: Type, found: &DeValue<'_>) -> Refusal {
         | Type::HostPaths
         | Type::GuardedPaths
         | Type::Programs
+        | Type::Events
         | Type::Devices => ("a list of strings", Some("write [\"…\"]")),
         Type::Scalar => ("a string, a whole number, true or false", None),
         Type::Scalars => ("a list of strings or whole numbers", None),

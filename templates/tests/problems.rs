@@ -113,18 +113,15 @@ secret = "x"
 hosts = ["a.example.com"]
 header = "x-api-key"
 visible = false
-[notify]
-on = ["finished"]
 "#;
     let found = problems(text);
-    assert_eq!(found.matches("not available yet").count(), 2, "{found}");
+    assert_eq!(found.matches("not available yet").count(), 1, "{found}");
     assert_snapshot!(found
             .lines()
             .filter(|line| !line.contains("hint"))
             .collect::<Vec<_>>()
             .join("\n"), @r#"
     t.toml:4: workspace.warm: not available yet (copy-on-write directories)
-    t.toml:11: notify.on: not available yet (notifications)
     "#);
     // What asks for nothing is no request for the feature.
     let nothing =
@@ -164,6 +161,13 @@ url = "https://b.example.com"
     assert_eq!(validate(&user(&claude), "t"), []);
     let shell = "schema = 1\n[agent]\nmodel = \"x\"\nidle_stop = \"1h\"\n";
     assert!(problems(shell).contains("kind `shell`"));
+}
+
+#[test]
+fn people_are_told_about_what_there_is() {
+    let found = problems("schema = 1\nnotify.on = [\"blocked\", \"finishd\"]\n");
+    assert!(found.contains("\"finishd\" is no event"), "{found}");
+    assert!(found.contains("finished"), "{found}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! [`term::Term`]s that a person could sit at. Nothing here looks into wsm; what is left behind
 //! is read from the kernel by [`host`]. Without root or a fit kernel the tests fail.
 
+pub mod browser;
 pub mod cli;
 pub mod host;
 pub mod instance;

@@ -26,6 +26,8 @@ mod keyboard;
 mod lifecycle;
 #[path = "e2e/network.rs"]
 mod network;
+#[path = "e2e/notify.rs"]
+mod notify;
 #[path = "e2e/people.rs"]
 mod people;
 #[path = "e2e/recovery.rs"]

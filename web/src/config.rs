@@ -4,6 +4,7 @@
 //! [web]
 //! listen = "0.0.0.0:7443"
 //! names = ["wsm.example.org"]     # names of this host; requests for others are refused
+//! url = "https://wsm.example.org" # what others open, where that is not its name and port
 //! tls = "self-signed"             # self-signed | files | off
 //! certificate = "tls/chain.pem"   # files: below the configuration directory, or absolute
 //! key = "tls/key.pem"
@@ -30,6 +31,8 @@ pub struct Net {
     pub listen: SocketAddr,
     /// Names of this host, in lower case.
     pub names: Vec<String>,
+    /// What others open, if that was said.
+    pub url: Option<String>,
     /// Who speaks TLS.
     pub tls: Tls,
     /// Addresses whose word on where a request comes from is believed.
@@ -63,6 +66,7 @@ struct Table {
     listen: SocketAddr,
     #[serde(default)]
     names: Vec<String>,
+    url: Option<String>,
     #[serde(default = "self_signed")]
     tls: String,
     certificate: Option<PathBuf>,
@@ -131,12 +135,28 @@ pub fn parse(text: &str, etc: &Path) -> Result<Option<Net>, String> {
             return wrong(&format!("names: {name:?} is no name of a host"));
         }
     }
+    if let Some(url) = &table.url {
+        let known = crate::origin::split(url).is_some_and(|(scheme, host)| {
+            let here = crate::origin::is_loopback(host);
+            here || (scheme == "https" && names_host(&names, host))
+        });
+        if !known {
+            return wrong("url: https://NAME[:PORT] with a name of `names`, nothing behind it");
+        }
+    }
     Ok(Some(Net {
         listen: table.listen,
+        url: table.url,
         names,
         tls,
         proxies: table.proxies,
     }))
+}
+
+/// Whether `HOST[:PORT]` is one of these names.
+fn names_host(names: &[String], host: &str) -> bool {
+    let name = host.split(':').next().unwrap_or_default();
+    names.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 impl Net {
@@ -189,6 +209,16 @@ impl Net {
             Some(name) => format!("{scheme}://{name}:{}", self.listen.port()),
             None => format!("{scheme}://{}", self.listen),
         }
+    }
+
+    /// What others open; `None` where nothing says how they reach this host.
+    #[must_use]
+    pub fn public_url(&self) -> Option<String> {
+        if let Some(url) = &self.url {
+            return Some(url.clone());
+        }
+        let known = !self.names.is_empty() || !self.listen.ip().is_unspecified();
+        known.then(|| self.url())
     }
 }
 

@@ -1,48 +1,112 @@
 //! What handlers get: who asks, the query, the body. A miss is a problem like every other.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::{CONTENT_LENGTH, SET_COOKIE};
 use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use wsm_daemon::actor::Actor;
+use wsm_daemon::facade::SessionMade;
 
+use crate::Edge;
+use crate::auth::{self, Place};
+use crate::cookie::Jar;
+use crate::net::bounds::Face;
+use crate::origin::Said;
 use crate::peer::{Origin, Peer};
 use crate::problem::Failure;
 use crate::router::BODY_BYTES_MAX;
-use crate::{Edge, auth};
 
 /// Who asks, by the credentials of the connection.
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) actor: Actor,
     /// Holds the connection's place; a WebSocket keeps it until it ends.
-    pub(crate) peer: Peer,
+    _place: Peer,
+    /// Where its browser keeps the session that it came by.
+    pub(crate) jar: Option<Jar>,
 }
 
 impl FromRequestParts<Edge> for Caller {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Caller, Failure> {
-        let ConnectInfo(peer) = ConnectInfo::<Peer>::from_request_parts(parts, edge)
-            .await
-            .map_err(|missing| Failure::invalid(StatusCode::FORBIDDEN, missing.body_text()))?;
-        let actor = match &peer.origin {
+        let peer = peer(parts, edge).await?;
+        let (actor, jar) = match &peer.origin {
             Origin::Local { uid, user } => {
                 let admin = *uid == 0 || edge.config.admins.contains(uid);
-                edge.daemon.local_actor(*uid, user, admin)?
+                (edge.daemon.local_actor(*uid, user, admin)?, None)
             }
             Origin::Net { address, face } => {
-                let actor = auth::caller(edge, address.ip(), parts)?;
+                let known = auth::caller(edge, address.ip(), parts)?;
                 face.know();
-                actor
+                known
             }
         };
-        Ok(Caller { actor, peer })
+        Ok(Caller {
+            actor,
+            jar,
+            _place: peer,
+        })
     }
+}
+
+impl Caller {
+    /// Completes when what the caller came in with is good for nothing any more: whatever lasts
+    /// longer than an answer ends then.
+    pub(crate) async fn no_longer(&self, edge: &Edge) {
+        edge.daemon.no_longer(&self.actor).await;
+    }
+}
+
+/// Somebody on the network who is nobody yet, and brings what makes it somebody in the body. No
+/// page of another origin gets here.
+#[derive(Debug)]
+pub(crate) struct Newcomer {
+    pub(crate) place: Place,
+    face: Arc<Face>,
+}
+
+impl FromRequestParts<Edge> for Newcomer {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Newcomer, Failure> {
+        let (address, face) = match peer(parts, edge).await?.origin {
+            Origin::Net { address, face } => (address, face),
+            Origin::Local { .. } => {
+                let message = "sessions are for the network; here the kernel says who you are";
+                return Err(Failure::invalid(StatusCode::CONFLICT, message));
+            }
+        };
+        let place = Place::of(edge, address.ip(), &parts.headers)?;
+        let said = Said::read(&parts.headers, place.proxied);
+        if !said.is_some_and(|said| said.not_others(&place.net)) {
+            return Err(auth::foreign());
+        }
+        Ok(Newcomer { place, face })
+    }
+}
+
+impl Newcomer {
+    /// The answer that makes a session of this connection's browser.
+    pub(crate) fn enter(&self, made: SessionMade) -> Response {
+        self.face.know();
+        let cookie = self.place.jar.keep(&made.cookie, made.seconds);
+        ([(SET_COOKIE, cookie)], Json(made.entered)).into_response()
+    }
+}
+
+async fn peer(parts: &mut Parts, edge: &Edge) -> Result<Peer, Failure> {
+    let found = ConnectInfo::<Peer>::from_request_parts(parts, edge).await;
+    let ConnectInfo(peer) =
+        found.map_err(|missing| Failure::invalid(StatusCode::FORBIDDEN, missing.body_text()))?;
+    Ok(peer)
 }
 
 /// Variables of the path.

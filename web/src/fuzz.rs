@@ -40,6 +40,45 @@ pub fn authorization(data: &[u8]) {
     }
 }
 
+/// `Cookie`, a line each.
+pub fn cookie(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let lines: Vec<_> = text.lines().collect();
+    for name in ["__Host-wsm", "wsm-7443"] {
+        if let Some(value) = crate::cookie::find(&lines, name) {
+            assert!(!value.is_empty() && value.bytes().all(|b| b.is_ascii_alphanumeric()));
+        }
+    }
+}
+
+/// `Origin` and `Sec-Fetch-Site`, a line each.
+pub fn origin(data: &[u8]) {
+    use crate::origin::{Kind, Said};
+    let text = String::from_utf8_lossy(data);
+    let (origin, site) = text.split_once('\n').unwrap_or((&text, ""));
+    let config = "[web]\nlisten = \"192.0.2.1:7443\"\nnames = [\"wsm.test\"]";
+    let net = crate::config::parse(config, std::path::Path::new("/"));
+    let net = net.expect("it is one").expect("it has the table");
+    let said = Said {
+        host: "wsm.test:7443",
+        origin: Some(origin),
+        site: (!site.is_empty()).then_some(site),
+        marked: true,
+        proxied: false,
+    };
+    if [Kind::Read, Kind::Change, Kind::Socket]
+        .iter()
+        .any(|kind| said.ours(&net, *kind))
+    {
+        let authority = origin.strip_prefix("https://").unwrap_or_default();
+        let (name, port) = authority.split_once(':').unwrap_or_default();
+        assert!(
+            name.eq_ignore_ascii_case("wsm.test") && port.parse() == Ok(7443),
+            "{origin}"
+        );
+    }
+}
+
 /// A message of a WebSocket: a frame that a viewer sends.
 pub fn frame(data: &[u8]) {
     if let Ok(Some(frame)) = Frame::decode_message(data) {
@@ -57,6 +96,8 @@ mod tests {
         fn no_bytes_are_too_odd(data in proptest::collection::vec(any::<u8>(), 0..300)) {
             super::host(&data);
             super::authorization(&data);
+            super::cookie(&data);
+            super::origin(&data);
             super::frame(&data);
         }
 
@@ -64,6 +105,8 @@ mod tests {
         fn no_text_is_too_odd(text in "[a-z0-9.:\\[\\]\n, @%-]{0,80}") {
             super::host(text.as_bytes());
             super::authorization(format!("Bearer {text}").as_bytes());
+            super::cookie(format!("a=b; __Host-wsm={text}").as_bytes());
+            super::origin(format!("https://wsm.test{text}").as_bytes());
         }
     }
 }

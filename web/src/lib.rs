@@ -16,6 +16,8 @@ mod agents;
 mod audit;
 mod auth;
 pub mod config;
+mod cookie;
+mod devices;
 mod events;
 mod extract;
 #[cfg(any(test, feature = "fuzz"))]
@@ -23,7 +25,12 @@ pub mod fuzz;
 mod handoffs;
 mod host;
 pub mod net;
+mod notify;
 pub mod openapi;
+mod origin;
+mod pairings;
+mod passkey;
+mod passkeys;
 mod peer;
 mod pipe;
 mod presence;
@@ -33,6 +40,7 @@ mod review;
 pub mod router;
 mod secrets;
 mod services;
+mod sessions;
 mod terminals;
 mod users;
 
@@ -57,6 +65,7 @@ pub(crate) struct Edge {
     /// The network, if it is on.
     net: Option<Arc<config::Net>>,
     failures: Arc<net::bounds::Failures>,
+    challenges: Arc<passkey::challenges::Challenges>,
 }
 
 /// Serves the API on a Unix socket, and on the network if there is a listener for it, until
@@ -76,6 +85,7 @@ pub async fn serve(
         config: Arc::new(config),
         net: net.as_ref().map(|net| Arc::new(net.config.clone())),
         failures: Arc::default(),
+        challenges: Arc::default(),
     };
     let router = router::router(edge.clone());
     let strangers = async {

@@ -2,13 +2,13 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use utoipa::OpenApi;
 use wsm_daemon::role::Verb;
 
 use crate::{
-    Edge, agents, audit, events, handoffs, host, presence, problem, questions, review, secrets,
-    services, terminals, users,
+    Edge, agents, audit, devices, events, handoffs, host, notify, pairings, passkeys, presence,
+    problem, questions, review, secrets, services, sessions, terminals, users,
 };
 
 /// Longest request body: the user's own templates go along with a new agent.
@@ -62,6 +62,24 @@ routes! {
     post   "/v1/audit/rotate"                              audit::rotate            AuditRotate;
 
     get    "/v1/whoami"                                    users::whoami            Whoami;
+    post   "/v1/session"                                   sessions::enter          Enter;
+    delete "/v1/session"                                   sessions::leave          SessionEnd;
+    get    "/v1/devices"                                   devices::list            DeviceList;
+    delete "/v1/devices/{device}"                          devices::remove          DeviceRemove;
+    post   "/v1/pairings"                                  pairings::begin          DeviceNew;
+    get    "/v1/pairings/{pairing}"                        pairings::get            DeviceNew;
+    delete "/v1/pairings/{pairing}"                        pairings::end            DeviceNew;
+    post   "/v1/pairings/{pairing}/confirm"                pairings::confirm        DeviceNew;
+    post   "/v1/pairings/claim"                            pairings::claim          Enter;
+    post   "/v1/pairings/redeem"                           pairings::redeem         Enter;
+    post   "/v1/passkeys/register/start"                   passkeys::register_start DeviceNew;
+    post   "/v1/passkeys/register/finish"                  passkeys::register       DeviceNew;
+    post   "/v1/passkeys/login/start"                      passkeys::login_start    Enter;
+    post   "/v1/passkeys/login/finish"                     passkeys::login          Enter;
+    post   "/v1/invitations"                               pairings::invite         Invite;
+    get    "/v1/invitations"                               pairings::invitations    Invite;
+    delete "/v1/invitations/{invitation}"                  pairings::revoke         Invite;
+    post   "/v1/invitations/claim"                         pairings::come           Enter;
     get    "/v1/users"                                     users::list              UserList;
     post   "/v1/users"                                     users::add               UserChange;
     delete "/v1/users/{user}"                              users::remove            UserChange;
@@ -69,6 +87,19 @@ routes! {
     get    "/v1/tokens"                                    users::tokens            TokenList;
     post   "/v1/tokens"                                    users::token_new         TokenNew;
     delete "/v1/tokens/{token}"                            users::token_remove      TokenRemove;
+
+    post   "/v1/visible"                                   notify::visible          Visible;
+    get    "/v1/push/key"                                  notify::key              Notifications;
+    get    "/v1/push/subscriptions"                        notify::subscriptions    Notifications;
+    post   "/v1/push/subscriptions"                        notify::subscribe        Notifications;
+    delete "/v1/push/subscriptions/{channel}"              notify::unsubscribe      Notifications;
+    get    "/v1/notifications"                             notify::rules            Notifications;
+    put    "/v1/notifications"                             notify::change           Notifications;
+    get    "/v1/notifications/channels"                    notify::channels         Notifications;
+    post   "/v1/notifications/channels"                    notify::add              ChannelNew;
+    delete "/v1/notifications/channels/{channel}"          notify::remove           Notifications;
+    post   "/v1/notifications/test"                        notify::test             Notifications;
+    get    "/v1/notifications/deliveries"                  notify::deliveries       Notifications;
 
     get    "/v1/secrets"                                   secrets::list            SecretList;
     post   "/v1/secrets/{secret}"                          secrets::set             SecretChange;

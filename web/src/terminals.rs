@@ -148,9 +148,11 @@ pub(crate) async fn attach(
     };
     let (shim, hello) = edge.daemon.attach(&caller.actor, &agent, new).await?;
     Ok(ws.on_upgrade(async move |mut socket| {
-        let _place = caller.peer;
         if socket.send(Message::Binary(hello.into())).await.is_ok() {
-            pipe::run(socket, shim, Role::Viewer).await;
+            tokio::select! {
+                () = pipe::run(socket, shim, Role::Viewer) => {}
+                () = caller.no_longer(&edge) => {}
+            }
         }
     }))
 }
@@ -174,9 +176,11 @@ pub(crate) async fn exec(
     // Asked before the upgrade, so that a wrong name is an HTTP answer.
     edge.daemon.may_exec(&caller.actor, &agent)?;
     Ok(ws.on_upgrade(async move |mut socket| {
-        let _place = caller.peer;
         match started(&mut socket, &edge.daemon, &caller.actor, &agent).await {
-            Ok(shim) => pipe::run(socket, shim, Role::Stream).await,
+            Ok(shim) => tokio::select! {
+                () = pipe::run(socket, shim, Role::Stream) => {}
+                () = caller.no_longer(&edge) => {}
+            },
             Err(problem) => {
                 let text = serde_json::to_string(&problem).expect("a problem serializes");
                 // The client is gone if this fails, and then nobody wants to know.

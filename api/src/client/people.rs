@@ -1,9 +1,10 @@
-//! Users, tokens and shares.
+//! Users, tokens, devices and shares.
 
 use hyper::Method;
 
 use super::wire::{self, Target, decode};
 use super::{Client, Result};
+use crate::device::Device;
 use crate::user::{
     NewRole, NewShare, NewToken, NewUser, Share, Token, TokenMade, User, UserRemoved, Whoami,
 };
@@ -79,6 +80,22 @@ impl Client {
         self.delete(Target::new("/v1/tokens").then(id)).await
     }
 
+    /// The caller's devices; an admin sees all.
+    ///
+    /// # Errors
+    /// See [`super::ClientError`].
+    pub async fn devices(&self) -> Result<Vec<Device>> {
+        self.get(Target::new("/v1/devices")).await
+    }
+
+    /// Ends a device.
+    ///
+    /// # Errors
+    /// See [`super::ClientError`].
+    pub async fn device_remove(&self, id: &str) -> Result<Device> {
+        self.delete(Target::new("/v1/devices").then(id)).await
+    }
+
     /// Whom an agent is shared with; its owner first.
     ///
     /// # Errors
@@ -105,7 +122,7 @@ impl Client {
             .await
     }
 
-    async fn delete<T: serde::de::DeserializeOwned>(&self, target: Target) -> Result<T> {
+    pub(super) async fn delete<T: serde::de::DeserializeOwned>(&self, target: Target) -> Result<T> {
         let (_, body) = self.call(Method::DELETE, target, None).await?;
         decode(&body)
     }

@@ -6,8 +6,18 @@ use super::wire::{self, Target};
 use super::{Client, Result};
 use crate::presence::{Lease, LeaseChange, Presence};
 use crate::recording::Recording;
+use crate::terminal::{NewTicket, Ticket};
 
 impl Client {
+    /// A ticket to watch a terminal without the daemon in between.
+    ///
+    /// # Errors
+    /// See [`super::ClientError`].
+    pub async fn ticket(&self, agent: &str, new: &NewTicket) -> Result<Ticket> {
+        self.post(Target::agent(agent).then("ticket"), Some(wire::encode(new)))
+            .await
+    }
+
     /// Who looks at its terminals.
     ///
     /// # Errors

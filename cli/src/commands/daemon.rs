@@ -54,6 +54,11 @@ pub(crate) async fn run(args: &Args) -> Outcome {
         state_dir: args.state.clone(),
         run_dir: args.run.clone(),
         etc_dir: args.etc.clone(),
+        page: wsm_web::config::load(&args.etc)
+            .ok()
+            .flatten()
+            .filter(|config| !config.names.is_empty())
+            .map(|config| config.url()),
     };
     let daemon = Daemon::start(&parts).await?;
     tracing::info!(state = %args.state.display(), "the daemon serves");

@@ -226,7 +226,11 @@ impl Driver {
         if self.stage != Stage::Running {
             return;
         }
-        let how = how_it_ended(&self.engine, &self.record, exit).await;
+        let (how, limit) = how_it_ended(&self.engine, &self.record, exit).await;
+        if limit {
+            let message = format!("the command {how}");
+            self.commit(row(WSM, "agent.limit", self.record.id.as_str(), message));
+        }
         let kind = self.record.resolved.agent.kind;
         // A shell ends with the code of its last command; only a signal is a failure of its own.
         let killed = matches!(exit, Exit::Signal(_));

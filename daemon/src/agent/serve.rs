@@ -300,7 +300,10 @@ impl Driver {
             Some(before) if before.state == state => before.since_ms,
             _ => now_ms(),
         };
+        let was = before.map_or("", |before| before.state.as_str());
         let message = format!("{service} {}: {reason}", state.as_str());
+        let told = row(WSM, "service.state", self.record.id.as_str(), message);
+        let told = told.changed(was, state.as_str());
         self.record.services.insert(
             service,
             ServiceRecord {
@@ -310,7 +313,7 @@ impl Driver {
                 restarts,
             },
         );
-        self.commit(row(WSM, "service.state", self.record.id.as_str(), message));
+        self.commit(told);
     }
 
     pub(super) async fn service_exited(&mut self, process: &str, exit: Exit) {

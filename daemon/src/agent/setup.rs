@@ -165,7 +165,7 @@ pub(super) async fn run_line(
     if exit == Exit::Code(0) {
         Ok(())
     } else {
-        Err(failed(how_it_ended(engine, record, exit).await))
+        Err(failed(how_it_ended(engine, record, exit).await.0))
     }
 }
 

@@ -23,19 +23,21 @@ pub(super) async fn strain(engine: &Engine, record: &Record) -> Strain {
     }
 }
 
-/// `was killed by signal 9: out of memory (its limit is 96 MiB)`, or as [`ended`] has it.
-pub(super) async fn how_it_ended(engine: &Engine, record: &Record, exit: Exit) -> String {
+/// `was killed by signal 9: it reached its memory limit of 96 MiB`, or as [`ended`] has it; and
+/// whether it was a limit of its own.
+pub(super) async fn how_it_ended(engine: &Engine, record: &Record, exit: Exit) -> (String, bool) {
     let how = ended(exit);
     if exit != Exit::Signal(SIGKILL) {
-        return how;
+        return (how, false);
     }
     let strain = strain(engine, record).await;
     match (strain.oom_kills, strain.memory_bytes) {
-        (0, _) => how,
-        (_, None) => format!("{how}: the host was out of memory"),
+        (0, _) => (how, false),
+        (_, None) => (format!("{how}: the host was out of memory"), false),
         (_, Some(bytes)) => {
             let mebibytes = bytes >> 20;
-            format!("{how}: it reached its memory limit of {mebibytes} MiB")
+            let how = format!("{how}: it reached its memory limit of {mebibytes} MiB");
+            (how, true)
         }
     }
 }

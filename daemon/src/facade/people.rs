@@ -7,7 +7,7 @@ use super::Daemon;
 use crate::account;
 use crate::actor::{Actor, Way};
 use crate::engine::{row, store_problem};
-use crate::role::{HostRole, Scope, Subject, Verb};
+use crate::role::{HostRole, Subject, Verb};
 use crate::store::{Change, People, UserRow, now_ms, rfc3339};
 
 /// Longest name of a user; that of Linux' accounts.
@@ -27,29 +27,14 @@ impl Daemon {
         Ok(Whoami {
             user: who.user,
             role: actor.role.to_string(),
+            device: match &actor.way {
+                Way::Device { name, .. } => name.clone(),
+                Way::Local { .. } | Way::Token { .. } => String::new(),
+            },
             via: who.via,
             address: who.address,
             scope: actor.scope.to_string(),
             agents: actor.agents.iter().flatten().cloned().collect(),
-        })
-    }
-
-    /// Who comes in from a device that was proved to be this user's.
-    ///
-    /// # Errors
-    /// There is no such user any more.
-    pub fn device_actor(&self, user: &str, device: &str, address: &str) -> Result<Actor, Problem> {
-        let user = self.known(user)?;
-        Ok(Actor {
-            user: user.name,
-            way: Way::Device {
-                id: device.to_owned(),
-            },
-            address: address.to_owned(),
-            role: user.role,
-            scope: Scope::Admin,
-            agents: None,
-            account: user.uid,
         })
     }
 
@@ -138,10 +123,13 @@ impl Daemon {
             ..before.clone()
         };
         let message = format!("{name}: {role}, was {}", before.role);
-        let change = Change::new(
+        let mut change = Change::new(
             row(actor, "user.role", &subject(name), message)
                 .changed(before.role.as_str(), role.as_str()),
         );
+        if role < HostRole::Admin {
+            change = change.people(People::InvitesRevoked(name.to_owned(), now_ms()));
+        }
         self.write(&change.people(People::User(user.clone())))?;
         self.shown_user(user)
     }
@@ -258,12 +246,12 @@ fn no_user(name: &str) -> Problem {
     )
 }
 
-fn role(text: &str) -> Result<HostRole, Problem> {
+pub(super) fn role(text: &str) -> Result<HostRole, Problem> {
     text.parse().map_err(|why| invalid(format!("role: {why}")))
 }
 
 /// Names of users stand in file names, messages and commits: the letters of accounts, no others.
-fn check_name(name: &str) -> Result<(), Problem> {
+pub(super) fn check_name(name: &str) -> Result<(), Problem> {
     let first = |c: char| c.is_ascii_lowercase() || c == '_';
     let other = |c: char| first(c) || c.is_ascii_digit() || c == '-' || c == '.';
     let shaped = name.starts_with(first) && name.chars().all(other);

@@ -20,7 +20,8 @@ pub(super) fn person(actor: &Actor) -> Person {
         user: actor.user.clone(),
         device: match &actor.way {
             Way::Local { .. } => "this machine".to_owned(),
-            Way::Device { id } => format!("device {id}"),
+            Way::Device { id, name, .. } if name.is_empty() => format!("device {id}"),
+            Way::Device { name, .. } => name.clone(),
             Way::Token { id } => format!("token {id}"),
         },
     }
@@ -84,7 +85,17 @@ impl Daemon {
             over: owns,
         };
         match shim.request(request).await.map_err(|e| shim_problem(&e))? {
-            Reply::Lease { lease: now } => Ok(lease(terminal, now)),
+            Reply::Lease { lease: now } => {
+                let holder = now.holder.as_ref().map(|holder| holder.user.clone());
+                let asks = change.act == LeaseAct::Request;
+                if let Some(holder) = holder.filter(|it| asks && *it != actor.user) {
+                    // Whoever has it is told, wherever that one looks.
+                    let message = format!("asks for the keyboard of {terminal}");
+                    let told = row(actor, "lease.asked", published.record.id.as_str(), message);
+                    self.write(&Change::new(told.changed(&holder, &actor.user)))?;
+                }
+                Ok(lease(terminal, now))
+            }
             Reply::NotFound => Err(no_terminal(agent, &terminal)),
             Reply::Refused { reason } => Err(held(agent, reason)),
             other => Err(odd(&other)),
@@ -111,7 +122,8 @@ impl Daemon {
             "takes the keyboard of {terminal} from {} by force",
             from.user
         );
-        let change = Change::new(row(actor, "lease.taken", agent, message));
+        let told = row(actor, "lease.taken", agent, message);
+        let change = Change::new(told.changed(&from.user, &actor.user));
         let written = self.engine.store.commit(&change);
         written.map(|_| ()).map_err(|e| store_problem(&e))
     }

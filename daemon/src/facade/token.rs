@@ -212,11 +212,11 @@ impl Daemon {
     }
 }
 
-fn digest(value: &str) -> [u8; 32] {
+pub(super) fn digest(value: &str) -> [u8; 32] {
     Sha256::digest(value.as_bytes()).into()
 }
 
-fn check_label(label: &str) -> Result<(), Problem> {
+pub(super) fn check_label(label: &str) -> Result<(), Problem> {
     if label.chars().count() > LABEL_CHARACTERS_MAX || label.chars().any(char::is_control) {
         let most = LABEL_CHARACTERS_MAX;
         return Err(invalid(format!(

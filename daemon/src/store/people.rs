@@ -9,6 +9,9 @@ use crate::role::{AgentRole, HostRole, Scope};
 
 mod read;
 
+/// Sessions that ended which are still listed, per user; the journal knows all.
+const SESSIONS_KEPT: u32 = 20;
+
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserRow {
@@ -64,6 +67,14 @@ pub struct DeviceRow {
     pub hash: Option<[u8; 32]>,
     /// A passkey's public half, JSON.
     pub credential: Option<String>,
+    /// What it is good for.
+    pub scope: Scope,
+    /// The only agents that it is good for.
+    pub agents: Option<BTreeSet<String>>,
+    /// The token that it was made with; it ends with it, and makes no other way in.
+    pub token: Option<String>,
+    /// The passkey that it was made with; it ends with it.
+    pub passkey: Option<String>,
     /// When it was made.
     pub created_ms: u64,
     /// When it ends.
@@ -95,6 +106,10 @@ pub struct InviteRow {
     pub expires_ms: u64,
     /// When it was used; good once.
     pub used_ms: Option<u64>,
+    /// When it was taken back.
+    pub revoked_ms: Option<u64>,
+    /// What is shared with whoever comes: agents' ids, and as what.
+    pub shares: Vec<(String, AgentRole)>,
 }
 
 /// A share of an agent.
@@ -119,6 +134,8 @@ pub struct ShareRow {
 pub enum People {
     /// Adds a user, or changes role and account of one.
     User(UserRow),
+    /// Adds a user, of a name that nobody has.
+    NewUser(UserRow),
     /// Adds a user if there is none of this name.
     Known(UserRow),
     /// Removes a user with all of its tokens, devices and shares.
@@ -131,10 +148,16 @@ pub enum People {
     Device(DeviceRow),
     /// Ends a device: id, when.
     DeviceRevoked(String, u64),
+    /// Forgets a user's sessions that ended, but for the newest: user, now, unused since.
+    SessionsForgotten(String, u64, u64),
     /// Adds an invitation.
     Invite(InviteRow),
     /// Uses an invitation up: id, when.
     InviteUsed(String, u64),
+    /// Takes an invitation back: id, when.
+    InviteRevoked(String, u64),
+    /// Takes back what a user invited: who, when.
+    InvitesRevoked(String, u64),
     /// Shares an agent, or changes a share.
     Share(ShareRow),
     /// Ends a share: agent, user.
@@ -148,53 +171,107 @@ pub(super) fn write(tx: &Transaction<'_>, change: &People) -> Result<(), StoreEr
             tx,
             user,
             "DO UPDATE SET role = excluded.role, uid = excluded.uid",
-        ),
-        People::Known(user) => write_user(tx, user, "DO NOTHING"),
-        People::UserGone(name) => {
-            for table in ["token", "device", "share"] {
-                tx.execute(&format!("DELETE FROM {table} WHERE user = ?1"), [name])?;
-            }
-            tx.execute("DELETE FROM user WHERE name = ?1", [name])?;
-            Ok(())
-        }
+        )
+        .map(drop),
+        People::NewUser(user) => once(write_user(tx, user, "DO NOTHING")?),
+        People::Known(user) => write_user(tx, user, "DO NOTHING").map(drop),
+        People::UserGone(name) => remove_user(tx, name),
         People::Token(token) => write_token(tx, token),
         People::TokenRevoked(id, at) => {
-            let sql = "UPDATE token SET revoked_ms = ?2 WHERE id = ?1 AND revoked_ms IS NULL";
-            once(tx.execute(sql, params![id, signed(*at)])?)
+            revoke(tx, "device", "token", id, *at)?;
+            once(revoke(tx, "token", "id", id, *at)?)
         }
         People::Device(device) => write_device(tx, device),
         People::DeviceRevoked(id, at) => {
-            let sql = "UPDATE device SET revoked_ms = ?2 WHERE id = ?1 AND revoked_ms IS NULL";
-            once(tx.execute(sql, params![id, signed(*at)])?)
+            revoke(tx, "device", "passkey", id, *at)?;
+            once(revoke(tx, "device", "id", id, *at)?)
         }
+        People::SessionsForgotten(user, now, unused) => forget_sessions(tx, user, *now, *unused),
         People::Invite(invite) => write_invite(tx, invite),
-        People::InviteUsed(id, at) => {
-            let sql = "UPDATE invite SET used_ms = ?2 WHERE id = ?1 AND used_ms IS NULL";
-            once(tx.execute(sql, params![id, signed(*at)])?)
+        People::InviteUsed(id, at) => once(end_invites(tx, "used_ms", "id", id, *at)?),
+        People::InviteRevoked(id, at) => once(end_invites(tx, "revoked_ms", "id", id, *at)?),
+        People::InvitesRevoked(by, at) => {
+            end_invites(tx, "revoked_ms", "made_by", by, *at).map(drop)
         }
-        People::Share(share) => {
-            tx.execute(
-                "INSERT INTO share (agent, user, role, made_by, created_ms, expires_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT (agent, user) DO UPDATE SET role = excluded.role,
-                 made_by = excluded.made_by, created_ms = excluded.created_ms,
-                 expires_ms = excluded.expires_ms",
-                params![
-                    share.agent,
-                    share.user,
-                    share.role.as_str(),
-                    share.made_by,
-                    signed(share.created_ms),
-                    share.expires_ms.map(signed)
-                ],
-            )?;
-            Ok(())
-        }
+        People::Share(share) => write_share(tx, share),
         People::Unshare(agent, user) => once(tx.execute(
             "DELETE FROM share WHERE agent = ?1 AND user = ?2",
             [agent, user],
         )?),
     }
+}
+
+fn remove_user(tx: &Transaction<'_>, name: &str) -> Result<(), StoreError> {
+    for table in ["token", "device", "share"] {
+        tx.execute(&format!("DELETE FROM {table} WHERE user = ?1"), [name])?;
+    }
+    let sql = "DELETE FROM invite WHERE made_by = ?1 AND used_ms IS NULL";
+    tx.execute(sql, [name])?;
+    tx.execute("DELETE FROM user WHERE name = ?1", [name])?;
+    Ok(())
+}
+
+/// Ends tokens or devices that are good; how many.
+fn revoke(
+    tx: &Transaction<'_>,
+    table: &str,
+    column: &str,
+    is: &str,
+    at_ms: u64,
+) -> Result<usize, StoreError> {
+    let sql =
+        format!("UPDATE {table} SET revoked_ms = ?2 WHERE {column} = ?1 AND revoked_ms IS NULL");
+    Ok(tx.execute(&sql, params![is, signed(at_ms)])?)
+}
+
+/// Uses invitations up that are good, or takes them back; how many.
+fn end_invites(
+    tx: &Transaction<'_>,
+    how: &str,
+    column: &str,
+    is: &str,
+    at_ms: u64,
+) -> Result<usize, StoreError> {
+    let sql = format!(
+        "UPDATE invite SET {how} = ?2
+         WHERE {column} = ?1 AND used_ms IS NULL AND revoked_ms IS NULL"
+    );
+    Ok(tx.execute(&sql, params![is, signed(at_ms)])?)
+}
+
+fn forget_sessions(
+    tx: &Transaction<'_>,
+    user: &str,
+    now_ms: u64,
+    unused_ms: u64,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "DELETE FROM device WHERE id IN (SELECT id FROM device
+         WHERE user = ?1 AND kind = 'session' AND (revoked_ms IS NOT NULL
+         OR expires_ms <= ?2 OR coalesce(used_ms, created_ms) <= ?3)
+         ORDER BY created_ms DESC, id LIMIT -1 OFFSET ?4)",
+        params![user, signed(now_ms), signed(unused_ms), SESSIONS_KEPT],
+    )?;
+    Ok(())
+}
+
+fn write_share(tx: &Transaction<'_>, share: &ShareRow) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO share (agent, user, role, made_by, created_ms, expires_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (agent, user) DO UPDATE SET role = excluded.role,
+         made_by = excluded.made_by, created_ms = excluded.created_ms,
+         expires_ms = excluded.expires_ms",
+        params![
+            share.agent,
+            share.user,
+            share.role.as_str(),
+            share.made_by,
+            signed(share.created_ms),
+            share.expires_ms.map(signed)
+        ],
+    )?;
+    Ok(())
 }
 
 /// What can be done once only was done just now, or this is too late.
@@ -206,8 +283,8 @@ fn once(changed: usize) -> Result<(), StoreError> {
     }
 }
 
-fn write_user(tx: &Transaction<'_>, user: &UserRow, known: &str) -> Result<(), StoreError> {
-    tx.execute(
+fn write_user(tx: &Transaction<'_>, user: &UserRow, known: &str) -> Result<usize, StoreError> {
+    Ok(tx.execute(
         &format!(
             "INSERT INTO user (name, role, uid, created_ms) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (name) {known}"
@@ -218,8 +295,7 @@ fn write_user(tx: &Transaction<'_>, user: &UserRow, known: &str) -> Result<(), S
             user.uid,
             signed(user.created_ms)
         ],
-    )?;
-    Ok(())
+    )?)
 }
 
 fn write_token(tx: &Transaction<'_>, token: &TokenRow) -> Result<(), StoreError> {
@@ -242,8 +318,9 @@ fn write_token(tx: &Transaction<'_>, token: &TokenRow) -> Result<(), StoreError>
 
 fn write_device(tx: &Transaction<'_>, device: &DeviceRow) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO device (id, user, label, kind, hash, credential, created_ms, expires_ms, address)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+        "INSERT INTO device (id, user, label, kind, hash, credential, created_ms, expires_ms, address,
+         scope, agents, token, passkey)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
          ON CONFLICT (id) DO UPDATE SET credential = excluded.credential,
          expires_ms = excluded.expires_ms",
         params![
@@ -255,7 +332,11 @@ fn write_device(tx: &Transaction<'_>, device: &DeviceRow) -> Result<(), StoreErr
             device.credential,
             signed(device.created_ms),
             device.expires_ms.map(signed),
-            device.address
+            device.address,
+            device.scope.as_str(),
+            serde_json::to_string(&device.agents)?,
+            device.token,
+            device.passkey
         ],
     )?;
     Ok(())
@@ -263,8 +344,8 @@ fn write_device(tx: &Transaction<'_>, device: &DeviceRow) -> Result<(), StoreErr
 
 fn write_invite(tx: &Transaction<'_>, invite: &InviteRow) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO invite (id, hash, user, role, made_by, created_ms, expires_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO invite (id, hash, user, role, made_by, created_ms, expires_ms, shares)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             invite.id,
             invite.hash,
@@ -272,7 +353,8 @@ fn write_invite(tx: &Transaction<'_>, invite: &InviteRow) -> Result<(), StoreErr
             invite.role.as_str(),
             invite.made_by,
             signed(invite.created_ms),
-            signed(invite.expires_ms)
+            signed(invite.expires_ms),
+            serde_json::to_string(&invite.shares)?
         ],
     )?;
     Ok(())

@@ -8,7 +8,7 @@ use crate::role::{AgentRole, HostRole, Scope};
 
 /// A database as the version `version` left it, with an agent, a port, a trust and two rows.
 fn older(path: &Path, version: u32) {
-    let connection = Connection::open(path).expect("a new database");
+    let mut connection = Connection::open(path).expect("a new database");
     for sql in &SCHEMA[..version as usize] {
         connection.execute_batch(sql).expect("the schema holds");
     }
@@ -28,6 +28,11 @@ fn older(path: &Path, version: u32) {
                     (2, 'wsm', 'agent.state', 'abcdefgh1234', 'idle: quiet');",
         )
         .expect("rows");
+    if version >= journal::CHAINED {
+        let tx = connection.transaction().expect("nobody else is there");
+        journal::chain_all(&tx).expect("they are chained in");
+        tx.commit().expect("a disk");
+    }
     connection
         .pragma_update(None, "user_version", version)
         .expect("a version");

@@ -1,6 +1,8 @@
 //! Texts of keys: names, paths, revisions.
 
 use crate::keys::Type;
+use crate::problem::choices_hint;
+use crate::resolved::NOTIFY;
 use crate::value::Refusal;
 use crate::value::refuse;
 
@@ -30,12 +32,16 @@ pub(super) fn element(kind: Type, text: &str) -> Result<(), Refusal> {
         Type::GuardedPaths => guarded_path(text),
         Type::Programs => program_name(text),
         Type::Devices => device(text),
+        Type::Events if !NOTIFY.contains(&text) => {
+            refuse(format!("{text:?} is no event"), choices_hint(text, &NOTIFY))
+        }
         Type::HttpTarget => name(text.split('/').next().unwrap_or_default()),
         Type::Commands if text.trim().is_empty() => refuse("is an empty command", "remove it"),
         Type::Commands
         | Type::Argv
         | Type::Text
         | Type::Texts
+        | Type::Events
         | Type::Scalar
         | Type::Scalars
         | Type::Flag

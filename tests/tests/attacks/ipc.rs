@@ -402,7 +402,7 @@ fn inherited(world: &World) -> Vec<Case> {
             "H11b",
             "any descriptor but three",
             sh(&format!(
-                "{server} ls -l /proc/$p/fd | sed -n 's/.* -> //p' | grep -v 'pipe:\\|/dev/null'"
+                "{server} ls -l /proc/$p/fd 2>/dev/null | sed -n 's/.* -> //p' | grep -v 'pipe:\\|/dev/null'"
             )),
             Sign::Look(told),
         ),

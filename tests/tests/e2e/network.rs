@@ -1,5 +1,11 @@
 //! The API over the network: every verb with a token, nothing for strangers, nothing for long.
 
+#[path = "network/browsers.rs"]
+mod browsers;
+#[path = "network/passkeys.rs"]
+mod passkeys;
+#[path = "network/personas.rs"]
+mod personas;
 #[path = "network/strangers.rs"]
 mod strangers;
 
@@ -8,6 +14,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+use wsm_tests::browser::Browser;
 use wsm_tests::cli::{self, Output};
 use wsm_tests::instance::{self, Instance, Part};
 use wsm_tests::persona::Persona;
@@ -60,6 +68,34 @@ impl Served {
     fn token(&self, who: &Persona, scope: &str) -> String {
         let args = ["token", "new", "test", "--scope", scope, "-q"];
         self.wsm.wsm_as(who, &args).ok().text().to_owned()
+    }
+
+    /// A browser that shows this host by its name, or as `localhost` where no TLS is.
+    fn browser(&self) -> Browser {
+        let name = match self.scheme {
+            "https" => "wsm.test",
+            _ => "localhost",
+        };
+        let url = format!("{}://{name}:{}", self.scheme, self.address.port());
+        Browser::open(&url, self.address)
+    }
+
+    /// One that came in with a token.
+    fn signed_in(&self, token: &str, device: &str) -> Browser {
+        let browser = self.browser();
+        let entered = browser.post(
+            "/v1/session",
+            json!({"token": token, "device_name": device}),
+        );
+        assert_eq!(entered.ok()["device"]["name"], device);
+        browser
+    }
+
+    /// Rows of the journal with this verb, as root sees them.
+    fn rows(&self, verb: &str) -> Vec<Value> {
+        let told = self.wsm.wsm(&["audit", "query", "--verb", verb, "--json"]);
+        let row = |line: &str| serde_json::from_str(line).expect("a row");
+        told.ok().stdout.lines().map(row).collect()
     }
 
     /// `wsm --host https://… args` with a token, by an account that has nothing to do with it.

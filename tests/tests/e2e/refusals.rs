@@ -23,7 +23,7 @@ fn bad_templates(wsm: &Instance) {
     );
     wsm.host_template(
         "wide",
-        "schema = 1\nname = \"wide\"\ndescription = \"x\"\n[notify]\non = [\"finished\"]\n",
+        "schema = 1\nname = \"wide\"\ndescription = \"x\"\n[workspace]\nwarm = [\"node_modules\"]\n",
     );
     wsm.host_template(
         "absent",

@@ -161,6 +161,9 @@ fn every_route_asks_who_it_is() {
     let asked = asked
         .replace("{user}", "nobody")
         .replace("{token}", "none")
+        .replace("{device}", "none")
+        .replace("{pairing}", "none")
+        .replace("{invitation}", "none")
         .replace("{offered}", "none");
     let asked = asked
         .replace("{secret}", "none")

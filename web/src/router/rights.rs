@@ -12,11 +12,11 @@ const HEAD: &str = "# Who may do what
 Generated from `web/src/router.rs` and `daemon/src/role.rs`; `WSM_UPDATE=1 cargo nextest run -p \
 wsm-web` rewrites it. `yes`, `no` (403), `-` (404: as if it were not there). What is listed is only \
 what one may see. A token is its owner's here, with that scope; `limited` has the scope `own` on \
-another agent alone.
+another agent alone; `lent session` is one that was made with the token `own`. `nobody` is who comes over the network and has not said who it is (401).
 
 ";
 
-const ACTORS: [&str; 11] = [
+const ACTORS: [&str; 13] = [
     "stranger",
     "viewer",
     "approver",
@@ -28,6 +28,8 @@ const ACTORS: [&str; 11] = [
     "token own",
     "token admin",
     "limited",
+    "lent session",
+    "nobody",
 ];
 
 fn actor(name: &str) -> (Actor, Option<AgentRole>) {
@@ -53,12 +55,24 @@ fn actor(name: &str) -> (Actor, Option<AgentRole>) {
             limited.agents = Some(["another".to_owned()].into());
             (limited, None)
         }
+        "lent session" => {
+            let mut lent = token(HostRole::Member, Scope::Own);
+            lent.way = Way::Device {
+                id: "d".into(),
+                name: String::new(),
+                lent: true,
+            };
+            (lent, None)
+        }
         _ => (member("eve"), None),
     }
 }
 
 /// What a verb is asked of: an agent of ada's, ada's own things, or the host.
 fn answer(name: &str, verb: Verb) -> &'static str {
+    if name == "nobody" {
+        return if verb == Verb::Enter { "yes" } else { "401" };
+    }
     let (actor, shared) = self::actor(name);
     let subjects = [
         Subject::Agent {
@@ -173,6 +187,7 @@ fn a_token_makes_no_token() {
             "token own",
             "token admin",
             "limited",
+            "lent session",
         ] {
             assert_eq!(answer(name, verb), "no", "{name} {verb:?}");
         }

@@ -12,9 +12,9 @@ const USER: &str = "SELECT name, role, uid, created_ms FROM user";
 const TOKEN: &str = "SELECT id, user, label, hash, scope, agents, created_ms, expires_ms,
                      revoked_ms, used_ms, address FROM token";
 const DEVICE: &str = "SELECT id, user, label, kind, hash, credential, created_ms, expires_ms,
-                      revoked_ms, used_ms, address FROM device";
-const INVITE: &str = "SELECT id, hash, user, role, made_by, created_ms, expires_ms, used_ms
-                      FROM invite";
+                      revoked_ms, used_ms, address, scope, agents, token, passkey FROM device";
+const INVITE: &str = "SELECT id, hash, user, role, made_by, created_ms, expires_ms, used_ms,
+                      revoked_ms, shares FROM invite";
 const SHARE: &str = "SELECT agent, user, role, made_by, created_ms, expires_ms FROM share";
 
 impl Store {
@@ -40,6 +40,14 @@ impl Store {
     /// The database said no.
     pub fn token_by_hash(&self, hash: &[u8; 32]) -> Result<Option<TokenRow>, StoreError> {
         self.one(&format!("{TOKEN} WHERE hash = ?1"), [hash], token)
+    }
+
+    /// The token with this id, whether it is good or not.
+    ///
+    /// # Errors
+    /// The database said no.
+    pub fn token(&self, id: &str) -> Result<Option<TokenRow>, StoreError> {
+        self.one(&format!("{TOKEN} WHERE id = ?1"), [id], token)
     }
 
     /// Tokens of one user or of all, oldest first.
@@ -68,6 +76,14 @@ impl Store {
     /// The database said no.
     pub fn device_by_hash(&self, hash: &[u8; 32]) -> Result<Option<DeviceRow>, StoreError> {
         self.one(&format!("{DEVICE} WHERE hash = ?1"), [hash], device)
+    }
+
+    /// The device with this id, whether it is good or not.
+    ///
+    /// # Errors
+    /// The database said no.
+    pub fn device(&self, id: &str) -> Result<Option<DeviceRow>, StoreError> {
+        self.one(&format!("{DEVICE} WHERE id = ?1"), [id], device)
     }
 
     /// Devices of one user or of all, oldest first.
@@ -216,6 +232,7 @@ fn token(row: &SqlRow<'_>) -> rusqlite::Result<TokenRow> {
 }
 
 fn device(row: &SqlRow<'_>) -> rusqlite::Result<DeviceRow> {
+    let agents: String = row.get(12)?;
     Ok(DeviceRow {
         id: row.get(0)?,
         user: row.get(1)?,
@@ -223,6 +240,10 @@ fn device(row: &SqlRow<'_>) -> rusqlite::Result<DeviceRow> {
         kind: row.get(3)?,
         hash: row.get(4)?,
         credential: row.get(5)?,
+        scope: word(row, 11)?,
+        agents: serde_json::from_str(&agents).map_err(|e| odd(12, e.to_string()))?,
+        token: row.get(13)?,
+        passkey: row.get(14)?,
         created_ms: unsigned(row.get(6)?),
         expires_ms: time(row, 7)?,
         revoked_ms: time(row, 8)?,
@@ -232,6 +253,7 @@ fn device(row: &SqlRow<'_>) -> rusqlite::Result<DeviceRow> {
 }
 
 fn invite(row: &SqlRow<'_>) -> rusqlite::Result<InviteRow> {
+    let shares: String = row.get(9)?;
     Ok(InviteRow {
         id: row.get(0)?,
         hash: row.get(1)?,
@@ -241,6 +263,8 @@ fn invite(row: &SqlRow<'_>) -> rusqlite::Result<InviteRow> {
         created_ms: unsigned(row.get(5)?),
         expires_ms: unsigned(row.get(6)?),
         used_ms: time(row, 7)?,
+        revoked_ms: time(row, 8)?,
+        shares: serde_json::from_str(&shares).map_err(|e| odd(9, e.to_string()))?,
     })
 }
 

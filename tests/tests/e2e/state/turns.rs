@@ -183,10 +183,24 @@ fn claude_is_told_what_the_template_says_and_goes_on_where_it_was() {
     let told = Told::new(&world, "claude", "goes-on", &more);
     // Nothing is asked, and nobody looks: it is done, and stopped.
     let stopped = told.reached(State::Stopped);
-    assert!(stopped.reason.contains("watched by nobody"), "{}", stopped.reason);
+    assert!(
+        stopped.reason.contains("watched by nobody"),
+        "{}",
+        stopped.reason
+    );
     let states: Vec<String> = told.states().into_iter().map(|(state, _)| state).collect();
-    assert_eq!(states, ["working", "idle", "stopping", "stopped"], "{}", told.all());
-    let model = |it: &serde_json::Value| it["body"].as_str().unwrap_or_default().contains("claude-haiku-4-5");
+    assert_eq!(
+        states,
+        ["working", "idle", "stopping", "stopped"],
+        "{}",
+        told.all()
+    );
+    let model = |it: &serde_json::Value| {
+        it["body"]
+            .as_str()
+            .unwrap_or_default()
+            .contains("claude-haiku-4-5")
+    };
     assert!(world.requests().iter().any(model), "{:?}", world.requests());
     world.wsm.wsm(&["start", "goes-on"]).ok();
     told.reached(State::Idle);
