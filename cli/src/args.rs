@@ -214,7 +214,7 @@ pub(crate) enum Verb {
 }
 
 /// Verbs of the design that later versions bring.
-pub(crate) const LATER: [&str; 10] = [
+pub(crate) const LATER: [&str; 8] = [
     "cp", "fork", "host", "join", "memory", "rollback", "snapshot", "drain",
 ];
 

@@ -1,4 +1,4 @@
-//! `wsm-shim hook KIND`: what an agent's own hooks start inside, to report what it does.
+//! `/etc/wsm/hook KIND`: what an agent's own hooks start inside, to report what it does.
 //!
 //! ```text
 //! agent ──hook, JSON on stdin──▶ hook KIND ──one bounded line──▶ shim ──▶ daemon
@@ -26,7 +26,7 @@ use wsm_sandbox::spec::INSIDE_REPORTS;
 
 use crate::protocol::{REPORT_BYTES_MAX, Report, Said, Verdict};
 
-/// The word that makes the program this helper.
+/// The name that makes the program this helper.
 pub const HOOK: &str = "hook";
 
 /// Variable that holds the secret of the run.

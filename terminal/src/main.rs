@@ -1,9 +1,10 @@
 //! `wsm-shim zygote`: what every sandbox is forked from, and then its shim.
 //!
-//! `wsm-shim hook KIND` is what an agent's hooks start inside. `wsm-shim --config-fd N` is the shim alone, with everything it needs as descriptors.
+//! As `/etc/wsm/hook KIND` it is what an agent's hooks start inside. `wsm-shim --config-fd N` is the shim alone, with everything it needs as descriptors.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
+use std::path::Path;
 use std::process::ExitCode;
 
 use nix::sys::prctl;
@@ -22,12 +23,14 @@ fn main() -> ExitCode {
             _ => ExitCode::FAILURE,
         };
     }
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some((HOOK, rest)) = arguments
-        .split_first()
-        .map(|(word, rest)| (word.as_str(), rest))
+    // Inside a sandbox it has that name alone.
+    let mut arguments = std::env::args();
+    let name = arguments.next().unwrap_or_default();
+    if Path::new(&name)
+        .file_name()
+        .is_some_and(|name| name == HOOK)
     {
-        hook::run(rest);
+        hook::run(&arguments.collect::<Vec<_>>());
         return ExitCode::SUCCESS;
     }
     match start() {

@@ -60,7 +60,7 @@ pub struct Heard {
     pub session: String,
     /// It was given a prompt at its start.
     pub prompted: bool,
-    /// Prompts given in this run, as far as it says.
+    /// Prompts given in this run, as far as it says; 0 while it has not worked yet.
     pub turns: u32,
     /// What it waits for.
     pub questions: Vec<Question>,
@@ -169,7 +169,7 @@ impl Heard {
             Said::Started => {}
             Said::Ended => self.settle(&mut news, "the conversation ended", |_| true),
             Said::Working { used, .. } => {
-                self.turns += u32::from(used == EVERYTHING);
+                self.turns += u32::from(used == EVERYTHING || self.turns == 0);
                 let about = |it: &Question| {
                     it.session == session
                         && (used == EVERYTHING || (!used.is_empty() && it.asking.tool == *used))

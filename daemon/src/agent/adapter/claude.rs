@@ -12,13 +12,13 @@ use crate::record::Record;
 
 const SETTINGS: &str = "/etc/claude-code/managed-settings.json";
 
-/// What is reported. Claude Code ignores the names that it does not know.
-pub(super) const EVENTS: [&str; 15] = [
+/// What is reported. A name that it does not know makes Claude Code ask at its start: none here is
+/// newer than 2.1.
+pub(super) const EVENTS: [&str; 13] = [
     "SessionStart",
     "UserPromptSubmit",
     "PreToolUse",
     "PermissionRequest",
-    "PermissionDenied",
     "PostToolUse",
     "PostToolUseFailure",
     "Notification",
@@ -27,7 +27,6 @@ pub(super) const EVENTS: [&str; 15] = [
     "PreCompact",
     "Stop",
     "StopFailure",
-    "Interrupt",
     "SessionEnd",
 ];
 
