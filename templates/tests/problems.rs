@@ -152,8 +152,8 @@ url = "https://b.example.com"
             .collect::<Vec<_>>()
             .join("\n"), @r#"
     t.toml:7: agent.permissions: an agent of kind `aider` has no way for this
-    t.toml:9: agent.mcp: an agent of kind `aider` has no way for this
-    t.toml:11: agent.mcp.b: needs either `command` or `url`
+    t.toml:10: agent.mcp: an agent of kind `aider` has no way for this
+    t.toml:13: agent.mcp.b: needs either `command` or `url`
     "#);
     let claude = text
         .replace("aider", "claude")

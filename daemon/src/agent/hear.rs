@@ -133,8 +133,13 @@ impl Driver {
         let heard = &self.record.heard;
         let kind = self.record.resolved.agent.kind;
         let prompted = heard.prompted && heard.turns == 0;
-        let starts = matches!(kind, Kind::Claude | Kind::Gemini)
-            || (prompted && matches!(kind, Kind::Codex | Kind::Opencode));
+        // It asks nothing at its start, but draws nothing for minutes where it can't get its list
+        // of models.
+        if kind == Kind::Opencode && prompted && !heard.hooked {
+            return;
+        }
+        let starts =
+            matches!(kind, Kind::Claude | Kind::Gemini) || (prompted && kind == Kind::Codex);
         let before = Before {
             state: self.record.state,
             trust: heard.trust.unwrap_or(Trust::Certain),
@@ -233,6 +238,9 @@ impl Driver {
             };
             let rows = self.take_all(&reports);
             let rows = rows + self.compare(&shim, &open).await;
+            if rows == 0 && !reports.is_empty() {
+                self.publish();
+            }
             self.hearing.pace.spend(rows, Instant::now());
             if !more {
                 return;

@@ -56,9 +56,10 @@ impl Reader<'_> {
     fn servers(&mut self) -> BTreeMap<String, McpServer> {
         let flat = self.flat;
         let names = flat.iter().filter_map(|(path, leaf)| match &path.0[..] {
-            [first, second, name] if first == "agent" && second == "mcp" => Some((name, leaf)),
+            [first, second, name, ..] if first == "agent" && second == "mcp" => Some((name, leaf)),
             _ => None,
         });
+        let names: BTreeMap<&String, &Leaf> = names.collect();
         let mut servers = BTreeMap::new();
         for (name, leaf) in names {
             let command = self.list(&["agent", "mcp", name, "command"]);

@@ -95,7 +95,10 @@ fn claude_asks_and_is_answered_from_outside() {
 fn codex_asks_and_is_answered_from_outside() {
     let world = world("openai-api-key");
     for run in 0..runs() {
-        let more = "command = [\"codex\", \"-m\", \"gpt-5.5\", \"-a\", \"on-request\", \"-s\", \"read-only\"]";
+        // The model whose tools the fake knows is an old one, about which Codex asks at its start.
+        let more = "model = \"gpt-5.5\"\npermissions = \"ask\"\n[files]\n\"~/.codex/config.toml\" = '''\n\
+            [notice.model_migrations]\n\"gpt-5.5\" = \"gpt-6-sol\"\n\
+            [projects.\"{workspace}\"]\ntrust_level = \"trusted\"\n'''";
         turn(
             &world,
             "codex",
@@ -110,7 +113,7 @@ fn codex_asks_and_is_answered_from_outside() {
 fn opencode_asks_and_is_answered_from_outside() {
     let world = world("anthropic-api-key");
     for run in 0..runs() {
-        let more = "command = [\"opencode\", \"--model=anthropic/claude-sonnet-4-5\"]\npermissions = \"ask\"";
+        let more = "model = \"anthropic/claude-sonnet-4-5\"\npermissions = \"ask\"";
         turn(
             &world,
             "opencode",
@@ -138,6 +141,8 @@ fn a_question_outlives_the_daemon() {
     assert_eq!(after.since, before.since);
     let denied = ["deny", "outlives", "--message", "put it elsewhere"];
     world.wsm.wsm(&denied).ok();
+    told.asked(&[before.questions[0].id.clone()]);
+    world.wsm.wsm(&["deny", "outlives"]).ok();
     told.reached(State::Idle);
     // The agent was told why.
     let requests = world.requests();
