@@ -327,22 +327,9 @@ impl Driver {
                 let answer = self.on_policy(&actor, change).await;
                 drop(reply.send(answer));
             }
-            Message::Offer {
-                actor,
-                offer,
-                reply,
-            } => drop(reply.send(self.on_offer(&actor, *offer))),
-            Message::Answer {
-                actor,
-                to,
-                accept,
-                reply,
-            } => drop(reply.send(self.on_answer(&actor, &to, accept).await)),
-            Message::Decide {
-                actor,
-                answer,
-                reply,
-            } => drop(reply.send(self.on_decide(&actor, answer).await)),
+            Message::Offer { .. } | Message::Answer { .. } | Message::Decide { .. } => {
+                self.take_word(message).await;
+            }
             Message::Terminal { size, reply } => {
                 drop(reply.send(self.open_shell(size).await));
             }
@@ -368,6 +355,29 @@ impl Driver {
                     self.set(State::SettingUp, reason);
                 }
             }
+        }
+    }
+
+    /// What one person says to another, or to the agent.
+    async fn take_word(&mut self, message: Message) {
+        match message {
+            Message::Offer {
+                actor,
+                offer,
+                reply,
+            } => drop(reply.send(self.on_offer(&actor, *offer))),
+            Message::Answer {
+                actor,
+                to,
+                accept,
+                reply,
+            } => drop(reply.send(self.on_answer(&actor, &to, accept).await)),
+            Message::Decide {
+                actor,
+                answer,
+                reply,
+            } => drop(reply.send(self.on_decide(&actor, answer).await)),
+            _ => {}
         }
     }
 

@@ -335,7 +335,7 @@ impl Driver {
             // One that came and went at once is told by neither row.
             if let Some(question) = questions.iter().find(|it| it.id == *asked) {
                 let message = super::evidence::words(&question.asking);
-                let told = row(&Who::wsm(), "question.asked", &id, message);
+                let told = row(Who::wsm(), "question.asked", &id, message);
                 rows.push(told.changed("", asked));
             }
         }
@@ -382,7 +382,7 @@ impl Driver {
             let words = super::evidence::words(&question.asking);
             let id = self.record.id.as_str();
             let told = row(
-                &Who::wsm(),
+                Who::wsm(),
                 "question.answered",
                 id,
                 format!("{how}: {words}"),

@@ -342,7 +342,21 @@ pub(super) fn become_shim(
     keep_only(kept.into_iter().chain(files)).what(what)?;
     // From here on it outlives the broker. The change of uid did this already, see prctl(2).
     prctl::set_pdeathsig(None).what(what)?;
-    let config = ShimConfig {
+    let config = config(job, shim);
+    let code = match main(&config) {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("wsm-shim: {error}");
+            1
+        }
+    };
+    // Nothing of this process's past is dropped: its descriptors were closed above.
+    sys::exit_now(code)
+}
+
+/// What the shim is told, with its descriptors.
+fn config(job: &Job<'_>, shim: Shim) -> ShimConfig {
+    ShimConfig {
         agent: job.spec.agent.to_string(),
         incarnation: job.incarnation,
         listen_fd: shim.listen.into_raw_fd(),
@@ -364,14 +378,5 @@ pub(super) fn become_shim(
             listen_fd: listen.into_raw_fd(),
             uid: job.lease.range.agent(),
         }),
-    };
-    let code = match main(&config) {
-        Ok(()) => 0,
-        Err(error) => {
-            eprintln!("wsm-shim: {error}");
-            1
-        }
-    };
-    // Nothing of this process's past is dropped: its descriptors were closed above.
-    sys::exit_now(code)
+    }
 }
