@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::fcntl::OFlag;
@@ -342,7 +342,7 @@ pub(super) fn become_shim(
     keep_only(kept.into_iter().chain(files)).what(what)?;
     // From here on it outlives the broker. The change of uid did this already, see prctl(2).
     prctl::set_pdeathsig(None).what(what)?;
-    let config = config(job, shim);
+    let config = config(job, &shim);
     let code = match main(&config) {
         Ok(()) => 0,
         Err(error) => {
@@ -354,28 +354,23 @@ pub(super) fn become_shim(
     sys::exit_now(code)
 }
 
-/// What the shim is told, with its descriptors.
-fn config(job: &Job<'_>, shim: Shim) -> ShimConfig {
+/// What the shim is told. Its descriptors stay open: whoever has them drops nothing any more.
+fn config(job: &Job<'_>, shim: &Shim) -> ShimConfig {
+    let logs = shim.logs.iter();
     ShimConfig {
         agent: job.spec.agent.to_string(),
         incarnation: job.incarnation,
-        listen_fd: shim.listen.into_raw_fd(),
-        launcher_fd: shim.orders.into_raw_fd(),
+        listen_fd: shim.listen.as_raw_fd(),
+        launcher_fd: shim.orders.as_raw_fd(),
         init_pid: shim.init.as_raw(),
-        logs: shim
-            .logs
-            .into_iter()
-            .map(|(name, fd)| (name, fd.into_raw_fd()))
+        logs: logs
+            .map(|(name, fd)| (name.clone(), fd.as_raw_fd()))
             .collect(),
-        recordings: shim
-            .recordings
-            .into_iter()
-            .map(OwnedFd::into_raw_fd)
-            .collect(),
+        recordings: shim.recordings.iter().map(AsRawFd::as_raw_fd).collect(),
         daemon_uid: job.place.daemon.0,
         keep_fds: vec![job.lease.lock.as_raw_fd()],
-        reports: shim.reports.map(|listen| ReportsConfig {
-            listen_fd: listen.into_raw_fd(),
+        reports: shim.reports.as_ref().map(|listen| ReportsConfig {
+            listen_fd: listen.as_raw_fd(),
             uid: job.lease.range.agent(),
         }),
     }

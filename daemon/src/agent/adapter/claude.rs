@@ -71,6 +71,10 @@ fn of_server(server: &wsm_template::resolved::McpServer) -> Value {
 /// Theme, trust in the workspace and the key that stands in the environment: asked by whoever made
 /// the agent there, with that key.
 pub(super) fn first_files(record: &Record) -> Vec<(String, String)> {
+    // Who has no key yet is led to one by those questions.
+    if !record.credentials.values().any(|it| it.ready) {
+        return Vec::new();
+    }
     let workspace = record.paths.as_ref().map(|it| it.workspace.clone());
     let keys = record.credentials.values();
     // Claude Code knows a key by its end.
