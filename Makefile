@@ -18,7 +18,7 @@ CLI_NEEDS := @anthropic-ai/claude-code:claude @openai/codex:codex opencode-ai:op
 XTERM_NEEDS := @xterm/headless@6.0.0:/usr/local/lib/node_modules/@xterm/headless \
 	@xterm/addon-unicode11@0.9.0:/usr/local/lib/node_modules/@xterm/addon-unicode11
 
-.PHONY: help build run test test-ablation chaos fuzz test-vm test-xterm bench lint fmt clean lock need-rust need-nextest
+.PHONY: help build run test test-ablation state chaos fuzz test-vm test-xterm bench lint fmt clean lock need-rust need-nextest
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -40,6 +40,13 @@ test: need-rust need-nextest Cargo.lock ## everything that must pass (root, real
 test-ablation: need-rust Cargo.lock ## the attack suite against sandboxes that lack one layer each (root)
 	@tools/need $(BUILD_NEEDS) $(STORY_NEEDS)
 	tools/ablation
+
+RUNS ?= 20
+state: need-rust need-nextest Cargo.lock ## RUNS=20 turns of each real agent: working, blocked, approved, idle (root)
+	@tools/need $(BUILD_NEEDS) $(STORY_NEEDS)
+	@tools/need-npm $(CLI_NEEDS)
+	tools/stage dev $(TARGET)/stage
+	WSM_BIN_DIR=$(abspath $(TARGET))/stage WSM_STATE_RUNS=$(RUNS) cargo nextest run -p wsm-tests state::
 
 KILLS ?= 200
 chaos: need-rust Cargo.lock ## KILLS=200 kill -9 of daemon, broker and shims at named points and by chance (root)

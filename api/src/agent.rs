@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::name::AgentName;
+use crate::question::{Question, Spent};
 use crate::service::{Port, Service};
 
 /// One agent, as `ls` and `show` tell it. The keys are fixed; new ones may be added.
@@ -52,6 +53,16 @@ pub struct Agent {
     pub terminals: Vec<String>,
     /// How the work stands between the agent's view and the branch on the host.
     pub sync: Sync,
+    /// How sure wsm is of the state: `certain` (the kernel or wsm itself said so), `reported` (the
+    /// agent did), `signalled` (its terminal) or `guess`.
+    #[serde(default)]
+    pub confidence: String,
+    /// What it waits for a person to say, oldest first.
+    #[serde(default)]
+    pub questions: Vec<Question>,
+    /// What it says it has used.
+    #[serde(default)]
+    pub usage: Spent,
 }
 
 /// States. `blocked` means that a person is needed.
@@ -296,10 +307,25 @@ pub struct Explanation {
     pub reason: String,
     /// Since.
     pub since: String,
-    /// How sure wsm is: `certain` (the kernel or wsm itself said so) or `guess`.
+    /// How sure wsm is, as for [`Agent::confidence`].
     pub confidence: String,
+    /// What was heard of it last, newest first: what it reported and what its terminal told.
+    #[serde(default)]
+    pub heard: Vec<Heard>,
     /// What happened before, newest first.
     pub evidence: Vec<crate::event::Event>,
+}
+
+/// Something heard of an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Heard {
+    /// When (RFC 3339, UTC).
+    pub at: String,
+    /// How far it is trusted, as for [`Agent::confidence`].
+    pub confidence: String,
+    /// What, in words.
+    pub what: String,
 }
 
 /// Answer of `rm` and `prune`.

@@ -22,6 +22,7 @@ mod invite;
 mod notify;
 mod people;
 mod presence;
+mod question;
 mod repositories;
 mod way;
 mod wire;

@@ -20,6 +20,7 @@ pub mod passkey;
 pub mod policy;
 pub mod presence;
 pub mod problem;
+pub mod question;
 pub mod recording;
 pub mod repository;
 pub mod review;

@@ -7,8 +7,9 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueE
 
 use crate::commands::{
     act, attach, audit, capture, completion, daemon, device, diff, egress, exec, explain, follow,
-    handoff, invite, lease, logs, ls, man, merge, new, notify, open, policy, ports, prune, rec,
-    repo, rm, secret, send, share, shell, show, svc, template, token, up, user, wait, who,
+    handoff, invite, lease, logs, ls, man, merge, new, notify, open, policy, ports, prune,
+    question, rec, repo, rm, secret, send, share, shell, show, svc, template, token, up, user,
+    wait, who,
 };
 
 /// Isolated workspaces for AI coding agents.
@@ -120,6 +121,10 @@ pub(crate) enum Verb {
     Logs(logs::Args),
     /// Wait until an agent is in a state.
     Wait(wait::Args),
+    /// Say yes to what an agent asks.
+    Approve(question::ApproveArgs),
+    /// Say no to what an agent asks, and why.
+    Deny(question::DenyArgs),
     /// Tell why the state is what it is.
     Explain(explain::Args),
     /// Start a stopped agent.
@@ -213,8 +218,8 @@ pub(crate) enum Verb {
 }
 
 /// Verbs of the design that later versions bring.
-pub(crate) const LATER: [&str; 10] = [
-    "approve", "cp", "deny", "fork", "host", "join", "memory", "rollback", "snapshot", "drain",
+pub(crate) const LATER: [&str; 8] = [
+    "cp", "fork", "host", "join", "memory", "rollback", "snapshot", "drain",
 ];
 
 /// What was asked for.
@@ -374,7 +379,7 @@ mod tests {
 
     #[test]
     fn verbs_of_later_versions_are_known() {
-        for line in ["approve fix", "--json fork a", "join --help"] {
+        for line in ["rollback fix", "--json fork a", "join --help"] {
             assert!(matches!(parsed(line), Ok(Asked::Later(..))), "{line}");
         }
         assert!(matches!(

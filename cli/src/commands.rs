@@ -27,6 +27,7 @@ pub(crate) mod pair;
 pub(crate) mod policy;
 pub(crate) mod ports;
 pub(crate) mod prune;
+pub(crate) mod question;
 pub(crate) mod rec;
 pub(crate) mod repo;
 pub(crate) mod rm;

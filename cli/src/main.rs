@@ -157,6 +157,8 @@ async fn dispatch(context: &Context, verb: &Verb) -> Outcome {
         Verb::Capture(args) => capture::run(context, args).await,
         Verb::Logs(args) => logs::run(context, args).await,
         Verb::Wait(args) => wait::run(context, args).await,
+        Verb::Approve(args) => question::approve(context, args).await,
+        Verb::Deny(args) => question::deny(context, args).await,
         Verb::Explain(args) => explain::run(context, args).await,
         Verb::Start(args) => act::run(context, args, AgentVerb::Start).await,
         Verb::Stop(args) => act::run(context, args, AgentVerb::Stop).await,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!            new                    setup ok            command runs
-//! creating ──────▶ setting-up ─────▶ starting ─────────▶ working ◀──▶ idle
+//! creating ──────▶ setting-up ─────▶ starting ─────────▶ working ◀──▶ idle, blocked
 //!    │                 │                │                  │  ▲          │
 //!    └────────failed◀──┴────────────────┘            pause │  │ resume   │
 //!                 ▲                                        ▼  │          │
@@ -18,23 +18,30 @@
 //! nothing, what ends an agent is done all the same and written later, and nothing else is begun
 //! ([`ledger`]).
 
+mod adapter;
 pub mod assemble;
 pub(crate) mod bring;
 pub mod credentials;
+pub(crate) mod decide;
 pub mod driver;
+pub mod evidence;
 mod forward;
 pub mod handle;
 pub(crate) mod handover;
+pub mod hear;
 pub(crate) mod ledger;
 pub(crate) mod make;
 mod outside;
+mod pace;
 mod policy;
 mod recover;
 pub mod request;
 pub(crate) mod run;
+mod select;
 mod serve;
 mod setup;
 pub(crate) mod stage;
 mod stop;
 mod strain;
+mod unwatched;
 pub(crate) mod work;

@@ -18,6 +18,7 @@ mod passkey;
 mod people;
 mod policy;
 mod presence;
+mod question;
 mod recordings;
 mod remove;
 mod repositories;
@@ -255,7 +256,8 @@ impl Daemon {
             state: record.state,
             reason: record.reason.clone(),
             since: rfc3339(record.since_ms),
-            confidence: if published.guess { "guess" } else { "certain" }.to_owned(),
+            confidence: view::confidence(record),
+            heard: published.heard.iter().rev().map(view::heard).collect(),
             evidence: rows.into_iter().map(shown_event).collect(),
         })
     }

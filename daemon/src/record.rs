@@ -11,6 +11,7 @@ use wsm_sandbox::spec::{AgentId, GrantId};
 use wsm_template::resolved::Resolved;
 
 use crate::actor::Who;
+use crate::agent::evidence::Heard;
 
 /// Everything that must be known of an agent after a crash.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,6 +92,9 @@ pub struct Record {
     /// It has got another owner, and login files of the one before may still be there.
     #[serde(default)]
     pub logins_due: bool,
+    /// What was heard of its command.
+    #[serde(default)]
+    pub heard: Heard,
     /// Services whose `init` has succeeded.
     pub initialized: BTreeSet<String>,
     /// Services as they were last recorded.
@@ -289,6 +293,7 @@ pub(crate) mod tests {
             authority: None,
             offer: None,
             logins_due: false,
+            heard: Heard::default(),
             initialized: BTreeSet::new(),
             services: BTreeMap::new(),
         }

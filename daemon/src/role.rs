@@ -120,7 +120,7 @@ macro_rules! verbs {
     };
 }
 
-use AgentRole::{Driver, Owner, Viewer};
+use AgentRole::{Approver, Driver, Owner, Viewer};
 use Needs::{Admin, Anyone, InPerson, Person, Role, RoleInPerson};
 
 verbs! {
@@ -222,6 +222,9 @@ verbs! {
 
     /// Leave it.
     Leave Role(Viewer), Own;
+
+    /// Answer its questions.
+    Approve Role(Approver), Approve;
 
     /// Type into a terminal.
     Drive Role(Driver), Drive;

@@ -36,6 +36,9 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// From which [`Shim::speaks`] on there are leases, presence and recordings.
 pub const LEASES: u32 = 2;
 
+/// From which on there are reports.
+pub const REPORTS: u32 = 4;
+
 /// Connecting and both hellos.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 

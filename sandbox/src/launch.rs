@@ -37,6 +37,19 @@ pub struct ShimConfig {
     /// Descriptors that shall stay open as long as the shim lives: the lock of the uid range.
     #[serde(default)]
     pub keep_fds: Vec<i32>,
+    /// Where programs inside report to, if they do.
+    #[serde(default)]
+    pub reports: Option<ReportsConfig>,
+}
+
+/// A socket inside the sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportsConfig {
+    /// Listening `SOCK_STREAM` Unix socket.
+    pub listen_fd: i32,
+    /// The agent's user, as the host numbers it: nobody else is heard.
+    pub uid: u32,
 }
 
 /// Log of `setup` and `teardown`, beside those of the services.

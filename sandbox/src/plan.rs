@@ -7,6 +7,7 @@ mod etc;
 mod guards;
 mod helper;
 mod programs;
+mod reports;
 mod words;
 pub(crate) use etc::SHOWN as SHOWN_ETC;
 pub(crate) use helper::{HELPER_PROGRAM, helper};
@@ -49,6 +50,9 @@ pub struct HostLayout {
     /// Real directories that programs are looked up in, in this order.
     #[serde(default)]
     pub programs: Vec<PathBuf>,
+    /// The program that reports for programs inside.
+    #[serde(default)]
+    pub hook: PathBuf,
 }
 
 /// What the broker knows about one sandbox besides its spec.
@@ -240,6 +244,7 @@ pub fn plan(spec: &SandboxSpec, facts: &Facts) -> Result<Plan, Failure> {
         ops.extend(programs::ops(&facts.host.programs, tools, &mut expected));
     }
     ops.extend(etc::ops(spec, &facts.host));
+    ops.extend(reports::ops(&spec.extras, &facts.host));
     ops.push(tmpfs("/tmp", tmp_bytes, TMP_FILES, 0o1777));
     ops.push(tmpfs("/run", RUN_BYTES, 65_536, 0o1777));
     ops.extend(devices(tmp_bytes));

@@ -208,6 +208,7 @@ fn spawn(
         logs,
         recordings,
         stderr,
+        reports: stage.reports,
         file_map: stage.file_map,
     };
     outside::become_shim(job, descriptors, status, shim)

@@ -26,6 +26,20 @@ pub const INSIDE_KEY_STORE: &str = "/etc/wsm/authorities.jks";
 /// That authority alone, for clients that want what comes on top.
 pub const INSIDE_AUTHORITY: &str = "/etc/wsm/authority.pem";
 
+/// The socket where programs inside report what they do, in sandboxes that have one.
+pub const INSIDE_REPORTS: &str = "/etc/wsm/report.sock";
+/// The program that does so for them: `hook KIND` with what a hook is told on standard input.
+pub const INSIDE_HOOK: &str = "/etc/wsm/hook";
+/// Directories below which a spec may have texts of its own: where agents look for settings that
+/// nobody inside can change.
+pub const SETTINGS: [&str; 5] = [
+    "/etc/claude-code",
+    "/etc/codex",
+    "/etc/gemini-cli",
+    "/etc/opencode",
+    "/etc/wsm/agent",
+];
+
 /// An agent's id: `[a-z0-9]{8,32}`, made by the daemon, unique on the host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -121,6 +135,10 @@ pub struct Extras {
     pub tools: Option<Vec<String>>,
     /// Device nodes of the host.
     pub devices: Vec<String>,
+    /// Programs inside can report what they do ([`INSIDE_REPORTS`], [`INSIDE_HOOK`]).
+    pub reports: bool,
+    /// Read-only texts below [`SETTINGS`].
+    pub settings: BTreeMap<String, String>,
 }
 
 /// A name that the agent can't create, change, rename, replace or remove.

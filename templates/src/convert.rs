@@ -1,5 +1,6 @@
 //! Merged values to [`Resolved`]: defaults filled in, required keys insisted on.
 
+mod agent;
 mod credentials;
 
 pub(crate) use credentials::LOGINS;
@@ -189,41 +190,6 @@ impl<'a> Reader<'a> {
         let hint = Some(hint.to_owned());
         self.problems
             .push(Problem::new(&at.origin, key, "is missing", hint));
-    }
-
-    fn agent(&mut self) -> Agent {
-        let kind = self
-            .text(&["agent", "kind"])
-            .and_then(Kind::from_name)
-            .unwrap_or(Kind::Shell);
-        let mut command = self.list(&["agent", "command"]);
-        if command.is_empty() {
-            command = kind
-                .default_command()
-                .iter()
-                .map(|part| (*part).to_owned())
-                .collect();
-        }
-        if command.is_empty()
-            && self.value(&["agent", "command"]).is_none()
-            && let Some(leaf) = self.flat.get(&Path::of(&["agent", "kind"]))
-        {
-            self.missing(
-                leaf,
-                "agent.command",
-                "kind `command` needs `command = [\"…\"]`",
-            );
-        }
-        Agent {
-            kind,
-            command,
-            prompt: self
-                .text(&["agent", "prompt"])
-                .unwrap_or_default()
-                .to_owned(),
-            wait_for: self.list(&["agent", "wait_for"]),
-            restart: restart(self.text(&["agent", "restart"]), Restart::Never),
-        }
     }
 
     fn services(&mut self, params: &BTreeMap<String, String>) -> BTreeMap<String, Service> {

@@ -4,14 +4,7 @@
 //! `convert.rs`). A key covers everything below it; `key=value` covers one choice of a key.
 
 /// Key, or `key=choice`, and what it would do.
-pub(crate) const LATER: &[(&str, &str)] = &[
-    ("workspace.warm", "copy-on-write directories"),
-    ("agent.resume", "continuing a conversation"),
-    ("agent.model", "model preferences"),
-    ("agent.mcp", "MCP servers"),
-    ("agent.permissions", "approval modes"),
-    ("agent.idle_stop", "stopping idle agents"),
-];
+pub(crate) const LATER: &[(&str, &str)] = &[("workspace.warm", "copy-on-write directories")];
 
 /// What the feature behind `key` is, when it does not exist yet.
 pub(crate) fn later(key: &str) -> Option<&'static str> {

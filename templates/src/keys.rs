@@ -67,8 +67,6 @@ pub(crate) enum Type {
     Scalar,
     /// Several of those.
     Scalars,
-    /// Anything: only for keys whose feature does not exist yet.
-    Free,
 }
 
 /// Which placeholders a value may hold.
@@ -177,11 +175,13 @@ pub(crate) const KEYS: &[Key] = &[
     key("agent.prompt", Type::Text, "", "First prompt; `--prompt` wins. The kind decides how it is handed over.").scope(Scope::Agent).trust(),
     key("agent.wait_for", Type::Names, "[]", "Services that must be ready before the agent starts."),
     key("agent.restart", Type::Choice(&["never", "on-failure"]), "never", "When to start it again after it ended."),
-    key("agent.resume", Type::Flag, "false", "Continue the conversation after a stop or reboot."),
-    key("agent.model", Type::Text, "", "Preferences handed to the kind's own settings."),
-    key("agent.mcp", Type::Free, "{}", "MCP servers it may use."),
-    key("agent.permissions", Type::Choice(&["ask", "edits", "all"]), "ask", "The kind's own approval mode."),
-    key("agent.idle_stop", Type::Duration, "", "Stop when idle and unwatched this long."),
+    key("agent.resume", Type::Flag, "false", "Continue the conversation when it is started again, where the kind can."),
+    key("agent.model", Type::Text, "by kind", "The model, as the kind names it."),
+    key("agent.mcp.*.command", Type::Argv, "", "An MCP server that it may use: a program inside.").trust(),
+    key("agent.mcp.*.url", Type::Text, "", "An MCP server that it may use, at an address that `network` allows.").trust(),
+    key("agent.mcp.*.env.*", Type::Text, "", "Environment of the program.").trust(),
+    key("agent.permissions", Type::Choice(&["ask", "edits", "all"]), "by kind", "The kind's own approval mode: it asks before it edits or runs something, edits without asking, or never asks.").never(),
+    key("agent.idle_stop", Type::Duration, "never", "Stop when it is idle and watched by nobody for this long."),
     // env, files
     key("env.*", Type::Text, "", "Environment of every process of the agent.").scope(Scope::Agent).trust(),
     key("files.*", Type::Text, "", "Content of a file below the private home (`~/…`) or the workspace.").scope(Scope::Agent).trust(),

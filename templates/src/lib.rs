@@ -29,6 +29,7 @@ mod starter;
 mod trust;
 mod value;
 
+pub use agent::CLAUDE_MCP;
 pub use check::PORTS_MAX;
 pub use check::SERVICES_MAX;
 pub use convert::login_hosts;

@@ -142,6 +142,51 @@ pub struct Agent {
     pub wait_for: Vec<String>,
     /// When to start it again after it ended.
     pub restart: Restart,
+    /// Go on with the conversation when it is started again.
+    #[serde(default)]
+    pub resume: bool,
+    /// The model, as the kind names it; `""` for the kind's own choice.
+    #[serde(default)]
+    pub model: String,
+    /// What it may do without asking; `None`: as the kind has it.
+    #[serde(default)]
+    pub permissions: Option<Permissions>,
+    /// MCP servers, by name.
+    #[serde(default)]
+    pub mcp: BTreeMap<String, McpServer>,
+    /// Stop it when it is idle and watched by nobody for this long.
+    #[serde(default)]
+    pub idle_stop: Option<Duration>,
+}
+
+/// The kind's own approval mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Permissions {
+    /// It asks before it edits or runs anything that is not harmless.
+    Ask,
+    /// It edits without asking.
+    Edits,
+    /// It asks nothing: what holds it is the sandbox.
+    All,
+}
+
+/// A server of the Model Context Protocol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum McpServer {
+    /// A program inside, spoken with over its standard streams.
+    Local {
+        /// argv.
+        command: Vec<String>,
+        /// Variables on top of the agent's.
+        env: BTreeMap<String, String>,
+    },
+    /// At an address, which `[network]` has to allow.
+    Remote {
+        /// Where.
+        url: String,
+    },
 }
 
 /// Agent kinds.

@@ -215,7 +215,6 @@ fn kind_text(kind: Type) -> String {
         Type::HttpTarget => "port name, or `NAME/PATH`".to_owned(),
         Type::Scalar => "text, whole number, true or false".to_owned(),
         Type::Scalars => "texts or whole numbers".to_owned(),
-        Type::Free => "table".to_owned(),
     }
 }
 
@@ -296,6 +295,5 @@ fn kind(key: &Key) -> Json {
         }
         Type::Scalar => json!({ "type": ["string", "integer", "boolean"] }),
         Type::Scalars => json!({ "type": "array", "items": { "type": ["string", "integer"] } }),
-        Type::Free => json!({ "type": "object" }),
     }
 }

@@ -250,7 +250,6 @@ fn wrong_type(kind: Type, found: &DeValue<'_>) -> Refusal {
         | Type::Devices => ("a list of strings", Some("write [\"…\"]")),
         Type::Scalar => ("a string, a whole number, true or false", None),
         Type::Scalars => ("a list of strings or whole numbers", None),
-        Type::Free => ("nothing", None),
     };
     (
         format!("expected {expected}, found {}", found.type_str()),

@@ -396,12 +396,12 @@ fn the_request_is_on_top_and_its_text_is_only_text() {
         params: found.params.clone(),
         ..Default::default()
     };
-    let argv = found.agent.argv_with_prompt(&vars).unwrap();
+    let argv = found.agent.argv(&vars, None).unwrap();
     assert_eq!(argv, ["claude", "say {agent} and {nonsense}"]);
     request.prompt = None;
     let found = resolve(&Sources::default(), &request).unwrap().resolved;
     assert_eq!(
-        found.agent.argv_with_prompt(&vars).unwrap(),
+        found.agent.argv(&vars, None).unwrap(),
         ["claude", "unused {x}"]
     );
 }

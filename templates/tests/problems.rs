@@ -108,12 +108,6 @@ fn features_that_do_not_exist_are_refused_by_name() {
 schema = 1
 [workspace]
 warm = ["node_modules"]
-[agent]
-resume = true
-model = "opus"
-mcp = { x = 1 }
-permissions = "all"
-idle_stop = "4h"
 [credentials.anthropic]
 secret = "x"
 hosts = ["a.example.com"]
@@ -121,23 +115,52 @@ header = "x-api-key"
 visible = false
 "#;
     let found = problems(text);
-    assert_eq!(found.matches("not available yet").count(), 6, "{found}");
+    assert_eq!(found.matches("not available yet").count(), 1, "{found}");
     assert_snapshot!(found
             .lines()
             .filter(|line| !line.contains("hint"))
             .collect::<Vec<_>>()
             .join("\n"), @r#"
     t.toml:4: workspace.warm: not available yet (copy-on-write directories)
-    t.toml:6: agent.resume: not available yet (continuing a conversation)
-    t.toml:7: agent.model: not available yet (model preferences)
-    t.toml:8: agent.mcp: not available yet (MCP servers)
-    t.toml:9: agent.permissions: not available yet (approval modes)
-    t.toml:10: agent.idle_stop: not available yet (stopping idle agents)
     "#);
     // What asks for nothing is no request for the feature.
     let nothing =
         "schema = 1\nnetwork.egress = \"none\"\nworkspace.warm = []\nsandbox.debug = false\n";
     assert_eq!(validate(&user(nothing), "t"), []);
+}
+
+#[test]
+fn what_a_kind_has_no_way_for_is_refused() {
+    let text = r#"
+schema = 1
+[agent]
+kind = "aider"
+resume = true
+model = "x"
+permissions = "edits"
+idle_stop = "4h"
+[agent.mcp.a]
+command = ["a"]
+[agent.mcp.b]
+command = ["b"]
+url = "https://b.example.com"
+"#;
+    let found = problems(text);
+    assert_snapshot!(found
+            .lines()
+            .filter(|line| !line.contains("hint"))
+            .collect::<Vec<_>>()
+            .join("\n"), @r#"
+    t.toml:7: agent.permissions: an agent of kind `aider` has no way for this
+    t.toml:10: agent.mcp: an agent of kind `aider` has no way for this
+    t.toml:13: agent.mcp.b: needs either `command` or `url`
+    "#);
+    let claude = text
+        .replace("aider", "claude")
+        .replace("url = ", "env.URL = ");
+    assert_eq!(validate(&user(&claude), "t"), []);
+    let shell = "schema = 1\n[agent]\nmodel = \"x\"\nidle_stop = \"1h\"\n";
+    assert!(problems(shell).contains("kind `shell`"));
 }
 
 #[test]

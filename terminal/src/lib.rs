@@ -8,6 +8,8 @@ pub mod recording;
 #[cfg(all(feature = "engine", any(test, feature = "fuzz")))]
 pub mod fuzz;
 #[cfg(feature = "engine")]
+pub mod hook;
+#[cfg(feature = "engine")]
 pub mod lease;
 #[cfg(feature = "engine")]
 pub mod letterbox;

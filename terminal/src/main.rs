@@ -1,14 +1,16 @@
 //! `wsm-shim zygote`: what every sandbox is forked from, and then its shim.
 //!
-//! `wsm-shim --config-fd N` is the shim alone, with everything it needs as descriptors.
+//! As `/etc/wsm/hook KIND` it is what an agent's hooks start inside. `wsm-shim --config-fd N` is the shim alone, with everything it needs as descriptors.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
+use std::path::Path;
 use std::process::ExitCode;
 
 use nix::sys::prctl;
 use wsm_sandbox::launch::ShimConfig;
 use wsm_sandbox::zygote::{self, ZYGOTE};
+use wsm_terminal::hook::{self, HOOK};
 use wsm_terminal::{pty, shim};
 
 /// Longest configuration in bytes: a log for each of many services.
@@ -20,6 +22,16 @@ fn main() -> ExitCode {
             0 => ExitCode::SUCCESS,
             _ => ExitCode::FAILURE,
         };
+    }
+    // Inside a sandbox it has that name alone.
+    let mut arguments = std::env::args();
+    let name = arguments.next().unwrap_or_default();
+    if Path::new(&name)
+        .file_name()
+        .is_some_and(|name| name == HOOK)
+    {
+        hook::run(&arguments.collect::<Vec<_>>());
+        return ExitCode::SUCCESS;
     }
     match start() {
         Ok(()) => ExitCode::SUCCESS,
@@ -53,6 +65,7 @@ fn run(config: &ShimConfig) -> io::Result<()> {
     let mut keep = vec![config.listen_fd, config.launcher_fd];
     keep.extend(config.logs.values().chain(&config.recordings));
     keep.extend(&config.keep_fds);
+    keep.extend(config.reports.map(|it| it.listen_fd));
     pty::close_others(&keep)?;
     shim::run(config)
 }

@@ -11,6 +11,7 @@
 mod codec;
 mod event;
 mod people;
+mod report;
 
 use serde::{Deserialize, Serialize};
 use wsm_sandbox::launch::{Command, Exit};
@@ -18,14 +19,17 @@ use wsm_sandbox::launch::{Command, Exit};
 pub use self::codec::{Decoder, FrameError};
 pub use self::event::{Event, Mark, QUIET_MS};
 pub use self::people::{Lease, LeaseAct, Person, Presence, Record};
+pub use self::report::{
+    Asking, EVERYTHING, Fate, REPORT_BYTES_MAX, Report, Reported, Said, Verdict,
+};
 
 /// Version both sides must speak; what was added since is told by [`Hello::speaks`].
 pub const PROTOCOL_VERSION: u32 = 1;
 
 /// Newest additions to it that this side knows. 2: leases, presence, pictures, recordings. 3: whose
-/// a process is. Nothing that came with one is sent to a side that does not know it, but for fields
+/// a process is. 4: what programs report of themselves. Nothing that came with one is sent to a side that does not know it, but for fields
 /// that it may skip.
-pub const SPEAKS: u32 = 3;
+pub const SPEAKS: u32 = 4;
 
 /// Longest frame in bytes, either way.
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
@@ -316,6 +320,18 @@ pub enum Request {
         #[serde(default)]
         over: bool,
     },
+    /// What was reported after this number, and which questions are open.
+    Reports {
+        /// Number of the last report that is known.
+        after: u64,
+    },
+    /// Answer the question that came with this report.
+    Decide {
+        /// Its number.
+        report: u64,
+        /// How; `None`: not at all, the agent asks in its own way.
+        verdict: Option<Verdict>,
+    },
 }
 
 /// How a process's streams are kept.
@@ -415,6 +431,15 @@ pub enum Reply {
     Lease {
         /// As it is now.
         lease: Lease,
+    },
+    /// What was reported.
+    Reports {
+        /// In order. The oldest may be gone.
+        reports: Vec<Reported>,
+        /// Questions by the numbers of their reports. What is not named waits here no more.
+        open: Vec<(u64, Fate)>,
+        /// There is more: ask again from the last one.
+        more: bool,
     },
     /// Refused, in words for people.
     Refused {

@@ -10,6 +10,7 @@
 //! has a bound: nobody, neither the agent nor a viewer, can make it grow or keep it from the others.
 
 mod client;
+mod desk;
 mod echo;
 mod guest;
 mod launcher;
@@ -44,6 +45,7 @@ use nix::unistd::Pid;
 use wsm_sandbox::launch::ShimConfig;
 
 use self::client::{Client, Role};
+use self::desk::Desk;
 use self::guest::{PATIENCE, Place, Tickets, Trust};
 use self::launcher::{Launcher, Received};
 use self::log::Log;
@@ -90,6 +92,7 @@ pub(crate) struct Shim {
     terminals: BTreeMap<String, Terminal>,
     logs: BTreeMap<String, Log>,
     recordings: Slots,
+    desk: Option<Desk>,
     /// Pipes whose processes were forgotten but whose children may write on.
     orphans: Vec<OwnedFd>,
     events: Vec<Event>,
@@ -122,7 +125,10 @@ impl Shim {
         let signals = SignalFd::with_flags(&mask, flags)?;
         let listener = UnixListener::from(pty::adopt(config.listen_fd)?);
         listener.set_nonblocking(true)?;
-        let rare = Rare::new([listener.as_fd(), signals.as_fd()])?;
+        let desk = Desk::open(config.reports)?;
+        let desk_fd = desk.as_ref().map(Desk::fd);
+        let fds = [listener.as_fd(), signals.as_fd()];
+        let rare = Rare::new(fds.into_iter().chain(desk_fd))?;
         let mut logs = BTreeMap::new();
         for (service, &fd) in &config.logs {
             logs.insert(service.clone(), Log::new(File::from(pty::adopt(fd)?))?);
@@ -149,6 +155,7 @@ impl Shim {
             terminals: BTreeMap::new(),
             logs,
             recordings: Slots::new(recordings.into_iter()),
+            desk,
             orphans: Vec::new(),
             events: Vec::new(),
             echo: None,
@@ -207,6 +214,7 @@ impl Shim {
             // Both find out themselves whether it is theirs.
             self.signalled(now);
             self.accept(now);
+            self.hear_reports(now);
         }
     }
 
@@ -443,6 +451,9 @@ impl Shim {
                 self.events
                     .extend(news.map(|process| Event::Logged { process }));
             }
+        }
+        if self.desk.as_mut().is_some_and(|desk| desk.tick(now)) {
+            self.events.push(Event::Reported);
         }
         let events = std::mem::take(&mut self.events);
         for client in self.clients.values_mut() {

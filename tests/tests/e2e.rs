@@ -50,6 +50,8 @@ mod sandbox;
 mod services;
 #[path = "e2e/sharing.rs"]
 mod sharing;
+#[path = "e2e/state.rs"]
+mod state;
 #[path = "e2e/terminals.rs"]
 mod terminals;
 #[path = "e2e/times.rs"]

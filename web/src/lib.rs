@@ -40,6 +40,7 @@ mod peer;
 mod pipe;
 mod presence;
 mod problem;
+mod questions;
 mod repositories;
 mod review;
 pub mod router;

@@ -8,8 +8,8 @@ use wsm_daemon::role::Verb;
 
 use crate::{
     Edge, agents, audit, devices, events, feed, handoffs, host, links, live, notify, pages,
-    pairings, passkeys, presence, problem, repositories, review, secrets, services, sessions,
-    terminals, users,
+    pairings, passkeys, presence, problem, questions, repositories, review, secrets, services,
+    sessions, terminals, users,
 };
 
 /// Longest request body: the user's own templates go along with a new agent.
@@ -151,6 +151,9 @@ routes! {
     get    "/v1/agents/{agent}/policy"                     services::policy         Policy;
     post   "/v1/agents/{agent}/policy"                     services::policy_change  PolicyChange;
     get    "/v1/agents/{agent}/policy/check"               services::policy_check   Policy;
+
+    post   "/v1/agents/{agent}/approve"                    questions::approve       Approve;
+    post   "/v1/agents/{agent}/deny"                       questions::deny          Approve;
 
     post   "/v1/agents/{agent}/terminals"                  terminals::open          Open;
     post   "/v1/agents/{agent}/ticket"                     terminals::ticket        Watch;

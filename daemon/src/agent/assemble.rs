@@ -11,7 +11,7 @@ use wsm_sandbox::spec::{
 use wsm_template::resolved;
 use wsm_template::{ExpandError, Quoting, Vars, expand, expand_all};
 
-use super::credentials;
+use super::{adapter, credentials};
 use crate::record::Record;
 
 /// Searched for programs inside, after the home's and the workspace's own.
@@ -56,6 +56,8 @@ pub fn spec(record: &Record) -> SandboxSpec {
             guards: guards(&resolved.filesystem),
             tools: resolved.tools.clone(),
             devices: resolved.sandbox.devices.clone(),
+            reports: adapter::reports(resolved.agent.kind),
+            settings: adapter::settings(record),
         },
         authority: record.authority.clone(),
     }
@@ -203,6 +205,7 @@ pub fn environment(
         env.insert(format!("WSM_URL_{}", shouted(name)), url.clone());
     }
     credentials::environment(record, &mut env);
+    adapter::environment(record, &mut env);
     let env_of_template = record.resolved.env.iter();
     for (key, value) in env_of_template.filter(|(_, value)| !credentials::lacks(record, value)) {
         env.insert(key.clone(), expand(value, &vars, Quoting::Raw)?);
@@ -218,8 +221,13 @@ pub fn main_command(record: &Record, host: &HostFacts) -> Result<Command, Expand
     let argv = record
         .resolved
         .agent
-        .argv_with_prompt(&vars(record, host))?;
-    command(record, host, argv, Leaf::Agent)
+        .argv(&vars(record, host), adapter::session(record))?;
+    let mut made = command(record, host, argv, Leaf::Agent)?;
+    if !record.heard.run.is_empty() {
+        let secret = record.heard.run.clone();
+        made.env.push((adapter::RUN_VARIABLE.to_owned(), secret));
+    }
+    Ok(made)
 }
 
 /// Any command in the workspace.

@@ -19,6 +19,7 @@ use super::handle::{Handle, Message, Published};
 use super::ledger::Ledger;
 use super::make::{Made, Opened};
 use super::request::{Decision, decide};
+use super::select::{at, next_done, next_event, shim_gone};
 use crate::actor::Who;
 use crate::engine::{Engine, row};
 use crate::facade::Verb;
@@ -115,7 +116,7 @@ pub(crate) struct Driver {
     pub(super) work: super::work::Work,
     pub(super) main: super::run::Main,
     pub(super) terminals: Vec<String>,
-    pub(super) guess: bool,
+    pub(super) hearing: super::hear::Hearing,
     recovered: bool,
     /// How far each service's log was read.
     pub(super) log_offsets: HashMap<String, u64>,
@@ -134,7 +135,7 @@ impl Driver {
             unrecorded: None,
             terminals: Vec::new(),
             shim: None,
-            guess: false,
+            heard: Vec::new(),
             recovered: false,
             erased: false,
         };
@@ -154,7 +155,7 @@ impl Driver {
             work: super::work::Work::default(),
             main: super::run::Main::default(),
             terminals: Vec::new(),
-            guess: false,
+            hearing: super::hear::Hearing::new(),
             recovered: false,
             log_offsets: HashMap::new(),
             to_self: own.to_self,
@@ -202,8 +203,15 @@ impl Driver {
         if self.record.state == state && self.record.reason == reason {
             return;
         }
+        if !matches!(
+            state,
+            State::Working | State::Idle | State::Blocked | State::Paused
+        ) {
+            self.drop_questions("it ended");
+        }
         let told = self.turn(actor, state, reason);
         self.commit(told);
+        self.rested();
     }
 
     /// Changes state and reason; the row is to be written with them.
@@ -212,6 +220,7 @@ impl Driver {
         if before != state {
             self.record.since_ms = now_ms();
         }
+        self.record.heard.trust = None;
         self.record.state = state;
         self.record.reason = reason;
         let message = format!("{state}: {}", self.record.reason);
@@ -239,7 +248,7 @@ impl Driver {
     }
 
     /// Writes what is not written yet, and publishes.
-    fn write(&mut self) -> bool {
+    pub(super) fn write(&mut self) -> bool {
         let store = &self.engine.store;
         let written = self.ledger.write(store, &self.record, Instant::now());
         self.publish();
@@ -277,7 +286,7 @@ impl Driver {
             unrecorded: self.ledger.unrecorded(&self.record, self.held.is_some()),
             terminals: self.terminals.clone(),
             shim: self.shim.clone(),
-            guess: self.guess,
+            heard: self.hearing.said.iter().cloned().collect(),
             recovered: self.recovered,
             erased: self.ledger.is_erased(),
         }));
@@ -321,17 +330,9 @@ impl Driver {
                 let answer = self.on_policy(&actor, change).await;
                 drop(reply.send(answer));
             }
-            Message::Offer {
-                actor,
-                offer,
-                reply,
-            } => drop(reply.send(self.on_offer(&actor, *offer))),
-            Message::Answer {
-                actor,
-                to,
-                accept,
-                reply,
-            } => drop(reply.send(self.on_answer(&actor, &to, accept).await)),
+            Message::Offer { .. } | Message::Answer { .. } | Message::Decide { .. } => {
+                self.take_word(message).await;
+            }
             Message::Terminal { size, reply } => {
                 drop(reply.send(self.open_shell(size).await));
             }
@@ -357,6 +358,29 @@ impl Driver {
                     self.set(State::SettingUp, reason);
                 }
             }
+        }
+    }
+
+    /// What one person says to another, or to the agent.
+    async fn take_word(&mut self, message: Message) {
+        match message {
+            Message::Offer {
+                actor,
+                offer,
+                reply,
+            } => drop(reply.send(self.on_offer(&actor, *offer))),
+            Message::Answer {
+                actor,
+                to,
+                accept,
+                reply,
+            } => drop(reply.send(self.on_answer(&actor, &to, accept).await)),
+            Message::Decide {
+                actor,
+                answer,
+                reply,
+            } => drop(reply.send(self.on_decide(&actor, answer).await)),
+            _ => {}
         }
     }
 
@@ -425,7 +449,8 @@ impl Driver {
         let begins = held.map(|_| Instant::now());
         let writes = self.ledger.due();
         let (work, main) = (self.work.due(), self.main.due());
-        [stopping, services, work, main, begins, writes]
+        let hearing = self.hearing.due(Instant::now());
+        [stopping, services, work, main, hearing, begins, writes]
             .into_iter()
             .flatten()
             .min()
@@ -461,37 +486,4 @@ pub(super) fn problem_text(problem: &Problem) -> String {
         text.push(')');
     }
     text
-}
-
-async fn next_event(events: &mut Option<mpsc::Receiver<Event>>) -> Option<Event> {
-    match events {
-        Some(events) => events.recv().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn next_done(job: &mut Option<JoinHandle<Done>>) -> Done {
-    let Some(handle) = job else {
-        return std::future::pending().await;
-    };
-    let done = handle.await;
-    *job = None;
-    done.unwrap_or_else(|e| {
-        let problem = Problem::new(Code::Failed, format!("wsm's own work broke off: {e}"), "");
-        Done::BrokeOff(problem)
-    })
-}
-
-async fn shim_gone(shim: Option<&Shim>) {
-    match shim {
-        Some(shim) => shim.closed().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn at(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
-    }
 }

@@ -7,6 +7,8 @@ use wsm_api::agent::State;
 use wsm_api::policy::PolicyChange;
 use wsm_api::problem::{Code, Problem};
 
+use super::decide;
+use super::hear::Told;
 use super::ledger::Unrecorded;
 use super::request::Decision;
 use crate::actor::Who;
@@ -29,8 +31,8 @@ pub struct Published {
     pub terminals: Vec<String>,
     /// The shim, while there is one.
     pub shim: Option<Shim>,
-    /// Whether the state is a guess from silence.
-    pub guess: bool,
+    /// What was heard last, newest at the end.
+    pub heard: Vec<Told>,
     /// Whether what an earlier daemon left was taken up.
     pub recovered: bool,
     /// Gone for good.
@@ -110,6 +112,12 @@ pub(crate) enum Message {
         actor: Who,
         to: String,
         accept: bool,
+        reply: Answer<()>,
+    },
+    /// A question is answered; replied to when the agent was told.
+    Decide {
+        actor: Who,
+        answer: decide::Answer,
         reply: Answer<()>,
     },
     /// A new shell terminal.

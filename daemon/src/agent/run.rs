@@ -107,6 +107,10 @@ impl Driver {
             return;
         }
         self.record.run += 1;
+        if let Err(error) = self.listen_anew() {
+            let reason = format!("make the secret of a run: {error}");
+            return self.close(Next::Rest(State::Failed, reason));
+        }
         let message = format!("run {} of the command", self.record.run);
         self.commit(row(
             WSM,
@@ -183,13 +187,13 @@ impl Driver {
     pub(super) async fn on_event(&mut self, event: Option<Event>) {
         match event {
             Some(Event::Exited { process, exit }) => self.on_exited(&process, exit).await,
-            Some(Event::Activity { terminal, active }) if terminal == MAIN => {
-                self.on_activity(active)
-            }
             Some(Event::Changed) => self.work_changed(),
             Some(Event::Logged { process }) => self.on_logged(&process).await,
-            Some(Event::Missed) => self.list_again().await,
-            Some(_) => {}
+            Some(Event::Missed) => {
+                self.list_again().await;
+                self.take_reports().await;
+            }
+            Some(heard) => self.on_heard(heard).await,
             None => self.events = None,
         }
     }
@@ -232,6 +236,10 @@ impl Driver {
         // A shell ends with the code of its last command; only a signal is a failure of its own.
         let killed = matches!(exit, Exit::Signal(_));
         let failed = killed || (exit != Exit::Code(0) && kind != Kind::Shell);
+        if failed && !self.record.heard.hooked {
+            // A conversation that is there no more is not asked for again.
+            self.record.heard.session.clear();
+        }
         let again = match self.record.resolved.agent.restart {
             Restart::Never => false,
             Restart::OnFailure => failed,
@@ -265,23 +273,6 @@ impl Driver {
             .await;
     }
 
-    fn on_activity(&mut self, active: bool) {
-        if self.stage != Stage::Running || !self.main.running {
-            return;
-        }
-        let paused = self.record.state == State::Paused;
-        if active && self.record.state == State::Idle {
-            self.guess = true;
-            self.set(State::Working, "it writes to its terminal");
-        } else if !active && self.record.state == State::Working && !paused {
-            self.guess = true;
-            self.set(
-                State::Idle,
-                "no output for 10 s (a guess: wsm does not see inside it)",
-            );
-        }
-    }
-
     pub(super) async fn on_deadline(&mut self) {
         let now = Instant::now();
         self.stop_due(now).await;
@@ -296,6 +287,8 @@ impl Driver {
             self.start_main().await;
         }
         self.work_due(now);
+        self.hearing_due(now).await;
+        self.stop_unwatched(now).await;
         self.feed(Input::Tick).await;
         self.check_stopped();
     }
@@ -314,6 +307,7 @@ impl Driver {
             self.shim = Some(opened.0);
             self.events = Some(opened.1);
             self.list_again().await;
+            self.take_reports().await;
             return;
         }
         let next = match &self.stage {
@@ -412,6 +406,8 @@ impl Driver {
             ) {
                 self.set(State::Working, "it runs");
             }
+            self.take_reports().await;
+            self.rested();
         }
         self.publish();
         if let Some(exit) = own.and_then(|p| p.exit) {

@@ -8,6 +8,7 @@ use wsm_sandbox::launch::Exit;
 use wsm_template::ExpandError;
 use wsm_terminal::protocol::{Event, Io, Reply, Request};
 
+use super::adapter;
 use super::assemble::{self, SETUP_LOG};
 use super::credentials;
 use super::handle::Message;
@@ -31,7 +32,12 @@ pub(super) async fn set_up(
     shim: &Shim,
     steps: Option<mpsc::Sender<Message>>,
 ) -> Result<(), Problem> {
-    let files = assemble::files(record, &engine.host, false);
+    let files = assemble::files(record, &engine.host, false).map(|own| {
+        let mut all = adapter::first_files(record);
+        all.retain(|(path, _)| own.iter().all(|(other, _)| other != path));
+        all.extend(own);
+        all
+    });
     write_files(engine, record, shim, files, "022").await?;
     let lines = &record.resolved.workspace.setup;
     for (number, line) in lines.iter().enumerate() {

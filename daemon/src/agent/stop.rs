@@ -142,9 +142,13 @@ impl Driver {
             return Err(Problem::new(Code::Conflict, message, hint));
         }
         self.ask_freeze(frozen).await?;
-        self.guess = false;
         if !frozen {
             self.set_by(actor, State::Working, format!("resumed by {actor}"));
+            let turn = self.record.heard.waits();
+            self.follow(super::evidence::News {
+                turn,
+                ..Default::default()
+            });
             return Ok(());
         }
         let before = self.record.clone();

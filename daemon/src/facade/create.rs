@@ -316,6 +316,7 @@ fn record(
         authority: None,
         offer: None,
         logins_due: false,
+        heard: Default::default(),
         initialized: BTreeSet::new(),
         services: BTreeMap::new(),
     };
@@ -376,15 +377,10 @@ async fn branch_free(helper: &mut Helper, record: &Record) -> Result<(), Problem
 }
 
 async fn dry_run(engine: &Engine, record: &Record) -> Result<DryRun, Problem> {
-    let spec = assemble::spec(record);
+    let spec = Box::new(assemble::spec(record));
     let json = |e: serde_json::Error| Problem::new(Code::Failed, e.to_string(), "");
     let shown = serde_json::to_string_pretty(&spec).map_err(json)?;
-    let asked = engine
-        .broker
-        .ask(BrokerRequest::Plan {
-            spec: Box::new(spec),
-        })
-        .await;
+    let asked = engine.broker.ask(BrokerRequest::Plan { spec }).await;
     let plan = match asked.map_err(|e| crate::broker::problem(&e))? {
         BrokerReply::Planned { steps } => credentials::planned(record, steps),
         other => return Err(crate::broker::odd_reply(&other)),

@@ -216,7 +216,7 @@ mod tests {
             unrecorded: None,
             terminals: Vec::new(),
             shim: None,
-            guess: false,
+            heard: Vec::new(),
             recovered: true,
             erased: false,
         })

@@ -1,8 +1,9 @@
 //! From records to what the API shows.
 
-use wsm_api::agent::{Agent, Layer, Probe, Shown, Sync};
+use wsm_api::agent::{Agent, Heard, Layer, Probe, Shown, Sync};
 use wsm_api::event::Event;
 use wsm_api::host::Check;
+use wsm_api::question::{Question, Spent};
 use wsm_api::service::{Port, Service, ServiceState};
 use wsm_api::template::{Param, TemplateInfo};
 use wsm_sandbox::protocol::HostCheck;
@@ -10,7 +11,9 @@ use wsm_sandbox::spec::{LayerReport, ProbeReport};
 
 use crate::actor::Actor;
 use crate::agent::assemble;
+use crate::agent::evidence::{self, Trust};
 use crate::agent::handle::Published;
+use crate::agent::hear::Told;
 use crate::record::Record;
 use crate::role::Scope;
 use crate::store::{Stored, rfc3339};
@@ -71,6 +74,49 @@ pub(super) fn shown_agent(published: &Published) -> Agent {
             head: record.sync.head.clone(),
             problem: record.sync.problem.clone(),
         },
+        confidence: confidence(record),
+        questions: record.heard.questions.iter().map(question).collect(),
+        usage: spent(record),
+    }
+}
+
+/// How sure wsm is of the state.
+pub(super) fn confidence(record: &Record) -> String {
+    let trust = record.heard.trust.unwrap_or(Trust::Certain);
+    trust.as_str().to_owned()
+}
+
+fn question(asked: &evidence::Question) -> Question {
+    let asking = &asked.asking;
+    let (permission, doubtful) = (asking.permission, asked.doubtful);
+    Question {
+        id: asked.id.clone(),
+        kind: if permission { "permission" } else { "question" }.to_owned(),
+        tool: asking.tool.clone(),
+        command: asking.command.clone(),
+        detail: asking.detail.clone(),
+        diff: asking.diff.clone(),
+        since: rfc3339(asked.since_ms),
+        answerable: asking.answerable,
+        confidence: if doubtful { "guess" } else { "reported" }.to_owned(),
+    }
+}
+
+fn spent(record: &Record) -> Spent {
+    let spent = record.heard.spent;
+    let dollars = |micros: u64| format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+    Spent {
+        tokens_in: spent.tokens_in,
+        tokens_out: spent.tokens_out,
+        cost_usd: spent.cost_micros.map(dollars).unwrap_or_default(),
+    }
+}
+
+pub(super) fn heard(told: &Told) -> Heard {
+    Heard {
+        at: rfc3339(told.at_ms),
+        confidence: told.trust.as_str().to_owned(),
+        what: told.what.clone(),
     }
 }
 

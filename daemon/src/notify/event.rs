@@ -194,7 +194,9 @@ fn state(row: &Row, record: &Record) -> Option<Happening> {
     let find = |text: &str| State::ALL.into_iter().find(|state| state.as_str() == text);
     let (before, after) = (find(&row.before)?, find(&row.after)?);
     // A shell is somebody's: that it rests is no news.
-    let works = record.resolved.agent.kind != AgentKind::Shell;
+    // Nor is it that an agent is ready which has done nothing yet.
+    let ready = record.heard.hooked && record.heard.turns == 0;
+    let works = record.resolved.agent.kind != AgentKind::Shell && !ready;
     let finished = |text: &str| Some(told(id, "state", Kind::Finished, text));
     match after {
         State::Blocked => Some(told(id, "state", Kind::Blocked, &record.reason)),

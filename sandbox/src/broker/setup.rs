@@ -97,6 +97,8 @@ impl Host {
             std::fs::read(&config.shim_program).what(|| format!("read {}", config.shim_program))?;
         let shim_program =
             files::sealed("wsm-shim", &shim, true).what(|| "keep the shim in memory".into())?;
+        let hook = std::fs::canonicalize(&config.shim_program)
+            .what(|| format!("find {}", config.shim_program))?;
         let signals = signals()?;
         let listener = listen_at(&run)?;
         Ok(Host {
@@ -109,7 +111,10 @@ impl Host {
             records,
             agents,
             tree,
-            layout: apply::host_layout(),
+            layout: HostLayout {
+                hook,
+                ..apply::host_layout()
+            },
             shim_program,
             listener,
             signals,

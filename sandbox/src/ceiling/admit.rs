@@ -1,7 +1,11 @@
 //! The checks of a spec, pure.
 
+use std::collections::BTreeMap;
+
 use crate::protocol::{Failure, FailureKind};
-use crate::spec::{Extras, GrantId, INSIDE_HOME, INSIDE_STATE, Limits, SPEC_VERSION, SandboxSpec};
+use crate::spec::{
+    Extras, GrantId, INSIDE_HOME, INSIDE_STATE, Limits, SETTINGS, SPEC_VERSION, SandboxSpec,
+};
 
 use super::{CEILING_FILE, Ceiling};
 
@@ -16,6 +20,9 @@ const GUARDS_MAX: usize = 64;
 /// Programs by name: each costs a mount.
 const TOOLS_MAX: usize = 256;
 const DEVICES_MAX: usize = 16;
+/// Texts of settings: they lie in the root's own memory.
+const SETTINGS_MAX: usize = 16;
+const SETTINGS_BYTES_MAX: usize = 64 << 10;
 /// A certificate with one elliptic key has 1 KiB, and 40 bytes for each host that it may speak for.
 const AUTHORITY_BYTES_MAX: usize = 32 << 10;
 /// `PATH_MAX` without its NUL.
@@ -227,6 +234,25 @@ fn check_extras(ceiling: &Ceiling, extras: &Extras) -> Result<(), Failure> {
         if !ceiling.devices.contains(path) {
             let why = format!("{path} is not among the ceiling's devices");
             return Err(refused("devices", why));
+        }
+    }
+    check_settings(&extras.settings)
+}
+
+/// Texts where agents look for settings, and nowhere else.
+fn check_settings(settings: &BTreeMap<String, String>) -> Result<(), Failure> {
+    check_count("settings", settings.len(), SETTINGS_MAX)?;
+    for (path, text) in settings {
+        let fits = SETTINGS
+            .iter()
+            .any(|place| is_below(path, place) && path != place);
+        if !is_normal(path) || !fits {
+            let why = format!("{path:?} is no place for settings");
+            return Err(invalid("settings", why));
+        }
+        if text.len() > SETTINGS_BYTES_MAX {
+            let why = format!("{path} has more than {SETTINGS_BYTES_MAX} bytes");
+            return Err(invalid("settings", why));
         }
     }
     Ok(())

@@ -240,6 +240,24 @@ fn only_roots_own_file_counts() {
 }
 
 #[test]
+fn settings_stand_where_agents_look_for_them_and_are_short() {
+    for bad in [
+        "/etc/passwd",
+        "/etc/codex",
+        "/etc/codexx/a",
+        "etc/codex/a",
+        "/usr/a",
+    ] {
+        let error = error_of(|spec| spec.extras.settings = [(bad.into(), String::new())].into());
+        assert_eq!(error.kind, FailureKind::Invalid, "{bad}");
+    }
+    let long = "x".repeat(70_000);
+    let at = "/etc/claude-code/managed-settings.json";
+    let error = error_of(|spec| spec.extras.settings = [(at.into(), long.clone())].into());
+    assert!(error.why.contains("more than"), "{error:?}");
+}
+
+#[test]
 fn extras_are_checked() {
     let guard = |path: &str| Guard {
         path: path.into(),
@@ -251,6 +269,8 @@ fn extras_are_checked() {
         guards: vec![guard(".mcp.json"), guard("a/b c"), guard("/srv/x/y")],
         tools: Some(vec!["git".into(), "g++".into(), "[".into()]),
         devices: vec!["/dev/kvm".into()],
+        reports: true,
+        settings: [("/etc/codex/requirements.toml".into(), "x".into())].into(),
     };
     let ceiling = Ceiling {
         devices: vec!["/dev/kvm".into()],
@@ -271,6 +291,11 @@ fn extras_are_checked() {
         "a\nb",
         "./a",
     ] {
+        let settings = || [(format!("/etc/codex/{bad}"), String::new())].into();
+        if bad != "a\nb" && !bad.starts_with(".g") && !bad.starts_with(".G") {
+            let error = error_of(|spec| spec.extras.settings = settings());
+            assert_eq!(error.kind, FailureKind::Invalid, "{bad}");
+        }
         let error = error_of(|spec| spec.extras.guards = vec![guard(bad)]);
         assert_eq!(error.kind, FailureKind::Invalid, "{bad}");
     }

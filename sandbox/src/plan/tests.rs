@@ -49,6 +49,7 @@ fn facts() -> Facts {
                 "/usr/share/zoneinfo/Etc/UTC".into(),
             )],
             programs: vec!["/usr/bin".into()],
+            hook: "/usr/lib/wsm/wsm-shim".into(),
         },
         tools: None,
         devices: Vec::new(),
@@ -302,6 +303,28 @@ fn only_named_programs_are_in_the_directories_of_programs() {
         ]
     );
     assert!(steps.contains(&"device    /dev/kvm (10:232)"));
+}
+
+#[test]
+fn what_reports_is_there_whatever_the_tools_are() {
+    let mut asked = spec();
+    let at = "/etc/claude-code/managed-settings.json".to_owned();
+    asked.extras.reports = true;
+    asked.extras.settings = [(at.clone(), "{}".to_owned())].into();
+    let chosen = Facts {
+        tools: Some(Vec::new()),
+        ..facts()
+    };
+    let steps = plan(&asked, &chosen).unwrap().to_string();
+    let hook = steps.lines().find(|line| line.contains("/etc/wsm/hook"));
+    let hook = hook.expect("the helper");
+    assert!(
+        hook.contains("/usr/lib/wsm/wsm-shim") && hook.starts_with("read"),
+        "{hook}"
+    );
+    assert!(steps.contains(&at), "{steps}");
+    let none = plan(&spec(), &facts()).unwrap().to_string();
+    assert!(!none.contains("/etc/wsm/hook"), "{none}");
 }
 
 #[test]

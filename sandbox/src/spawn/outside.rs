@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::fcntl::OFlag;
@@ -24,9 +24,12 @@ use crate::apply::{Applier, new_mount};
 use crate::cgroup::{SHIM_MEMORY_BYTES, SHIM_TASKS};
 use crate::fail::{self, Context};
 use crate::files;
-use crate::launch::{RECORDINGS, SETUP_LOG, SHIM_LOG, ShimConfig, log_file, recording_file};
+use crate::launch::{
+    RECORDINGS, ReportsConfig, SETUP_LOG, SHIM_LOG, ShimConfig, log_file, recording_file,
+};
 use crate::packet;
 use crate::protocol::{Failure, SHIM_SOCKET_PREFIX};
+use crate::spec::INSIDE_REPORTS;
 use crate::sys::{self, attr};
 use crate::userns::{self, Holder};
 use crate::zygote::{ShimMain, keep_only};
@@ -47,6 +50,8 @@ pub(super) struct Stage {
     pub(super) file_map: OwnedFd,
     /// Children to be waited for when there is time.
     pub(super) holders: Vec<Holder>,
+    /// Where programs inside report to.
+    pub(super) reports: Option<OwnedFd>,
 }
 
 impl Stage {
@@ -84,7 +89,7 @@ impl Stage {
         let bare = files::root().what(|| "open the empty root".into())?;
         let root = applier.apply(&job.plan, sources, bare.as_fd())?;
         fail::point("spawn.mounted")?;
-        cover_root(&root)?;
+        let reports = cover_root(&root, job.spec.extras.reports)?;
         if !ablation::off(Layer::Network) {
             enter_network(job.netns.as_ref())?;
         }
@@ -95,6 +100,7 @@ impl Stage {
             userns,
             file_map,
             holders,
+            reports,
         })
     }
 }
@@ -118,16 +124,38 @@ pub(crate) fn enter_root(root: &OwnedFd) -> Result<(), Failure> {
 }
 
 /// Makes a root that was built on top of an empty one the root of this process, read-only. What lies
-/// below it is empty, so that nothing has to be taken away.
-fn cover_root(root: &OwnedFd) -> Result<(), Failure> {
+/// below it is empty, so that nothing has to be taken away. With the socket for reports in it.
+fn cover_root(root: &OwnedFd, reports: bool) -> Result<Option<OwnedFd>, Failure> {
     let what = || "enter the new root".to_owned();
     fchdir(root).what(what)?;
     chroot(".").what(what)?;
-    if ablation::off(Layer::ReadOnly) {
-        return Ok(());
+    let reports = reports.then(listen_inside).transpose()?;
+    if !ablation::off(Layer::ReadOnly) {
+        sys::mount_setattr(root.as_fd(), false, attr::RDONLY, None)
+            .what(|| "make the root read-only".into())?;
     }
-    sys::mount_setattr(root.as_fd(), false, attr::RDONLY, None)
-        .what(|| "make the root read-only".into())
+    Ok(reports)
+}
+
+/// A socket in the root's own part, which nobody inside can replace. Everybody inside may knock; the
+/// shim looks at who comes.
+fn listen_inside() -> Result<OwnedFd, Failure> {
+    let what = || format!("listen at {INSIDE_REPORTS}");
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None).what(what)?;
+    let address = UnixAddr::new(INSIDE_REPORTS).what(what)?;
+    bind_for_all(&socket, &address).what(what)?;
+    let backlog = Backlog::new(BACKLOG).what(what)?;
+    listen_on(&socket, backlog).what(what)?;
+    Ok(socket)
+}
+
+/// Binds so that others than the owner can connect.
+fn bind_for_all(socket: &OwnedFd, address: &UnixAddr) -> nix::Result<()> {
+    let mask = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o111));
+    let bound = bind(socket.as_raw_fd(), address);
+    nix::sys::stat::umask(mask);
+    bound
 }
 
 /// A mount namespace with an empty root and nothing else. Sandboxes begin as copies of it: leaving a
@@ -201,10 +229,7 @@ pub(super) fn listen(job: &Job<'_>) -> Result<OwnedFd, Failure> {
     let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None).what(what)?;
     let path = format!("/proc/self/fd/{}/{name}", dir.as_raw_fd());
     let address = UnixAddr::new(path.as_str()).what(what)?;
-    let mask = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o111));
-    let bound = bind(socket.as_raw_fd(), &address);
-    nix::sys::stat::umask(mask);
-    bound.what(what)?;
+    bind_for_all(&socket, &address).what(what)?;
     let (uid, gid) = (
         Uid::from_raw(job.place.daemon.0),
         Gid::from_raw(job.place.daemon.1),
@@ -262,6 +287,7 @@ pub(super) struct Shim {
     pub(super) logs: BTreeMap<String, OwnedFd>,
     pub(super) recordings: Vec<OwnedFd>,
     pub(super) stderr: OwnedFd,
+    pub(super) reports: Option<OwnedFd>,
     /// For the broker, which keeps it for the next agent.
     pub(super) file_map: OwnedFd,
 }
@@ -308,29 +334,15 @@ pub(super) fn become_shim(
     };
     packet::send(status.as_fd(), &serves, &[shim.file_map.as_fd()]).what(what)?;
     let kept = [&shim.listen, &shim.orders, &job.lease.lock];
-    let files = shim.logs.values().chain(&shim.recordings);
+    let files = shim
+        .logs
+        .values()
+        .chain(&shim.recordings)
+        .chain(&shim.reports);
     keep_only(kept.into_iter().chain(files)).what(what)?;
     // From here on it outlives the broker. The change of uid did this already, see prctl(2).
     prctl::set_pdeathsig(None).what(what)?;
-    let config = ShimConfig {
-        agent: job.spec.agent.to_string(),
-        incarnation: job.incarnation,
-        listen_fd: shim.listen.into_raw_fd(),
-        launcher_fd: shim.orders.into_raw_fd(),
-        init_pid: shim.init.as_raw(),
-        logs: shim
-            .logs
-            .into_iter()
-            .map(|(name, fd)| (name, fd.into_raw_fd()))
-            .collect(),
-        recordings: shim
-            .recordings
-            .into_iter()
-            .map(OwnedFd::into_raw_fd)
-            .collect(),
-        daemon_uid: job.place.daemon.0,
-        keep_fds: vec![job.lease.lock.as_raw_fd()],
-    };
+    let config = config(job, &shim);
     let code = match main(&config) {
         Ok(()) => 0,
         Err(error) => {
@@ -340,4 +352,26 @@ pub(super) fn become_shim(
     };
     // Nothing of this process's past is dropped: its descriptors were closed above.
     sys::exit_now(code)
+}
+
+/// What the shim is told. Its descriptors stay open: whoever has them drops nothing any more.
+fn config(job: &Job<'_>, shim: &Shim) -> ShimConfig {
+    let logs = shim.logs.iter();
+    ShimConfig {
+        agent: job.spec.agent.to_string(),
+        incarnation: job.incarnation,
+        listen_fd: shim.listen.as_raw_fd(),
+        launcher_fd: shim.orders.as_raw_fd(),
+        init_pid: shim.init.as_raw(),
+        logs: logs
+            .map(|(name, fd)| (name.clone(), fd.as_raw_fd()))
+            .collect(),
+        recordings: shim.recordings.iter().map(AsRawFd::as_raw_fd).collect(),
+        daemon_uid: job.place.daemon.0,
+        keep_fds: vec![job.lease.lock.as_raw_fd()],
+        reports: shim.reports.as_ref().map(|listen| ReportsConfig {
+            listen_fd: listen.as_raw_fd(),
+            uid: job.lease.range.agent(),
+        }),
+    }
 }

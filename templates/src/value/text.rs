@@ -49,8 +49,7 @@ pub(super) fn element(kind: Type, text: &str) -> Result<(), Refusal> {
         | Type::Cores
         | Type::Size
         | Type::Duration
-        | Type::Choice(_)
-        | Type::Free => Ok(()),
+        | Type::Choice(_) => Ok(()),
     }
 }
 

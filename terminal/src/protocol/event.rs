@@ -54,6 +54,9 @@ pub enum Event {
         /// Process.
         process: String,
     },
+    /// Something was reported, or a question is open no more: ask for it with
+    /// [`crate::protocol::Request::Reports`].
+    Reported,
     /// Events were dropped because the subscriber did not read: list again.
     Missed,
 }

@@ -14,6 +14,8 @@ use crate::pty;
 
 /// A connection whose answers pile up to this is not read until they are gone.
 const READ_HIGH: usize = 256 * 1024;
+/// From which [`SPEAKS`] on a client knows reports.
+const REPORTS: u32 = 4;
 /// Bytes thrown away at once.
 const DISCARD_BYTES: usize = 4 * 1024;
 
@@ -109,6 +111,9 @@ impl Client {
     }
 
     pub(super) fn event(&mut self, event: &Event) {
+        if matches!(event, Event::Reported) && self.speaks < REPORTS {
+            return;
+        }
         if self.pending() > OUT_HIGH {
             self.missed = true;
         } else {

@@ -10,6 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use super::client::{Client, Role};
+use super::desk::Desk;
 use super::process::Kind;
 use super::stream::{End, Peer};
 use super::terminal::Terminal;
@@ -44,7 +45,7 @@ pub(super) enum Source {
 pub(super) struct Rare(Epoll);
 
 impl Rare {
-    pub(super) fn new(fds: [BorrowedFd<'_>; 2]) -> io::Result<Rare> {
+    pub(super) fn new<'a>(fds: impl Iterator<Item = BorrowedFd<'a>>) -> io::Result<Rare> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         for fd in fds {
             epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, NO_CLIENT))?;
@@ -198,6 +199,7 @@ impl Shim {
             .chain(self.leases_due())
             .chain(linger)
             .chain(self.sweep_due())
+            .chain(self.desk.as_ref().and_then(Desk::due))
             .chain(self.stop_by)
             .min()
     }

@@ -10,7 +10,7 @@ use super::client::Role;
 use super::process::Kind;
 use super::tty::Tty;
 use super::viewer::Viewer;
-use crate::protocol::{Attach, FRAME_BYTES_MAX, Frame, Reply, Request};
+use crate::protocol::{Attach, FRAME_BYTES_MAX, Frame, Reply, Request, Verdict};
 
 /// Longest text of a capture as JSON.
 const CAPTURE_BYTES_MAX: usize = FRAME_BYTES_MAX - 4096;
@@ -148,6 +148,8 @@ impl Shim {
                 person,
                 over,
             } => Some(self.dispose(&terminal, &act, (&person.user, over), now)),
+            Request::Reports { after } => Some(self.reports(after)),
+            Request::Decide { report, verdict } => Some(self.decide(report, verdict.as_ref())),
         }
     }
 
@@ -163,6 +165,33 @@ impl Shim {
             return Reply::Done;
         };
         self.order(&Order::Signal { id, signal, group }, "signal it")
+    }
+
+    pub(super) fn hear_reports(&mut self, now: Instant) {
+        if let Some(desk) = &mut self.desk {
+            desk.ready(&mut self.scratch, now);
+        }
+    }
+
+    fn reports(&self, after: u64) -> Reply {
+        let Some(desk) = &self.desk else {
+            return Reply::NotFound;
+        };
+        let (reports, more) = desk.since(after);
+        let open = desk.fates();
+        Reply::Reports {
+            reports,
+            open,
+            more,
+        }
+    }
+
+    fn decide(&mut self, report: u64, verdict: Option<&Verdict>) -> Reply {
+        let desk = self.desk.as_mut();
+        match desk.is_some_and(|desk| desk.decide(report, verdict)) {
+            true => Reply::Done,
+            false => Reply::NotFound,
+        }
     }
 
     fn watch(&mut self, directories: Vec<String>) -> Reply {

@@ -13,6 +13,9 @@ use super::viewer::Viewer;
 use crate::lease::{News, Refusal, SILENCE_MS};
 use crate::protocol::{Frame, Lease, LeaseAct, Person, Presence, Reply};
 
+/// Terminal of the agent's own program.
+const MAIN: &str = "main";
+
 /// From which [`crate::protocol::SPEAKS`] on a viewer knows leases.
 const LEASES: u32 = 2;
 
@@ -306,6 +309,7 @@ impl Shim {
                 Errno::EIO,
             )
         } else if known.input(bytes, now) {
+            self.heard_keys(terminal);
             return Reply::Done;
         } else {
             ("type: the program does not read its input", Errno::EAGAIN)
@@ -355,6 +359,13 @@ impl Shim {
         }
     }
 
+    /// Keys went to the agent's own program: what it asks elsewhere it asks there from now on.
+    fn heard_keys(&mut self, terminal: &str) {
+        if let Some(desk) = self.desk.as_mut().filter(|_| terminal == MAIN) {
+            desk.typed();
+        }
+    }
+
     /// Gives it to the program.
     fn type_in(&mut self, id: u64, bytes: &[u8], now: Instant) -> Result<(), String> {
         let Some(Role::Viewer(viewer)) = self.clients.get(&id).map(|client| &client.role) else {
@@ -369,9 +380,11 @@ impl Shim {
         if !terminal.input(bytes, now) {
             return Err("the program does not read its input".to_owned());
         }
+        let name = Rc::clone(&terminal.name);
         if terminal.echo.due(bytes.len()) {
-            self.echo = Some(Rc::clone(&terminal.name));
+            self.echo = Some(Rc::clone(&name));
         }
+        self.heard_keys(&name);
         Ok(())
     }
 

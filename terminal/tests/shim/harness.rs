@@ -74,6 +74,7 @@ impl Shim {
             recordings: Vec::new(),
             daemon_uid: 0,
             keep_fds: Vec::new(),
+            reports: None,
         };
         let text = serde_json::to_string(&config).unwrap();
         std::fs::write(dir.path().join("config"), text).unwrap();

@@ -41,9 +41,9 @@ const VALUE: &str = "sk-real-5c1f0a7e9d3b4826-never-inside";
 
 /// A fake of the model APIs on a loopback address of its own, at the real ports, with certificates
 /// of an authority that this instance's egress trusts.
-struct World {
+pub(crate) struct World {
     fake: Child,
-    wsm: Instance,
+    pub(crate) wsm: Instance,
     log: PathBuf,
 }
 
@@ -71,7 +71,7 @@ fn openssl(root: &Persona, dir: &std::path::Path, line: &str) {
 }
 
 impl World {
-    fn new() -> World {
+    pub(crate) fn new() -> World {
         let wsm = Instance::start();
         let (root, dir) = (wsm.root(), wsm.root().home().join("fake"));
         fs::create_dir(&dir).expect("a new directory");
@@ -111,13 +111,13 @@ impl World {
     }
 
     /// Sets a secret the way scripts do.
-    fn set(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn set(&self, arguments: &[&str]) -> Output {
         let line = [&["secret", "set"], arguments].concat();
         self.wsm.wsm_with(&line, format!("{VALUE}\n").as_bytes())
     }
 
     /// Requests that the fake was sent.
-    fn requests(&self) -> Vec<Value> {
+    pub(crate) fn requests(&self) -> Vec<Value> {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         let lines = text
             .lines()

@@ -81,7 +81,9 @@ def responses(body):
     if found and done < len(steps):
         call = {"type": "function_call", "id": f"fc_{done}", "call_id": f"call_{done}", "status": "completed"}
         if "exec_command" in names:
-            item = dict(call, name="exec_command", arguments=json.dumps({"cmd": steps[done]}))
+            # What is beyond its own sandbox it asks a person for.
+            asks = {"sandbox_permissions": "require_escalated", "justification": "a test"} if "ASK WORKSPACE" in told else {}
+            item = dict(call, name="exec_command", arguments=json.dumps(dict(asks, cmd=steps[done])))
         elif "shell_command" in names:
             item = dict(call, name="shell_command", arguments=json.dumps({"command": steps[done]}))
         elif "shell" in names:
