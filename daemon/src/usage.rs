@@ -125,7 +125,9 @@ impl Sample {
 fn used(before: &GroupUsage, now: &GroupUsage) -> Used {
     let since = |now: u64, before: Option<u64>| now.checked_sub(before.unwrap_or(0)).unwrap_or(now);
     let waits = |waits: Pressure| (waits.cpu, waits.memory, waits.io);
-    let oom = now.oom_kills.map_or(0, |kills| since(kills, before.oom_kills));
+    let oom = now
+        .oom_kills
+        .map_or(0, |kills| since(kills, before.oom_kills));
     Used {
         cpu_us: now.cpu_us.map(|cpu| since(cpu, before.cpu_us)),
         memory: now.memory_bytes,

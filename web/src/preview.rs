@@ -12,25 +12,23 @@ mod keep;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Body as HttpBody;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderMap,
-    HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+    LOCATION, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use wsm_api::preview::{NewPreview, Preview};
 use wsm_api::problem::{Code, Problem};
-use wsm_daemon::facade::preview::Target;
 
 use crate::Edge;
 use crate::config::Net;
 use crate::extract::{Body, Path, Standing};
 use crate::problem::{Answer, Failure};
 use headers::Form;
-pub(crate) use keep::Previews;
 use keep::Opened;
+pub(crate) use keep::Previews;
 
 /// How long a preview stays open in a browser: a day's work.
 pub(crate) const OPEN_FOR: Duration = Duration::from_secs(12 * 60 * 60);
@@ -77,7 +75,7 @@ pub(crate) async fn open(
         }));
     }
     let secret = edge.previews.open(opened)?;
-    let base = net.map(Net::url).unwrap_or_default();
+    let base = net.map(Net::page_url).unwrap_or_default();
     Ok(Json(Preview {
         url: format!("{base}{BELOW}{secret}{to}"),
         own_origin: false,
@@ -85,7 +83,11 @@ pub(crate) async fn open(
 }
 
 /// Answers what is asked of a preview's own origin.
-pub(crate) async fn own_origin(edge: &Edge, label: &(String, String), request: Request) -> Response {
+pub(crate) async fn own_origin(
+    edge: &Edge,
+    label: &(String, String),
+    request: Request,
+) -> Response {
     let answer = match try_own_origin(edge, label, request).await {
         Ok(answer) => answer,
         Err(failure) => plain(failure.into_response()),
@@ -134,7 +136,7 @@ async fn try_own_origin(
     let target = edge.daemon.preview(&actor, agent, port, changes).await?;
     let form = Form::Origin {
         origin,
-        page: net.url(),
+        page: net.page_url(),
     };
     let request = Request::from_parts(parts, body);
     carry::carry(edge, target, form, standing, request).await
@@ -180,7 +182,7 @@ fn enter(edge: &Edge, origin: &str, request: &Request) -> Result<Response, Failu
 /// Whoever comes without a cookie gets a ticket where the login is: on our own origin.
 fn to_open_page(net: &Net, port: &str, agent: &str, to: &str) -> Response {
     let to = headers::encoded(to);
-    let url = format!("{}{OPEN}?agent={agent}&port={port}&to={to}", net.url());
+    let url = format!("{}{OPEN}?agent={agent}&port={port}&to={to}", net.page_url());
     let mut response = StatusCode::SEE_OTHER.into_response();
     if let Ok(url) = HeaderValue::try_from(url) {
         response.headers_mut().insert(LOCATION, url);

@@ -335,6 +335,7 @@ impl Driver {
             Message::Terminal { size, reply } => {
                 drop(reply.send(self.open_shell(size).await));
             }
+            Message::Sockets { reply } => drop(reply.send(self.own_sockets())),
             Message::Probed {
                 service,
                 id,

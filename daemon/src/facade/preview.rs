@@ -47,7 +47,7 @@ impl Daemon {
         let record = &published.record;
         let ports = &record.resolved.ports;
         let by_number = || {
-            let number = port.parse().ok()?;
+            let number: u16 = port.parse().ok()?;
             ports.iter().find(|(_, one)| one.inside == number)
         };
         let found = ports.get_key_value(port).or_else(by_number);

@@ -15,12 +15,7 @@ impl Daemon {
     ///
     /// # Errors
     /// There is no such agent.
-    pub async fn usage(
-        &self,
-        actor: &Actor,
-        agent: &str,
-        since_ms: u64,
-    ) -> Result<Usage, Problem> {
+    pub async fn usage(&self, actor: &Actor, agent: &str, since_ms: u64) -> Result<Usage, Problem> {
         let published = self.find(actor, agent, Verb::Usage)?.now();
         let id = &published.record.id;
         let (samples, (cpu_limit_milli, memory_limit_bytes)) =
@@ -63,6 +58,8 @@ fn used(of: &usage::Used, ms: u64) -> Used {
         cpu_milli: cpu.map(|milli| u32::try_from(milli).unwrap_or(u32::MAX)),
         memory_bytes: of.memory,
         oom_kills: of.oom,
-        pressure: of.waits.map(|(cpu, memory, io)| Pressure { cpu, memory, io }),
+        pressure: of
+            .waits
+            .map(|(cpu, memory, io)| Pressure { cpu, memory, io }),
     }
 }

@@ -420,6 +420,12 @@ export interface Finding {
   wrong: string;
 }
 
+/** An agent that is not in the list any more: removed, in the trash, or no longer the caller's to see. */
+export interface Gone {
+  /** Its id. */
+  id: string;
+}
+
 /** Connections to one target. */
 export interface HostTraffic {
   /** That were let through. */
@@ -525,6 +531,44 @@ export interface LeaseChange {
   to?: string | null;
 }
 
+/** A link, without its value. */
+export interface Link {
+  /** From where. */
+  address: string;
+  /** Who made it. */
+  by: string;
+  /** When it was made (RFC 3339). */
+  created: string;
+  /** When it ends (RFC 3339). */
+  expires: string;
+  /** Id. */
+  id: string;
+  /** When it was used last, to the minute (RFC 3339); empty: never. */
+  used: string;
+}
+
+/** A link that was just made: the only time that its value is told. */
+export interface LinkMade {
+  /** Its value: what `POST /v1/links/open` takes, and what comes in as a bearer's token. */
+  code: string;
+  /** The link. */
+  link: Link;
+  /** For asciinema, its player and others that speak ALiS: `main`'s terminal, live. */
+  live: string;
+  /** For a browser: the value stands behind `#watch=`, which no server is told. */
+  url: string;
+}
+
+/** What a link leads to. */
+export interface LinkOpened {
+  /** Name of the agent. */
+  agent: string;
+  /** Until when (RFC 3339). */
+  expires: string;
+  /** Its id. */
+  id: string;
+}
+
 /** Part of a log. */
 export interface LogPart {
   /** Whether more may come. */
@@ -569,12 +613,14 @@ export interface NewAgent {
   base?: string | null;
   /** Only tell what would be done. */
   dry_run?: boolean;
-  /** Grant of the repository, from the broker: proof that the caller can use the directory. */
-  grant: string;
+  /** Grant of the repository, from the broker: proof that the caller can use the directory. Empty where `repository` names one. */
+  grant?: string;
   /** Name; made from template and repository when absent. */
   name?: string | null;
   /** `--prompt`. */
   prompt?: string | null;
+  /** Name of a registered repository, instead of a grant: for who is not on this machine. */
+  repository?: string | null;
   /** `--set k=v`. */
   set?: Record<string, string>;
   /** Size of the requester's terminal, so that the first screen is drawn for it. */
@@ -613,6 +659,12 @@ export interface NewInvitation {
   user?: string | null;
 }
 
+/** Request for a link. */
+export interface NewLink {
+  /** Seconds until it ends (a day; 30 days at most). */
+  expires_s?: number | null;
+}
+
 /** Request to offer an agent. */
 export interface NewOffer {
   /** Seconds until the offer ends (a day; 30 days at most). */
@@ -629,6 +681,24 @@ export interface NewPasskey {
   credential: Created;
   /** What its user calls it. */
   name?: string;
+}
+
+/** Which page. */
+export interface NewPreview {
+  /** Path and query of the first page. */
+  path?: string;
+  /** Name of the port, or its number inside. */
+  port: string;
+}
+
+/** A repository to be registered. */
+export interface NewRepository {
+  /** Its grant, from the broker: proof that the caller can use the directory. */
+  grant: string;
+  /** Name; that of its directory without. */
+  name?: string | null;
+  /** The user who may make agents of it; the caller without. The user's account must be the one that the files belong to. */
+  user?: string | null;
 }
 
 /** Another role on the host. */
@@ -699,7 +769,7 @@ export interface NewToken {
   expires_s?: number | null;
   /** What it is for. */
   label?: string;
-  /** `view`, `approve`, `drive`, `own` or `admin`. */
+  /** `watch`, `view`, `approve`, `drive`, `own` or `admin`. */
   scope: string;
   /** Whose; the caller's own without it. */
   user?: string | null;
@@ -749,6 +819,12 @@ export interface Offer {
   summary: string;
   /** Who shall own it. */
   to: string;
+}
+
+/** Request to open a link. */
+export interface OpenLink {
+  /** Its value. */
+  code: string;
 }
 
 /** A terminal that was opened. */
@@ -819,6 +895,22 @@ export interface PairingRedeem {
 export interface PairingWaits {
   /** `waiting`. */
   state: string;
+}
+
+/** A parameter of a template. */
+export interface Param {
+  /** The only values that it may have; empty for all. */
+  choices: string[];
+  /** What it is when nobody says. */
+  default?: string | null;
+  /** Name, as `set` names it. */
+  name: string;
+  /** What the whole value must match, as a shell matches file names. */
+  pattern?: string | null;
+  /** Whether it must be given. */
+  required: boolean;
+  /** `string`, `int` or `bool`. */
+  type: string;
 }
 
 /** This host, to an authenticator. */
@@ -895,6 +987,24 @@ export interface Presence {
   viewers: Viewer[];
 }
 
+/** Shares of time in which something waited, in hundredths of a percent. */
+export interface Pressure {
+  /** For the CPU. */
+  cpu: number;
+  /** For the disk. */
+  io: number;
+  /** For memory. */
+  memory: number;
+}
+
+/** Where to look at it. */
+export interface Preview {
+  /** Whether it has an origin of its own: cookies, storage and paths work as they do inside. */
+  own_origin: boolean;
+  /** For a browser: whoever has it may look. */
+  url: string;
+}
+
 /** One attempt of the self-test. */
 export interface Probe {
   /** Whether that is right. */
@@ -961,6 +1071,20 @@ export interface RemovedAgent {
   purged: boolean;
   /** Work that is not merged, in words; `""` if there is none. */
   unmerged: string;
+}
+
+/** A registered repository. */
+export interface Repository {
+  /** Who registered it. */
+  by: string;
+  /** When (RFC 3339, UTC). */
+  created: string;
+  /** Name; one of each for a user. */
+  name: string;
+  /** Its working tree. */
+  path: string;
+  /** The wsm user who may make agents of it. */
+  user: string;
 }
 
 /** What `navigator.credentials.get` is given (`parseRequestOptionsFromJSON`). */
@@ -1132,6 +1256,12 @@ export interface ShownPasskey {
   device_name?: string;
 }
 
+/** Journal rows that are not told, because the client was away for too many of them. */
+export interface Skipped {
+  /** Number of the last of them; `GET /v1/events` has them all. */
+  through: number;
+}
+
 /** States. `blocked` means that a person is needed. */
 export type State = "creating" | "setting-up" | "starting" | "working" | "blocked" | "idle" | "stopping" | "stopped" | "failed" | "paused" | "lost";
 
@@ -1179,10 +1309,16 @@ export interface TemplateInfo {
   extends: string[];
   /** That file. */
   file: string;
+  /** Agent kind (`claude`, `shell` …). */
+  kind?: string;
   /** Layer of its highest file. */
   layer: string;
   /** Name. */
   name: string;
+  /** Its parameters: fields of a form. */
+  params?: Param[];
+  /** Whether it can be given a prompt. */
+  prompt?: boolean;
 }
 
 /** Which channels to try. */
@@ -1213,7 +1349,7 @@ export interface Token {
   id: string;
   /** What it is for, in its user's words. */
   label: string;
-  /** `view`, `approve`, `drive`, `own`, `admin`: each includes those before it. */
+  /** `watch`, `view`, `approve`, `drive`, `own`, `admin`: each includes those before it. */
   scope: string;
   /** `good`, `expired` or `revoked`. */
   state: string;
@@ -1229,6 +1365,42 @@ export interface TokenMade {
   token: Token;
   /** Its value. */
   value: string;
+}
+
+/** What an agent used. */
+export interface Usage {
+  /** Its id. */
+  agent: string;
+  /** Its CPU limit, in thousandths of a core. */
+  cpu_limit_milli?: number | null;
+  /** By host: what went through since its way out was opened. */
+  hosts: HostTraffic[];
+  /** Its memory limit. */
+  memory_limit_bytes?: number | null;
+  /** What was used, oldest first: each five minutes of the last day, then each ten seconds of the last quarter of an hour. */
+  samples: UsageSample[];
+}
+
+/** What was used in some seconds. */
+export type UsageSample = Used & {
+  /** When they ended (RFC 3339, UTC). */
+  at: string;
+  /** How many they were. */
+  seconds: number;
+  /** By each service. */
+  services?: Record<string, Used>;
+};
+
+/** What one group of processes used; what this host does not count is absent. */
+export interface Used {
+  /** CPU, in thousandths of a core, on average. */
+  cpu_milli?: number | null;
+  /** Memory, at most. */
+  memory_bytes?: number | null;
+  /** Processes that the kernel killed for want of memory. */
+  oom_kills?: number;
+  /** How much of the time something waited, at most. */
+  pressure?: null | Pressure;
 }
 
 /** A user. */
@@ -1321,11 +1493,11 @@ export interface Whoami {
   device?: string;
   /** `admin` or `member`. */
   role: string;
-  /** What this way in is good for: `view`, `approve`, `drive`, `own`, `admin`. */
+  /** What this way in is good for: `watch`, `view`, `approve`, `drive`, `own`, `admin`. */
   scope: string;
   /** The wsm user. */
   user: string;
-  /** How the caller came in: `uid:1000`, `device:ID`, `token:ID`. */
+  /** How the caller came in: `uid:1000`, `device:ID`, `token:ID`, `link:ID`. */
   via: string;
 }
 
@@ -1343,6 +1515,10 @@ export interface Routes {
   "get /v1/agents/{agent}/explain": { answer: Explanation };
   "post /v1/agents/{agent}/handoff": { body: NewOffer; answer: Offer };
   "post /v1/agents/{agent}/lease": { body: LeaseChange; answer: Lease };
+  "get /v1/agents/{agent}/links": { answer: Link[] };
+  "post /v1/agents/{agent}/links": { body: NewLink; answer: LinkMade };
+  "delete /v1/agents/{agent}/links/{link}": { answer: Link };
+  "get /v1/agents/{agent}/live": { query: { terminal?: string | null }; answer: null };
   "get /v1/agents/{agent}/log": { query: { service?: string | null; from?: number | null; lines?: number | null }; answer: LogPart };
   "post /v1/agents/{agent}/merge": { body: Merge; answer: Merged };
   "post /v1/agents/{agent}/pause": { answer: Agent };
@@ -1350,6 +1526,7 @@ export interface Routes {
   "post /v1/agents/{agent}/policy": { body: PolicyChange; answer: AgentPolicy };
   "get /v1/agents/{agent}/policy/check": { query: { target?: string }; answer: PolicyAnswer };
   "get /v1/agents/{agent}/ports": { answer: AgentPorts };
+  "post /v1/agents/{agent}/previews": { body: NewPreview; answer: Preview };
   "get /v1/agents/{agent}/recordings": { answer: Recording[] };
   "get /v1/agents/{agent}/recordings/{recording}": { answer: null };
   "post /v1/agents/{agent}/restart": { answer: Agent };
@@ -1368,6 +1545,7 @@ export interface Routes {
   "post /v1/agents/{agent}/stop": { answer: Agent };
   "post /v1/agents/{agent}/terminals": { body: NewTerminal; answer: Opened };
   "post /v1/agents/{agent}/ticket": { body: NewTicket; answer: Ticket };
+  "get /v1/agents/{agent}/usage": { query: { since_ms?: number }; answer: Usage };
   "get /v1/agents/{agent}/wait": { query: { until?: string; timeout_ms?: number | null }; answer: Agent };
   "get /v1/agents/{agent}/who": { answer: Presence };
   "get /v1/audit": { query: { after?: number; actor?: string | null; subject?: string | null; verb?: string | null; since_ms?: number | null; until_ms?: number | null; newest?: boolean; limit?: number | null; wait_ms?: number }; answer: AuditRow[] };
@@ -1377,6 +1555,7 @@ export interface Routes {
   "delete /v1/devices/{device}": { answer: Device };
   "get /v1/doctor": { answer: Check[] };
   "get /v1/events": { query: { after?: number; limit?: number | null; wait_ms?: number }; answer: Event[] };
+  "get /v1/feed": { query: { after?: number | null; trashed?: boolean }; answer: null };
   "get /v1/handoffs": { answer: Offer[] };
   "post /v1/handoffs/{offered}/accept": { answer: Offer };
   "post /v1/handoffs/{offered}/decline": { answer: Offer };
@@ -1384,6 +1563,8 @@ export interface Routes {
   "post /v1/invitations": { body: NewInvitation; answer: InvitationMade };
   "post /v1/invitations/claim": { body: InvitationClaim; answer: Entered };
   "delete /v1/invitations/{invitation}": { answer: Invitation };
+  "post /v1/links/open": { body: OpenLink; answer: LinkOpened };
+  "get /v1/live/{code}": { query: { terminal?: string | null }; answer: null };
   "get /v1/notifications": { answer: Notifications };
   "put /v1/notifications": { body: RulesChange; answer: Notifications };
   "get /v1/notifications/channels": { answer: Channel[] };
@@ -1407,13 +1588,16 @@ export interface Routes {
   "get /v1/push/subscriptions": { answer: Channel[] };
   "post /v1/push/subscriptions": { body: NewSubscription; answer: Channel };
   "delete /v1/push/subscriptions/{channel}": { answer: Channel };
+  "get /v1/repositories": { answer: Repository[] };
+  "post /v1/repositories": { body: NewRepository; answer: Repository };
+  "delete /v1/repositories/{repository}": { query: { user?: string | null }; answer: Repository };
   "get /v1/secrets": { answer: Secret[] };
   "post /v1/secrets/{secret}": { body: NewSecret; answer: SecretTicket };
   "delete /v1/secrets/{secret}": { query: { everyone?: boolean }; answer: SecretRemoved };
   "post /v1/session": { body: NewSession; answer: Entered };
   "delete /v1/session": { answer: Device };
   "get /v1/status": { answer: Status };
-  "get /v1/templates": { answer: TemplateInfo[] };
+  "get /v1/templates": { query: { repository?: string | null }; answer: TemplateInfo[] };
   "get /v1/tokens": { answer: Token[] };
   "post /v1/tokens": { body: NewToken; answer: TokenMade };
   "delete /v1/tokens/{token}": { answer: Token };

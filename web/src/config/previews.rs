@@ -57,9 +57,10 @@ impl Net {
     /// Where the login is, seen from a preview.
     #[must_use]
     pub fn page_url(&self) -> String {
-        match (self.preview.as_deref(), self.names.first()) {
-            (Some(LOOPBACK), _) => self.at(LOOPBACK),
-            (_, Some(name)) => self.at(name),
+        match (&self.url, self.preview.as_deref(), self.names.first()) {
+            (Some(url), ..) => url.clone(),
+            (None, Some(LOOPBACK), _) => self.at(LOOPBACK),
+            (None, _, Some(name)) => self.at(name),
             _ => self.url(),
         }
     }
@@ -67,12 +68,15 @@ impl Net {
     fn at(&self, name: &str) -> String {
         let port = self.listen.port();
         let here = name == LOOPBACK || name.ends_with(&format!(".{LOOPBACK}"));
-        match self.tls {
-            Tls::Off if here => format!("http://{name}:{port}"),
-            // Whoever stands before us speaks TLS, on its own port.
-            Tls::Off => format!("https://{name}"),
-            _ if port == 443 => format!("https://{name}"),
-            _ => format!("https://{name}:{port}"),
+        // Whoever stands before us speaks TLS, on the port that `url` tells.
+        let told = self.url.as_deref().and_then(crate::origin::split);
+        let before = told.and_then(|(_, host)| host.split_once(':'));
+        match (self.tls == Tls::Off, before) {
+            (true, _) if here => format!("http://{name}:{port}"),
+            (true, Some((_, port))) => format!("https://{name}:{port}"),
+            (true, None) => format!("https://{name}"),
+            (false, _) if port == 443 => format!("https://{name}"),
+            (false, _) => format!("https://{name}:{port}"),
         }
     }
 }

@@ -87,11 +87,15 @@ async fn ask(
     target: &Target,
     request: Request,
 ) -> Result<hyper::Response<hyper::body::Incoming>, Problem> {
-    let stream = target.sockets.connect(target.inside).await.map_err(|error| {
-        let message = format!("nothing answers on port {} of {}", target.port, target.name);
-        let hint = format!("is its server started? ({error})");
-        Problem::new(Code::NotFound, message, hint)
-    })?;
+    let stream = target
+        .sockets
+        .connect(target.inside)
+        .await
+        .map_err(|error| {
+            let message = format!("nothing answers on port {} of {}", target.port, target.name);
+            let hint = format!("is its server started? ({error})");
+            Problem::new(Code::NotFound, message, hint)
+        })?;
     let (mut sender, connection) = http1::Builder::new()
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
