@@ -16,6 +16,8 @@ use super::Served;
 const ECHO: &str = r#"schema = 1
 name = "echo"
 extends = ["shell"]
+[agent]
+wait_for = ["web"]
 [ports]
 web = { inside = 8123, protocol = "http" }
 db = { inside = 8124 }
@@ -312,35 +314,33 @@ fn a_real_vite_changes_its_page_while_one_looks() {
     let ann = Persona::new("ann");
     let repo = Repo::small(&ann, "project");
     let files = [
-        (
-            "package.json",
-            r#"{"type":"module","scripts":{"dev":"node vite/bin/vite.js"}}"#,
-        ),
+        ("package.json", r#"{"type":"module"}"#),
         ("index.html", "<script type=module src=/main.js></script>"),
         (
             "main.js",
             "export const word = 'before'\nimport.meta.hot?.accept()\n",
         ),
-        (".gitignore", "node_modules\nvite\n"),
     ];
     for (name, text) in files {
         repo.write(name, text);
     }
     repo.commit("vite");
+    let library = ann.home().join("lib");
     let mut copy = Command::new("cp");
-    copy.arg("-r")
-        .arg(&modules)
-        .arg(repo.path().join("node_modules"));
+    std::fs::create_dir(&library).expect("root writes");
+    copy.arg("-r").arg(&modules).arg(&library);
     cli::run(copy, b"").ok();
     let mut own = Command::new("chown");
-    own.args(["-R", ann.name()])
-        .arg(repo.path().join("node_modules"));
+    own.args(["-R", ann.name()]).arg(&library);
     cli::run(own, b"").ok();
-    let text = "schema = 1\nname = \"vite\"\nextends = [\"frontend\"]\n\
-                [workspace]\nwarm = [\"node_modules\"]\n[services.web]\n\
-                command = [\"node\", \"node_modules/vite/bin/vite.js\", \"--host\", \
-                \"127.0.0.1\", \"--port\", \"{port.web}\", \"--strictPort\"]\n";
-    served.wsm.host_template("vite", text);
+    let vite = library.join("node_modules/vite/bin/vite.js");
+    let text = format!(
+        "schema = 1\nname = \"vite\"\nextends = [\"frontend\"]\n\
+         [agent]\nwait_for = [\"web\"]\n[filesystem]\nread = [{library:?}]\n[services.web]\n\
+         command = [\"node\", {vite:?}, \"--host\", \"127.0.0.1\", \"--port\", \
+         \"{{port.web}}\", \"--strictPort\"]\n"
+    );
+    served.wsm.host_template("vite", &text);
     let agent = served.wsm.new_agent_as(&ann, &repo, "vite", "shown");
     let cookie = entered(&served, &served.token(&ann, "own"));
     let get = |path: &str| {
