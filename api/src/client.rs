@@ -23,6 +23,7 @@ mod notify;
 mod people;
 mod presence;
 mod repositories;
+mod usage;
 mod way;
 mod wire;
 

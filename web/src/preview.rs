@@ -64,10 +64,14 @@ pub(crate) async fn open(
         .daemon
         .preview(standing.actor(), &agent, &new.port, false)
         .await?;
+    let Some(net) = edge.net.as_deref() else {
+        let hint = "[web] in config.toml turns it on; or bring the port here by ssh -L";
+        let message = "a preview is seen over the network, which is off";
+        return Err(Problem::new(Code::NotAvailable, message, hint).into());
+    };
     let to = headers::below_root(&new.path);
     let opened = Opened::new(standing, &target, to.clone());
-    let net = edge.net.as_deref();
-    if let Some(base) = net.and_then(|net| net.preview_url(&target.port, &target.name)) {
+    if let Some(base) = net.preview_url(&target.port, &target.name) {
         let ticket = edge.previews.ticket(opened)?;
         return Ok(Json(Preview {
             url: format!("{base}{ENTER}?ticket={ticket}"),
@@ -75,9 +79,8 @@ pub(crate) async fn open(
         }));
     }
     let secret = edge.previews.open(opened)?;
-    let base = net.map(Net::page_url).unwrap_or_default();
     Ok(Json(Preview {
-        url: format!("{base}{BELOW}{secret}{to}"),
+        url: format!("{}{BELOW}{secret}{to}", net.page_url()),
         own_origin: false,
     }))
 }

@@ -390,3 +390,60 @@ fn a_real_vite_changes_its_page_while_one_looks() {
     );
     assert_eq!(super::status(&served.say(&forged)), "403");
 }
+
+#[test]
+fn what_an_agent_uses_is_told_as_a_whole_and_by_service() {
+    let served = Served::start("tls = \"off\"");
+    let ann = Persona::new("ann");
+    let repo = Repo::small(&ann, "project");
+    served.wsm.host_template("echo", ECHO);
+    served.wsm.new_agent_as(&ann, &repo, "echo", "busy");
+    let spin =
+        "(while :; do :; done) >/dev/null 2>&1 & dd if=/dev/zero of=/dev/shm/x bs=1M count=64";
+    served.wsm.inside("busy", spin).ok();
+    let bearer = format!("Authorization: Bearer {}", served.token(&ann, "view"));
+    let usage = || {
+        let (status, _, body) = ask(
+            &served,
+            "wsm.test",
+            "/v1/agents/busy/usage",
+            &[&bearer],
+            &[],
+        );
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str::<Value>(&body).expect("JSON")
+    };
+    let busy = |sample: &Value| {
+        let cpu = sample["cpu_milli"].as_u64();
+        // Where the host has no v2 tree nobody counts the time of one agent.
+        cpu.is_none_or(|cpu| cpu > 100) && sample["memory_bytes"].as_u64() > Some(64 << 20)
+    };
+    wait::until_true("a busy look", || {
+        usage()["samples"]
+            .as_array()
+            .is_some_and(|all| all.iter().any(busy))
+    });
+    let last = usage()["samples"]
+        .as_array()
+        .and_then(|all| all.last().cloned());
+    let last = last.expect("a look");
+    assert!(last["services"]["web"].is_object(), "{last}");
+    assert!(last["seconds"].as_u64() >= Some(1), "{last}");
+    served.wsm.wsm_as(&ann, &["show", "busy"]).ok();
+    let shown = served.wsm.wsm_as(&ann, &["show", "busy"]).ok();
+    assert!(shown.stdout.contains("MEMORY"), "{shown}");
+    let eve = Persona::new("eve");
+    let theirs = format!("Authorization: Bearer {}", served.token(&eve, "own"));
+    let (status, ..) = ask(
+        &served,
+        "wsm.test",
+        "/v1/agents/busy/usage",
+        &[&theirs],
+        &[],
+    );
+    assert_eq!(status, 404);
+    let open = served
+        .there(&eve, &served.token(&ann, "own"), &["open", "busy", "web"])
+        .ok();
+    assert!(open.text().contains("/preview/"), "{open}");
+}
