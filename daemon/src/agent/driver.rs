@@ -332,9 +332,7 @@ impl Driver {
                 accept,
                 reply,
             } => drop(reply.send(self.on_answer(&actor, &to, accept).await)),
-            Message::Terminal { size, reply } => {
-                drop(reply.send(self.open_shell(size).await));
-            }
+            Message::Terminal { size, reply } => drop(reply.send(self.open_shell(size).await)),
             Message::Sockets { reply } => drop(reply.send(self.own_sockets())),
             Message::Probed {
                 service,

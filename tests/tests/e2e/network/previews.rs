@@ -134,32 +134,7 @@ fn a_page_has_an_origin_of_its_own_and_nothing_of_ours() {
     served.wsm.new_agent_as(&ann, &repo, "echo", "other");
     let token = served.token(&ann, "own");
 
-    // Strangers: a person is led to the login, everything else is refused.
-    let html = "Accept: text/html";
-    let (status, head, _) = ask(&served, HOST, "/x?y=1", &[html], &[]);
-    let to = "https://wsm.test/preview/open?agent=shown&port=web&to=/x%3fy%3d1";
-    assert_eq!(
-        (status, value(&head, "location")),
-        (303, Some(to)),
-        "{head}"
-    );
-    assert_eq!(ask(&served, HOST, "/x", &[], &[]).0, 401);
-    assert_eq!(
-        ask(&served, HOST, "/x", &["Cookie: __Host-wsm-preview=0"], &[]).0,
-        401
-    );
-    let theirs = served.token(&eve, "own");
-    assert_eq!(open(&served, &theirs, "shown", "web").0, 404);
-    assert_eq!(open(&served, &token, "shown", "nothing").0, 404);
-    assert_eq!(
-        open(&served, &token, "shown", "db").0,
-        400,
-        "it speaks no HTTP"
-    );
-    let (status, head, _) = ask(&served, "wsm.test", "/preview/open", &[], &[]);
-    assert_eq!(status, 200);
-    assert!(head.contains("script-src 'self'"), "{head}");
-
+    strangers_are_led_to_the_login(&served, &token, &served.token(&eve, "own"));
     let cookie = entered(&served, &token);
     let evil = "X-Forwarded-Host: evil";
     let (status, head, body) = ask(&served, HOST, "/v1/status", &[&cookie, evil], &[]);
@@ -210,12 +185,38 @@ fn a_page_has_an_origin_of_its_own_and_nothing_of_ours() {
         200
     );
 
-    a_viewer_looks_and_no_more(&served, &ann, &eve, &theirs);
+    a_viewer_looks_and_no_more(&served, &ann, &eve, &served.token(&eve, "own"));
     it_ends_with_the_way_in(&served, &ann, &cookie);
     served.wsm.wsm_as(&ann, &["stop", &agent.id]).ok();
     let bearer = format!("Authorization: Bearer {}", served.token(&ann, "own"));
     let (status, _, body) = ask(&served, HOST, "/", &[&bearer], &[]);
     assert_eq!(status, 409, "{body}");
+}
+
+fn strangers_are_led_to_the_login(served: &Served, token: &str, theirs: &str) {
+    let html = "Accept: text/html";
+    let (status, head, _) = ask(served, HOST, "/x?y=1", &[html], &[]);
+    let to = "https://wsm.test/preview/open?agent=shown&port=web&to=/x%3fy%3d1";
+    assert_eq!(
+        (status, value(&head, "location")),
+        (303, Some(to)),
+        "{head}"
+    );
+    assert_eq!(ask(served, HOST, "/x", &[], &[]).0, 401);
+    assert_eq!(
+        ask(served, HOST, "/x", &["Cookie: __Host-wsm-preview=0"], &[]).0,
+        401
+    );
+    assert_eq!(open(served, theirs, "shown", "web").0, 404);
+    assert_eq!(open(served, token, "shown", "nothing").0, 404);
+    assert_eq!(
+        open(served, token, "shown", "db").0,
+        400,
+        "it speaks no HTTP"
+    );
+    let (status, head, _) = ask(served, "wsm.test", "/preview/open", &[], &[]);
+    assert_eq!(status, 200);
+    assert!(head.contains("script-src 'self'"), "{head}");
 }
 
 fn a_viewer_looks_and_no_more(served: &Served, ann: &Persona, eve: &Persona, token: &str) {
