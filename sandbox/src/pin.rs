@@ -28,7 +28,9 @@ const IMMUTABLE: i32 = 0x10;
 /// # Errors
 /// Another file stands there by now.
 pub(crate) fn hold(workspace: BorrowedFd<'_>, expected: &FileStat) -> io::Result<bool> {
-    let same = |stat: &FileStat| (stat.st_dev, stat.st_ino) == (expected.st_dev, expected.st_ino);
+    // The kind as well: a file system gives the number of what is gone to the next thing.
+    let identity = |stat: &FileStat| (stat.st_dev, stat.st_ino, stat.st_mode & libc::S_IFMT);
+    let same = |stat: &FileStat| identity(stat) == identity(expected);
     let replaced = || io::Error::other("it was replaced this moment");
     let file = open(workspace);
     if let Ok(file) = &file

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use wsm_tests::host;
 use wsm_tests::instance::Instance;
 use wsm_tests::repo::Repo;
+use wsm_tests::wait;
 
 /// What terminals were found to choke on (`terminal/tests/shim/hostile.rs` has each alone), as a
 /// program that prints it until it is ended.
@@ -73,8 +74,13 @@ fn a_hostile_stream_costs_its_agent_and_nobody_else() {
         peak < idle + MEMORY_KIB_MAX,
         "{idle} KiB idle, {peak} KiB at most"
     );
-    wsm.wsm(&["send", "hostile", "echo fine-$((3*3))"]).ok();
-    wsm.wait_screen("hostile", "fine-9");
+    // What its last questions were answered stands on the shell's line: that is given up first.
+    let again = || {
+        wsm.wsm(&["send", "hostile", "\u{3}"]).ok();
+        wsm.wsm(&["send", "hostile", "echo fine-$((3*3))"]).ok();
+        wsm.wsm(&["capture", "hostile"]).ok().stdout.contains("fine-9")
+    };
+    wait::until_true("the hostile agent's shell", again);
 }
 
 /// Microseconds of CPU that the kernel charged to the group of the agent's shim.

@@ -125,7 +125,7 @@ fn an_agent_is_handed_over_with_its_credentials_while_it_runs() {
     let scene = Scene::new();
     let (wsm, ann, bob) = (&scene.world.wsm, &scene.ann, &scene.bob);
     let login = "mkdir -p ~/.codex && echo giver > ~/.codex/auth.json && \
-                 { setsid sleep 1000 >/dev/null 2>&1 & } && pgrep -x sleep";
+                 { setsid sleep 1000 >/dev/null 2>&1 & } && until pgrep -x sleep; do :; done";
     let running = scene.within(ann, login).ok();
     assert!(scene.sent(ann).contains("sk-of-ann"));
     let window = Term::start(&wsm.command(ann, &["attach", "anns"]), 80, 24);
