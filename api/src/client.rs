@@ -24,6 +24,7 @@ mod people;
 mod presence;
 mod question;
 mod repositories;
+mod usage;
 mod way;
 mod wire;
 

@@ -41,6 +41,7 @@ pub(crate) mod svc;
 pub(crate) mod template;
 pub(crate) mod token;
 pub(crate) mod up;
+pub(crate) mod usage;
 pub(crate) mod user;
 pub(crate) mod wait;
 pub(crate) mod who;

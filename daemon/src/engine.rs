@@ -2,6 +2,7 @@
 
 mod checkpoint;
 pub(crate) mod rights;
+mod usage;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -73,6 +74,8 @@ pub struct Engine {
     pub watching: tokio::sync::Semaphore,
     /// Devices on their way in.
     pub(crate) pairings: Mutex<Pairings>,
+    /// What agents use.
+    pub usages: usage::Usages,
     handles: Mutex<HashMap<AgentId, Handle>>,
     /// Counts what was published.
     changes: watch::Sender<u64>,
@@ -122,6 +125,7 @@ impl Engine {
             making: tokio::sync::Semaphore::new(MAKING_MAX),
             watching: tokio::sync::Semaphore::new(WATCHING_MAX),
             pairings: Mutex::default(),
+            usages: usage::Usages::open(&config.state_dir.join("usage.db")),
             handles: Mutex::new(HashMap::new()),
             changes: watch::channel(0).0,
         })

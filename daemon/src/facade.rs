@@ -18,6 +18,7 @@ mod passkey;
 mod people;
 mod policy;
 mod presence;
+pub mod preview;
 mod question;
 mod recordings;
 mod remove;
@@ -30,6 +31,7 @@ mod sources;
 mod standing;
 mod terminal;
 mod token;
+mod usage;
 mod view;
 
 use std::collections::BTreeMap;
@@ -151,6 +153,7 @@ impl Daemon {
         }
         egress::follow_config(&engine);
         engine.keep_checkpoints();
+        engine.watch_usage();
         crate::notify::worker::start(&engine);
         engine.keep_rights();
         Ok(Daemon { engine })

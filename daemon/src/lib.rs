@@ -20,4 +20,5 @@ pub mod role;
 pub mod service;
 pub mod shim;
 pub mod store;
+pub mod usage;
 pub mod workspace;

@@ -215,6 +215,8 @@ verbs! {
     Diff Role(Viewer), View;
     /// What it may reach.
     Policy Role(Viewer), View;
+    /// What it uses of the host.
+    Usage Role(Viewer), View;
     /// Who else is there.
     Who Role(Viewer), View;
     /// What its terminals recorded.
@@ -225,6 +227,10 @@ verbs! {
 
     /// Answer its questions.
     Approve Role(Approver), Approve;
+    /// Look at a page that it serves.
+    Preview Role(Viewer), View;
+    /// Do more with it than look.
+    PreviewUse Role(Driver), Drive;
 
     /// Type into a terminal.
     Drive Role(Driver), Drive;

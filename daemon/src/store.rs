@@ -22,6 +22,7 @@ mod people;
 mod repositories;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 /// A journal row as stored.
 pub use crate::audit::Entry as Stored;
@@ -31,6 +32,7 @@ pub use link::LinkRow;
 pub use outbox::{Delivery, Due, Notice, Settled};
 pub use people::{DeviceRow, InviteRow, People, ShareRow, TokenRow, UserRow};
 pub use repositories::{RepositoryChange, RepositoryRow};
+pub use usage::UsageStore;
 
 /// What leads from each version of the schema to the next; the first makes an empty database.
 const SCHEMA: [&str; SCHEMA_VERSION as usize] = [

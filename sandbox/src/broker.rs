@@ -28,6 +28,7 @@ mod requests;
 mod runaway;
 mod setup;
 mod shares;
+mod usage;
 mod work;
 mod zygote;
 

@@ -4,6 +4,8 @@
 //! as SCM_RIGHTS beside it. The daemon's uid may ask everything; any other local user only
 //! [`Request::Grant`], for itself. Requests of one connection are answered in order.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::spec::{AgentId, GrantId, LayerReport, ProbeReport, SandboxSpec};
@@ -94,6 +96,11 @@ pub enum Request {
     Strain {
         /// Whose.
         agent: AgentId,
+    },
+    /// What agents use now, as the kernel counts it. Answer: [`Reply::Usage`].
+    Usage {
+        /// Those after this one, in the order of their ids; all without.
+        after: Option<AgentId>,
     },
     /// Be told when somebody moves the agent's branch in its repository: one descriptor, an
     /// inotify watch of the directory that the branch lies in, made with the account's rights.
@@ -281,6 +288,13 @@ pub enum Reply {
     },
     /// What it has run into.
     Strained(Strain),
+    /// What they use.
+    Usage {
+        /// One entry each, in the order of their ids.
+        agents: Vec<AgentUsage>,
+        /// There are more than fit.
+        more: bool,
+    },
     /// The watch comes as a descriptor.
     Watched,
     /// Sockets come as descriptors.
@@ -314,6 +328,51 @@ pub struct Strain {
     pub oom_kills: u64,
     /// The limit of memory, where there is one.
     pub memory_bytes: Option<u64>,
+}
+
+/// What an agent uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentUsage {
+    /// Whose.
+    pub agent: AgentId,
+    /// All of its payload.
+    pub whole: GroupUsage,
+    /// Each of its services.
+    pub services: BTreeMap<String, GroupUsage>,
+    /// Its CPU limit in thousandths of a core.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_limit_milli: Option<u64>,
+    /// Its memory limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_limit_bytes: Option<u64>,
+}
+
+/// What one control group uses; what the host does not count is absent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupUsage {
+    /// CPU time since it was made, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_us: Option<u64>,
+    /// Memory now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Processes that were killed for want of memory since it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oom_kills: Option<u64>,
+    /// How much of the last ten seconds something waited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pressure: Option<Pressure>,
+}
+
+/// Shares of time in which something waited, in hundredths of a percent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pressure {
+    /// For the CPU.
+    pub cpu: u32,
+    /// For memory.
+    pub memory: u32,
+    /// For the disk.
+    pub io: u32,
 }
 
 /// Why a request failed.

@@ -8,6 +8,7 @@
 //! tls = "self-signed"             # self-signed | files | off
 //! certificate = "tls/chain.pem"   # files: below the configuration directory, or absolute
 //! key = "tls/key.pem"
+//! preview = "*.wsm.example.org"   # origins of previews: PORT--AGENT.wsm.example.org
 //! proxies = ["127.0.0.1"]         # whose X-Forwarded-For is believed
 //! ```
 
@@ -17,6 +18,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+mod previews;
 
 /// Name of the file in the configuration directory.
 const FILE: &str = "config.toml";
@@ -35,6 +38,8 @@ pub struct Net {
     pub url: Option<String>,
     /// Who speaks TLS.
     pub tls: Tls,
+    /// What the names of previews end with.
+    pub preview: Option<String>,
     /// Addresses whose word on where a request comes from is believed.
     pub proxies: Vec<IpAddr>,
 }
@@ -71,6 +76,7 @@ struct Table {
     tls: String,
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
+    preview: Option<String>,
     #[serde(default)]
     proxies: Vec<IpAddr>,
 }
@@ -144,7 +150,12 @@ pub fn parse(text: &str, etc: &Path) -> Result<Option<Net>, String> {
             return wrong("url: https://NAME[:PORT] with a name of `names`, nothing behind it");
         }
     }
+    let preview = table.preview.map(|text| previews::read(&text, &names));
+    let preview = preview
+        .transpose()
+        .map_err(|why| format!("{FILE}: web.{why}"))?;
     Ok(Some(Net {
+        preview,
         listen: table.listen,
         url: table.url,
         names,

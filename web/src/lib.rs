@@ -39,6 +39,7 @@ mod passkeys;
 mod peer;
 mod pipe;
 mod presence;
+mod preview;
 mod problem;
 mod questions;
 mod repositories;
@@ -48,6 +49,7 @@ mod secrets;
 mod services;
 mod sessions;
 mod terminals;
+mod usage;
 mod users;
 mod visitor;
 
@@ -70,6 +72,9 @@ pub(crate) struct Edge {
     /// The network, if it is on.
     net: Option<Arc<config::Net>>,
     failures: Arc<net::bounds::Failures>,
+    previews: Arc<preview::Previews>,
+    /// Places for requests to previews.
+    carried: Arc<tokio::sync::Semaphore>,
     challenges: Arc<passkey::challenges::Challenges>,
     /// Changes when the daemon stops: answers that have no end of their own end.
     closing: watch::Receiver<()>,
@@ -93,17 +98,19 @@ pub async fn serve(
         config: Arc::new(config),
         net: net.as_ref().map(|net| Arc::new(net.config.clone())),
         failures: Arc::default(),
+        previews: Arc::default(),
+        carried: preview::carry::places(),
         challenges: Arc::default(),
         closing,
     };
     let router = router::router(edge.clone());
     let strangers = async {
-        match (net, edge.net) {
-            (Some(listener), Some(config)) => {
-                let guard = axum::middleware::from_fn_with_state(config, net::guard::guard);
+        match net {
+            Some(listener) => {
+                let guard = axum::middleware::from_fn_with_state(edge, net::guard::guard);
                 net::serve(listener, router.clone().layer(guard)).await;
             }
-            _ => std::future::pending().await,
+            None => std::future::pending().await,
         }
     };
     let service = router

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use axum::body::Bytes;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::header::{
     ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
     ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -12,14 +12,14 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
-use crate::problem;
+use crate::{Edge, preview, problem};
 
 include!(concat!(env!("OUT_DIR"), "/pages.rs"));
 
 /// What a page of ours may do: what came with it, and speak with this host. xterm.js writes its
 /// colours into style elements of its own; no other thing of it needs more.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-    connect-src 'self'; img-src 'self' data:; font-src 'self'; worker-src 'self'; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    style-src-elem 'self' 'unsafe-inline'; style-src-attr 'none'; connect-src 'self'; img-src 'self' data:; font-src 'self'; worker-src 'self'; \
     manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /// Said where there are no pages.
@@ -47,7 +47,10 @@ static TAGS: LazyLock<Vec<String>> = LazyLock::new(|| {
 });
 
 /// Answers what is no route of the API.
-pub(crate) async fn serve(request: Request) -> Response {
+pub(crate) async fn serve(State(edge): State<Edge>, request: Request) -> Response {
+    if request.uri().path().starts_with(preview::BELOW) {
+        return preview::below(&edge, request).await;
+    }
     let path = match request.uri().path() {
         "/" => "/index.html",
         path => path,

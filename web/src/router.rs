@@ -8,8 +8,8 @@ use wsm_daemon::role::Verb;
 
 use crate::{
     Edge, agents, audit, devices, events, feed, handoffs, host, links, live, notify, pages,
-    pairings, passkeys, presence, problem, questions, repositories, review, secrets, services,
-    sessions, terminals, users,
+    pairings, passkeys, presence, preview, problem, questions, repositories, review, secrets,
+    services, sessions, terminals, usage, users,
 };
 
 /// Longest request body: the user's own templates go along with a new agent.
@@ -116,6 +116,7 @@ routes! {
     get    "/v1/agents/{agent}"                            agents::get              See;
     delete "/v1/agents/{agent}"                            agents::remove           Remove;
     get    "/v1/agents/{agent}/show"                       agents::show             Show;
+    get    "/v1/agents/{agent}/usage"                      usage::get               Usage;
     get    "/v1/agents/{agent}/explain"                    agents::explain          Explain;
     get    "/v1/agents/{agent}/wait"                       agents::wait             Wait;
     post   "/v1/agents/{agent}/start"                      agents::start            Run;
@@ -142,6 +143,7 @@ routes! {
     post   "/v1/agents/{agent}/apply"                      review::apply            Merge;
 
     get    "/v1/agents/{agent}/ports"                      services::ports          See;
+    post   "/v1/agents/{agent}/previews"                   preview::open            Preview;
     get    "/v1/agents/{agent}/services"                   services::list           See;
     post   "/v1/agents/{agent}/services/{service}/start"   services::start          ServiceRun;
     post   "/v1/agents/{agent}/services/{service}/stop"    services::stop           ServiceRun;

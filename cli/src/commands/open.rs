@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::process::{Command, Stdio};
 
+use wsm_api::preview::NewPreview;
 use wsm_api::problem::Code;
 use wsm_api::service::Port;
 
@@ -28,6 +29,9 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Outcome {
             hint(context, args),
         )
     })?;
+    if context.place.is_remote() {
+        return elsewhere(context, args, port).await;
+    }
     let text = if context.output.json {
         render::json(port)
     } else {
@@ -35,12 +39,28 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Outcome {
     };
     render::print(&text)?;
     let looks = std::io::stdout().is_terminal() && !context.output.json && !context.output.quiet;
-    if context.place.is_remote() {
-        render::say("that is a port of the other machine's loopback: ssh -L brings it here");
-        return Ok(Exit::DONE);
-    }
     if looks && has_desktop() && port.url.starts_with("http") {
         browse(&port.url);
+    }
+    Ok(Exit::DONE)
+}
+
+/// On another machine the port is that one's loopback: its preview leads there.
+async fn elsewhere(context: &Context, args: &Args, port: &Port) -> Outcome {
+    let new = NewPreview {
+        port: port.name.clone(),
+        path: String::new(),
+    };
+    let preview = context.client.preview(&args.agent, &new).await?;
+    let text = if context.output.json {
+        render::json(&preview)
+    } else {
+        format!("{}\n", render::clean(&preview.url))
+    };
+    render::print(&text)?;
+    let looks = std::io::stdout().is_terminal() && !context.output.json && !context.output.quiet;
+    if looks && has_desktop() {
+        browse(&preview.url);
     }
     Ok(Exit::DONE)
 }

@@ -26,7 +26,9 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Outcome {
     } else if context.output.quiet {
         format!("{}\n", clean(&shown.agent.id))
     } else {
-        text(&shown, args)
+        // An older daemon does not know it.
+        let used = context.client.usage(&args.agent, 0).await;
+        text(&shown, args) + &used.map_or_else(|_| String::new(), |used| super::usage::table(&used))
     };
     render::print(&text)?;
     Ok(Exit::DONE)

@@ -13,6 +13,7 @@ use super::ledger::Unrecorded;
 use super::request::Decision;
 use crate::actor::Who;
 use crate::facade::{ServiceVerb, Verb};
+use crate::port::SocketSource;
 use crate::record::{Bringing, Offer, Record};
 use crate::shim::Shim;
 use crate::store::Row;
@@ -125,6 +126,8 @@ pub(crate) enum Message {
         size: (u16, u16),
         reply: Answer<String>,
     },
+    /// Sockets in its network, while it has one.
+    Sockets { reply: Answer<SocketSource> },
     /// The answer of a probe.
     Probed {
         service: String,

@@ -118,6 +118,15 @@ impl Driver {
         Ok(())
     }
 
+    /// What reaches its ports, while it has a network.
+    pub(super) fn own_sockets(&self) -> Result<SocketSource, Problem> {
+        self.sockets.clone().ok_or_else(|| {
+            let name = &self.record.name;
+            let message = format!("{name} does not run");
+            Problem::new(Code::Conflict, message, format!("`wsm start {name}`"))
+        })
+    }
+
     /// Feeds the supervisor, and carries out what it says; answers feed it again.
     pub(super) async fn feed(&mut self, input: Input) {
         let mut inputs = VecDeque::from([input]);

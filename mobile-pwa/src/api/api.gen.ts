@@ -683,6 +683,14 @@ export interface NewPasskey {
   name?: string;
 }
 
+/** Which page. */
+export interface NewPreview {
+  /** Path and query of the first page. */
+  path?: string;
+  /** Name of the port, or its number inside. */
+  port: string;
+}
+
 /** A repository to be registered. */
 export interface NewRepository {
   /** Its grant, from the broker: proof that the caller can use the directory. */
@@ -977,6 +985,24 @@ export interface Presence {
   leases: Lease[];
   /** One for each viewer. */
   viewers: Viewer[];
+}
+
+/** Shares of time in which something waited, in hundredths of a percent. */
+export interface Pressure {
+  /** For the CPU. */
+  cpu: number;
+  /** For the disk. */
+  io: number;
+  /** For memory. */
+  memory: number;
+}
+
+/** Where to look at it. */
+export interface Preview {
+  /** Whether it has an origin of its own: cookies, storage and paths work as they do inside. */
+  own_origin: boolean;
+  /** For a browser: whoever has it may look. */
+  url: string;
 }
 
 /** One attempt of the self-test. */
@@ -1341,6 +1367,42 @@ export interface TokenMade {
   value: string;
 }
 
+/** What an agent used. */
+export interface Usage {
+  /** Its id. */
+  agent: string;
+  /** Its CPU limit, in thousandths of a core. */
+  cpu_limit_milli?: number | null;
+  /** By host: what went through since its way out was opened. */
+  hosts: HostTraffic[];
+  /** Its memory limit. */
+  memory_limit_bytes?: number | null;
+  /** What was used, oldest first: each five minutes of the last day, then each ten seconds of the last quarter of an hour. */
+  samples: UsageSample[];
+}
+
+/** What was used in some seconds. */
+export type UsageSample = Used & {
+  /** When they ended (RFC 3339, UTC). */
+  at: string;
+  /** How many they were. */
+  seconds: number;
+  /** By each service. */
+  services?: Record<string, Used>;
+};
+
+/** What one group of processes used; what this host does not count is absent. */
+export interface Used {
+  /** CPU, in thousandths of a core, on average. */
+  cpu_milli?: number | null;
+  /** Memory, at most. */
+  memory_bytes?: number | null;
+  /** Processes that the kernel killed for want of memory. */
+  oom_kills?: number;
+  /** How much of the time something waited, at most. */
+  pressure?: null | Pressure;
+}
+
 /** A user. */
 export interface User {
   /** Agents that this user owns, the trash included. */
@@ -1464,6 +1526,7 @@ export interface Routes {
   "post /v1/agents/{agent}/policy": { body: PolicyChange; answer: AgentPolicy };
   "get /v1/agents/{agent}/policy/check": { query: { target?: string }; answer: PolicyAnswer };
   "get /v1/agents/{agent}/ports": { answer: AgentPorts };
+  "post /v1/agents/{agent}/previews": { body: NewPreview; answer: Preview };
   "get /v1/agents/{agent}/recordings": { answer: Recording[] };
   "get /v1/agents/{agent}/recordings/{recording}": { answer: null };
   "post /v1/agents/{agent}/restart": { answer: Agent };
@@ -1482,6 +1545,7 @@ export interface Routes {
   "post /v1/agents/{agent}/stop": { answer: Agent };
   "post /v1/agents/{agent}/terminals": { body: NewTerminal; answer: Opened };
   "post /v1/agents/{agent}/ticket": { body: NewTicket; answer: Ticket };
+  "get /v1/agents/{agent}/usage": { query: { since_ms?: number }; answer: Usage };
   "get /v1/agents/{agent}/wait": { query: { until?: string; timeout_ms?: number | null }; answer: Agent };
   "get /v1/agents/{agent}/who": { answer: Presence };
   "get /v1/audit": { query: { after?: number; actor?: string | null; subject?: string | null; verb?: string | null; since_ms?: number | null; until_ms?: number | null; newest?: boolean; limit?: number | null; wait_ms?: number }; answer: AuditRow[] };

@@ -23,37 +23,8 @@ declare module "./api.gen" {
     questions?: Question[];
     usage?: Spent;
   }
-  interface Pressure {
-    cpu: number;
-    memory: number;
-    io: number;
-  }
-  interface Used {
-    cpu_milli?: number | null;
-    memory_bytes?: number | null;
-    oom_kills?: number;
-    pressure?: null | Pressure;
-  }
-  interface UsageSample extends Used {
-    at: string;
-    seconds: number;
-    services?: Record<string, Used>;
-  }
-  interface Usage {
-    agent: string;
-    cpu_limit_milli?: number | null;
-    memory_limit_bytes?: number | null;
-    samples: UsageSample[];
-    hosts: HostTraffic[];
-  }
-  interface Preview {
-    url: string;
-    own_origin: boolean;
-  }
   interface Routes {
     "post /v1/agents/{agent}/approve": { body: { question?: string | null; note?: string | null }; answer: Agent };
     "post /v1/agents/{agent}/deny": { body: { question?: string | null; message?: string | null }; answer: Agent };
-    "get /v1/agents/{agent}/usage": { query: { since?: string | null }; answer: Usage };
-    "post /v1/agents/{agent}/previews": { body: { port: string; path?: string }; answer: Preview };
   }
 }

@@ -9,7 +9,7 @@ use nix::sys::socket::{AddressFamily, Shutdown, SockFlag, SockType, shutdown, so
 use super::grants::{self, Checked};
 use super::record;
 use super::work::{self, Outcome, Task, Worker};
-use super::{Broker, Waiting, branch, checkpoint, dirs, inspect, logins};
+use super::{Broker, Waiting, branch, checkpoint, dirs, inspect, logins, usage};
 use crate::fail::{self, Context, failure};
 use crate::protocol::{
     EXPOSED_MAX, Failure, FailureKind, HelperRights, Listed, Purpose, Reply, Request, SOCKETS_MAX,
@@ -32,6 +32,7 @@ pub(super) fn changes(request: &Request) -> Option<&AgentId> {
         | Request::List
         | Request::Inspect { .. }
         | Request::Strain { .. }
+        | Request::Usage { .. }
         | Request::WatchBranch { .. }
         | Request::Sockets { .. }
         | Request::Egress { .. }
@@ -86,6 +87,9 @@ impl Broker {
                 let mut strain = host.tree.strain(&agent)?;
                 strain.full |= runaways.holds(&agent);
                 Ok((Reply::Strained(strain), Vec::new()))
+            }),
+            Request::Usage { after } => work::answer(host, connection, None, || {
+                Ok((usage::all(host, after.as_ref())?, Vec::new()))
             }),
             Request::WatchBranch { agent, branch } => work::answer(host, connection, None, || {
                 branch::watch(host, &agent, &branch)

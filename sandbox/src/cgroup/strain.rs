@@ -33,7 +33,7 @@ impl Tree {
 }
 
 /// A v2 group counts what is below it too, a v1 group does not.
-fn oom_kills(version: Version, dir: BorrowedFd<'_>) -> io::Result<u64> {
+pub(super) fn oom_kills(version: Version, dir: BorrowedFd<'_>) -> io::Result<u64> {
     let file = match version {
         Version::V2 => "memory.events",
         Version::V1 => "memory.oom_control",

@@ -12,6 +12,8 @@ mod pages;
 mod passkeys;
 #[path = "network/personas.rs"]
 mod personas;
+#[path = "network/previews.rs"]
+mod previews;
 #[path = "network/repositories.rs"]
 mod repositories;
 #[path = "network/strangers.rs"]

@@ -1,7 +1,5 @@
 //! What holds for every request from the network, before and after its handler.
 
-use std::sync::Arc;
-
 use axum::extract::{Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, REFERRER_POLICY,
@@ -13,19 +11,35 @@ use axum::response::{IntoResponse, Response};
 
 use crate::config::{Net, Tls};
 use crate::problem::Failure;
+use crate::{Edge, preview};
 
 /// Of an answer that is no page: it may do nothing.
 const NO_PAGE: &str =
     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /// Says what every answer says, and lets nothing through that is meant for another host.
-pub(crate) async fn guard(State(net): State<Arc<Net>>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(State(edge): State<Edge>, request: Request, next: Next) -> Response {
+    let Some(net) = edge.net.clone() else {
+        return next.run(request).await;
+    };
+    if let Some(label) = previewed(&net, &request) {
+        return preview::own_origin(&edge, &label, request).await;
+    }
     let mut response = match meant(&net, &request) {
         Ok(()) => next.run(request).await,
         Err(failure) => failure.into_response(),
     };
-    say(&net, response.headers_mut());
+    if response.extensions().get::<preview::Foreign>().is_none() {
+        say(&net, response.headers_mut());
+    }
     response
+}
+
+/// The port and the agent whose own origin is asked.
+fn previewed(net: &Net, request: &Request) -> Option<(String, String)> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let label = net.previewed(hosts.next()?.to_str().ok()?)?;
+    (hosts.next().is_none() && request.uri().authority().is_none()).then_some(label)
 }
 
 /// One `Host`, and it is ours: a page whose name was made to lead here says its own.

@@ -93,6 +93,7 @@ fn make_unless_there(net: &Net, own: &Path) -> Result<(), String> {
     if !net.listen.ip().is_unspecified() {
         names.push(net.listen.ip().to_string());
     }
+    names.extend(net.preview.iter().map(|suffix| format!("*.{suffix}")));
     names.sort();
     names.dedup();
     let said = names.join("\n");
