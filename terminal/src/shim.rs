@@ -65,8 +65,7 @@ const LINGER: Duration = Duration::from_secs(5);
 const STOP: Duration = Duration::from_secs(2);
 /// Bytes taken from one terminal or connection per turn of the loop, so that a flood starves nobody.
 const TURN_BYTES: usize = 64 * 1024;
-/// What is asked for to have those: so much comes fresh from the kernel and is neither cleared nor
-/// there before it is written, which is most of it in most shims.
+/// Asked for to have those: so much comes fresh, neither cleared nor there before it is written.
 const SCRATCH_BYTES: usize = 256 * 1024;
 /// Reports taken from the launcher per turn.
 const REPORTS_PER_TURN: usize = 64;

@@ -8,6 +8,8 @@ export interface Agent {
   base: string;
   /** Its branch. */
   branch: string;
+  /** How sure wsm is of the state: `certain` (the kernel or wsm itself said so), `reported` (the agent did), `signalled` (its terminal) or `guess`. */
+  confidence?: string;
   /** When it was made (RFC 3339, UTC). */
   created: string;
   /** Id, never used again. */
@@ -20,6 +22,8 @@ export interface Agent {
   owner: string;
   /** Ports. */
   ports: Port[];
+  /** What it waits for a person to say, oldest first. */
+  questions?: Question[];
   /** Why the state is what it is: one sentence. */
   reason: string;
   /** The main repository. */
@@ -40,6 +44,8 @@ export interface Agent {
   trashed: boolean;
   /** What is so beyond `state`, and why it can't be written down (a full disk); `""` as a rule. */
   unrecorded?: string;
+  /** What it says it has used. */
+  usage?: Spent;
   /** Path of the working tree, the same inside and outside. */
   workspace: string;
 }
@@ -77,6 +83,14 @@ export interface Algorithm {
   alg: number;
   /** `public-key`. */
   type: string;
+}
+
+/** Says yes to a question. */
+export interface Approve {
+  /** For the journal. */
+  note?: string | null;
+  /** Id of the question; may be left out while there is only one. */
+  question?: string | null;
 }
 
 /** A credential that was used. */
@@ -294,6 +308,14 @@ export interface Delivery {
   title: string;
 }
 
+/** Says no to a question. */
+export interface Deny {
+  /** What the agent is told. */
+  message?: string | null;
+  /** Id of the question; may be left out while there is only one. */
+  question?: string | null;
+}
+
 /** A device: a browser's session, or a passkey. */
 export interface Device {
   /** From where. */
@@ -376,10 +398,12 @@ export interface Event {
 
 /** `explain`: the evidence for the state, newest first. */
 export interface Explanation {
-  /** How sure wsm is: `certain` (the kernel or wsm itself said so) or `guess`. */
+  /** How sure wsm is, as for [`Agent::confidence`]. */
   confidence: string;
   /** What happened before, newest first. */
   evidence: Event[];
+  /** What was heard of it last, newest first: what it reported and what its terminal told. */
+  heard?: Heard[];
   /** Reason. */
   reason: string;
   /** Since. */
@@ -424,6 +448,16 @@ export interface Finding {
 export interface Gone {
   /** Its id. */
   id: string;
+}
+
+/** Something heard of an agent. */
+export interface Heard {
+  /** When (RFC 3339, UTC). */
+  at: string;
+  /** How far it is trusted, as for [`Agent::confidence`]. */
+  confidence: string;
+  /** What, in words. */
+  what: string;
 }
 
 /** Connections to one target. */
@@ -1035,6 +1069,28 @@ export interface PushKey {
   key: string;
 }
 
+/** Something that an agent waits for a person to say. */
+export interface Question {
+  /** Whether `approve` and `deny` reach the agent; otherwise it is answered in the terminal. */
+  answerable: boolean;
+  /** The command or the file, whole as far as it is not very long; `""` if there is none. */
+  command: string;
+  /** How sure wsm is that it is still asked: `reported`, `signalled` or `guess`. */
+  confidence: string;
+  /** What the agent says about it. */
+  detail: string;
+  /** What an edit would change, as unified diff; `""` if it is none. */
+  diff: string;
+  /** Id, never used again by this agent. */
+  id: string;
+  /** `permission`: it asks before it does something; `question`: it wants to know something. */
+  kind: string;
+  /** Since when (RFC 3339, UTC). */
+  since: string;
+  /** The tool that it wants to use, as the agent calls it; `""` if it names none. */
+  tool: string;
+}
+
 /** What a terminal showed, from one start of the agent on. */
 export interface Recording {
   /** When what is still there of it begins (RFC 3339). */
@@ -1260,6 +1316,16 @@ export interface ShownPasskey {
 export interface Skipped {
   /** Number of the last of them; `GET /v1/events` has them all. */
   through: number;
+}
+
+/** What an agent says it has used, of the conversation that it is in. */
+export interface Spent {
+  /** In dollars, as a decimal number; `""` where the agent does not tell. */
+  cost_usd: string;
+  /** Tokens that went in. */
+  tokens_in: number;
+  /** Tokens that came out. */
+  tokens_out: number;
 }
 
 /** States. `blocked` means that a person is needed. */
@@ -1508,8 +1574,10 @@ export interface Routes {
   "get /v1/agents/{agent}": { answer: Agent };
   "delete /v1/agents/{agent}": { query: { purge?: boolean }; answer: Removed };
   "post /v1/agents/{agent}/apply": { answer: Merged };
+  "post /v1/agents/{agent}/approve": { body: Approve; answer: Agent };
   "get /v1/agents/{agent}/attach": { query: { terminal?: string | null; read_only?: boolean }; answer: null };
   "get /v1/agents/{agent}/capture": { query: { terminal?: string | null; history_lines?: number; styled?: boolean }; answer: Capture };
+  "post /v1/agents/{agent}/deny": { body: Deny; answer: Agent };
   "get /v1/agents/{agent}/diff": { answer: Diff };
   "get /v1/agents/{agent}/exec": { answer: null };
   "get /v1/agents/{agent}/explain": { answer: Explanation };
