@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
 
 use serde_json::Value;
 use wsm_tests::persona::Persona;
@@ -187,8 +188,11 @@ impl Player {
 
     /// Waits until the stream showed this; the event that did.
     fn until(&mut self, what: &str) -> Value {
+        // One that can't get in tells so again and again.
+        let deadline = Instant::now() + wait::PATIENCE;
         loop {
-            let event = self.events.recv_timeout(wait::PATIENCE);
+            let left = deadline.saturating_duration_since(Instant::now());
+            let event = self.events.recv_timeout(left);
             let event = event.unwrap_or_else(|why| panic!("{what}: {why}: {}", self.seen));
             match text(&event, "event") {
                 "reset" => self.seen = event["data"]["init"].as_str().unwrap_or("").to_owned(),
@@ -252,6 +256,8 @@ fn asciinemas_player_watches_live() {
     late.until("ended");
     let mut gone = Player::watch(&live);
     gone.until("loading");
+    // It would try on until nobody gets in from its address.
+    drop(gone);
 
     // The same with the agent's end.
     let made = served.link(&ann, &[]);
