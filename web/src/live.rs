@@ -180,7 +180,8 @@ async fn stream(
             }
         };
         if read == 0 {
-            return Ok(None);
+            // A shim outlives all but its agent.
+            return Ok(Some(over()));
         }
         decoder.push(&buffer[..read]);
         while let Some(frame) = decoder.next_frame().map_err(io::Error::other)? {
@@ -195,7 +196,7 @@ async fn stream(
                     for message in messages {
                         send(socket, message).await?;
                     }
-                    return Ok(None);
+                    return Ok(Some(over()));
                 }
                 Passed::Refused(reason) => return Ok(Some((CLOSED_OVER, reason))),
             };
@@ -207,6 +208,10 @@ async fn stream(
             }
         }
     }
+}
+
+fn over() -> (u16, String) {
+    (CLOSED_OVER, "it has ended".to_owned())
 }
 
 fn attach(terminal: String) -> Frame {
