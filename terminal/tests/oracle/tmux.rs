@@ -74,7 +74,7 @@ impl Tmux {
         self.run(&["respawn-pane", "-k", "-t", "oracle:0", &script]);
         let deadline = Instant::now() + DEADLINE;
         let show = ["display-message", "-p", "-t", "oracle:0", FLAGS];
-        let cells = [";", "capture-pane", "-e", "-p", "-t", "oracle:0"];
+        let cells = [";", "capture-pane", "-e", "-N", "-p", "-t", "oracle:0"];
         loop {
             let all = self.run(&[&show[..], &cells].concat());
             let mut lines = all.lines();
@@ -87,18 +87,74 @@ impl Tmux {
     }
 }
 
-/// The same cells in one way of writing: tmux leaves styles behind where nothing can be seen.
+/// The same cells in one way of writing: what tmux says of a line goes on from the line before it.
 fn plainly<'a>(lines: impl Iterator<Item = &'a str>) -> String {
     let mut screen = Screen::new(COLS, ROWS);
     let text: Vec<_> = lines.collect();
-    screen.feed(text.join("\x1b[m\r\n").as_bytes(), &mut Fed::default());
-    screen.capture(0, true)
+    screen.feed(text.join("\r\n").as_bytes(), &mut Fed::default());
+    let captured = screen.capture(0, true);
+    let lines: Vec<_> = captured.lines().map(seen).collect();
+    lines.join("\n").trim_end().to_owned()
+}
+
+/// A line without the styles of blanks that nobody sees: each style where it begins. Blanks at its end
+/// are left out: tmux does not tell those that were erased in a colour.
+fn seen(line: &str) -> String {
+    let (mut rest, mut style, mut last, mut out) = (line, "", "", String::new());
+    let mut end = 0;
+    while let Some(c) = rest.chars().next() {
+        if let Some((now, after)) = rest.strip_prefix("\x1b[").and_then(|it| it.split_once('m')) {
+            (style, rest) = (if now == "0" { "" } else { now }, after);
+            continue;
+        }
+        let drawn = if c == ' ' && !on_blanks(style) {
+            ""
+        } else {
+            style
+        };
+        if drawn != last {
+            out.extend(["<", drawn, ">"]);
+            last = drawn;
+        }
+        out.push(c);
+        rest = &rest[c.len_utf8()..];
+        if c != ' ' {
+            end = out.len();
+        }
+    }
+    out.truncate(end);
+    out
+}
+
+/// Whether a blank of this style looks like something: reverse, lines, a background.
+fn on_blanks(style: &str) -> bool {
+    let mut numbers = style
+        .split(';')
+        .map(|it| it.split(':').next().unwrap_or_default());
+    while let Some(number) = numbers.next() {
+        match number.parse::<u8>() {
+            // The numbers of a colour are no styles.
+            Ok(38 | 58) => {
+                let more = if numbers.next() == Some("2") { 3 } else { 1 };
+                numbers.by_ref().take(more).for_each(drop);
+            }
+            Ok(4 | 7 | 9 | 21 | 40..=48 | 53 | 100..=107) => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 impl Drop for Tmux {
     fn drop(&mut self) {
         self.run(&["kill-server"]);
     }
+}
+
+/// Whether this ends within a synchronized update (DEC 2026).
+fn held(stream: &[u8]) -> bool {
+    let last = |what: &[u8]| stream.windows(what.len()).rposition(|it| it == what);
+    last(b"\x1b[?2026h") > last(b"\x1b[?2026l")
 }
 
 /// The first line that differs.
@@ -138,6 +194,13 @@ fn tmux_shows_who_comes_late_what_it_shows_others() {
                 ("at once", &now, &at_once),
                 ("at the end", &later, &at_the_end),
             ] {
+                // tmux makes one of emoji that are joined, and has another cursor than we then; and it
+                // shows what a program asked to hold back.
+                if seen.contains('\u{200d}')
+                    || (drawn == &at_once && held(&window.stream[..cut.at]))
+                {
+                    continue;
+                }
                 compared += 1;
                 if let Some(found) = difference(seen, drawn) {
                     wrong.push(format!(
