@@ -78,7 +78,10 @@ fn a_hostile_stream_costs_its_agent_and_nobody_else() {
     let again = || {
         wsm.wsm(&["send", "hostile", "\u{3}"]).ok();
         wsm.wsm(&["send", "hostile", "echo fine-$((3*3))"]).ok();
-        wsm.wsm(&["capture", "hostile"]).ok().stdout.contains("fine-9")
+        wsm.wsm(&["capture", "hostile"])
+            .ok()
+            .stdout
+            .contains("fine-9")
     };
     wait::until_true("the hostile agent's shell", again);
 }
