@@ -107,7 +107,7 @@ pub(crate) fn cases(world: &World) -> Vec<Case> {
 /// Other ways to the same names.
 fn ways(world: &World) -> Vec<Case> {
     let evil = "echo evil >made;";
-    let git = "g() { git -c safe.directory='*' \"$@\"; }; g rev-parse -q --git-dir >/dev/null 2>&1 || { rm -f .git; g init -q .; };";
+    let git = "g() { git -c safe.directory='*' \"$@\"; };";
     let blob = "b=$(echo evil | g hash-object -w --stdin);";
     let table = [
         ("J05", "move one into place", format!("{evil} mv -f made .mcp.json")),
@@ -155,9 +155,16 @@ fn ways(world: &World) -> Vec<Case> {
 
 /// The same script in the workspace, and where nothing is protected.
 fn there(world: &World, id: &str, what: &str, script: &str) -> Case {
-    let at = |dir: &str| sh(&format!("cd {dir} && {{ {script}; }}"));
-    case(id, what, at(&world.agent.workspace), Sign::Look(trusted))
-        .by(Control::Host, at(&world.ground.hidden("w")))
+    // Outside git needs a repository to write with, whatever stands there.
+    let fresh = "rm -rf .git; git init -q .;";
+    let at = |dir: &str, first: &str| sh(&format!("cd {dir} && {{ {first} {script}; }}"));
+    case(
+        id,
+        what,
+        at(&world.agent.workspace, ""),
+        Sign::Look(trusted),
+    )
+    .by(Control::Host, at(&world.ground.hidden("w"), fresh))
 }
 
 /// Whether a tool of the host would read what the agent wrote.
