@@ -164,7 +164,8 @@ async fn stream(
     let mut buffer = vec![0; READ_BYTES];
     loop {
         let read = tokio::select! {
-            read = shim.read(&mut buffer) => read?,
+            // One that is killed leaves a reset where something was still to be read.
+            read = shim.read(&mut buffer) => read.unwrap_or(0),
             message = socket.recv() => match message {
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
                 Some(Ok(Message::Text(_) | Message::Binary(_))) => {
@@ -204,7 +205,9 @@ async fn stream(
                 // It is on its way: a client that does not read holds up the next.
                 out.clear();
                 Frame::Ack { seq }.encode(&mut out);
-                shim.write_all(&out).await?;
+                if shim.write_all(&out).await.is_err() {
+                    return Ok(Some(over()));
+                }
             }
         }
     }
