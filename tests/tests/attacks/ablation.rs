@@ -52,14 +52,17 @@ struct Seen {
     starts: bool,
 }
 
-/// Runs every case inside a sandbox without `layer`.
-fn without(layer: &str) -> Seen {
+/// Runs every case inside a sandbox without `layer`, which `expected` shall notice.
+fn without(layer: &str, expected: &[&str]) -> Seen {
     let world = World::new(Some(layer));
     let cases = crate::cases(&world);
     let tried = cases.iter().map(|case| case.id.clone()).collect();
     let mut failed = BTreeSet::new();
     for case in &cases {
-        if let (_, Some(breach)) = report::inside(&world, case) {
+        // Who listens or dies may be late on a busy machine, as with the controls.
+        let tries = if expected.contains(&&*case.id) { 3 } else { 1 };
+        let breach = (0..tries).find_map(|_| report::inside(&world, case).1);
+        if let Some(breach) = breach {
             println!(
                 "  {layer}: {} {}: {}",
                 case.id,
@@ -98,7 +101,7 @@ fn every_layer_holds_something_and_two_hold_the_rest() {
             tried,
             mut failed,
             starts,
-        } = without(layer);
+        } = without(layer, expected);
         failed.retain(|id| depth::newer(id).is_none());
         let mut expected: BTreeSet<String> = expected.iter().map(|id| (*id).to_owned()).collect();
         expected.retain(|id| tried.contains(id));
