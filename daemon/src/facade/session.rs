@@ -112,20 +112,7 @@ impl Daemon {
         check_label(&plan.label)?;
         let user = plan.user;
         let now = now_ms();
-        let devices = self.engine.store.devices(Some(&user.name));
-        let devices = devices.map_err(|e| store_problem(&e))?;
-        let live = devices
-            .iter()
-            .filter(|row| row.kind == SESSION && row.token == plan.token);
-        let most = match plan.token {
-            Some(_) => SESSIONS_OF_TOKEN_MAX,
-            None => SESSIONS_MAX,
-        };
-        if live.filter(|row| ended(row, now).is_none()).count() >= most {
-            let message = format!("{} has {most} sessions", user.name);
-            let hint = "end one: `wsm device ls`, `wsm device rm ID`";
-            return Err(Problem::new(Code::Conflict, message, hint));
-        }
+        self.has_room(&user.name, plan.token.as_deref(), now)?;
         let failed =
             |e: std::io::Error| Problem::new(Code::Failed, format!("draw a cookie: {e}"), "");
         let cookie = random_text(COOKIE_CHARACTERS).map_err(failed)?;
@@ -183,6 +170,25 @@ impl Daemon {
             seconds: until.saturating_sub(now) / 1000,
         };
         Ok((change, made))
+    }
+
+    /// Refuses one more session where there are too many already, of a token or without.
+    fn has_room(&self, user: &str, token: Option<&str>, now: u64) -> Result<(), Problem> {
+        let devices = self.engine.store.devices(Some(user));
+        let devices = devices.map_err(|e| store_problem(&e))?;
+        let live = devices
+            .iter()
+            .filter(|row| row.kind == SESSION && row.token.as_deref() == token);
+        let most = match token {
+            Some(_) => SESSIONS_OF_TOKEN_MAX,
+            None => SESSIONS_MAX,
+        };
+        if live.filter(|row| ended(row, now).is_none()).count() < most {
+            return Ok(());
+        }
+        let message = format!("{user} has {most} sessions");
+        let hint = "end one: `wsm device ls`, `wsm device rm ID`";
+        Err(Problem::new(Code::Conflict, message, hint))
     }
 
     /// Who a session's cookie belongs to; `None`: there never was one of this value.

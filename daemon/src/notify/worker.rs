@@ -165,7 +165,7 @@ fn settle(engine: &Engine, due: &Due, now_ms: u64) -> Settled {
         told_ms: due.told_ms,
     };
     let text = match notice.kind {
-        Kind::Over if due.may_see => over(notice),
+        Kind::Over if due.may_see || notice.actor == notice.user => over(notice),
         Kind::Over => "it is over".to_owned(),
         _ => notice.text.clone(),
     };

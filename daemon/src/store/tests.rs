@@ -191,7 +191,8 @@ fn nothing_is_made_with_what_has_just_ended() {
         let change = Change::new(told()).people(user("bob"));
         store.commit(&change.people(People::Device(device)))
     };
-    let change = Change::new(told()).people(People::Token(token));
+    let change = Change::new(told()).people(user("bob"));
+    let change = change.people(People::Token(token));
     store.commit(&change).expect("it is written");
     session("a", Some("t"), None).expect("by a token");
     session("k", None, None).expect("a passkey");

@@ -1,11 +1,12 @@
 // What an agent asks, word for word, and the two answers.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { signal } from "@preact/signals";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Agent, Question } from "../api/api.gen";
 import { call } from "../api/client";
 import { approves } from "../live/shares";
 import { learn, now } from "../live/store";
-import { WHOLE, fits, meant } from "../model/asked";
+import { READ_MS, WHOLE, fits, meant } from "../model/asked";
 import { exact } from "../model/patch";
 import { since } from "../model/time";
 import "../style/question.css";
@@ -40,20 +41,30 @@ export async function answer(agent: Agent, question: Question, yes: boolean, mes
 }
 
 /** When something was answered last, anywhere on the page. */
-let answered = -Infinity;
+const answered = signal(-Infinity);
 
-/** Lets an answer through if it is meant for `question`, which stands at place `at`. */
-function useMeant(question: string, at: number): () => boolean {
-  const shown = useRef(0);
-  useEffect(() => {
+/**
+ * Whether an answer may be meant for `question`, which stands at place `at`: buttons are shown at
+ * once, and work a moment later. The second value lets one answer through.
+ */
+function useMeant(question: string, at: number): [boolean, () => boolean] {
+  const [ready, become] = useState(false);
+  const shown = useRef(Infinity);
+  const last = answered.value;
+  useLayoutEffect(() => {
     shown.current = performance.now();
-  }, [question, at]);
-  return () => {
+    become(false);
+    const timer = window.setTimeout(() => become(true), READ_MS);
+    return () => window.clearTimeout(timer);
+  }, [question, at, last]);
+  const take = () => {
     const time = performance.now();
-    if (!meant(time, shown.current, answered)) return false;
-    answered = time;
+    // A timer may be a little early.
+    if (!meant(time + 20, shown.current, answered.peek())) return false;
+    answered.value = time;
     return true;
   };
+  return [ready, take];
 }
 
 /** All of it, to decide by. `wanted`: a notification led here. */
@@ -62,7 +73,7 @@ export function QuestionCard({ agent, question, at, wanted = "" }: { agent: Agen
   const [telling, tellIt] = useState(false);
   const [message, write] = useState("");
   const may = approves(agent);
-  const isMeant = useMeant(question.id, at);
+  const [ready, isMeant] = useMeant(question.id, at);
   const act = async (yes: boolean) => {
     if (!isMeant()) return;
     work(true);
@@ -105,10 +116,10 @@ export function QuestionCard({ agent, question, at, wanted = "" }: { agent: Agen
               Say why
             </button>
           )}
-          <button class={wanted === "deny" ? "button danger wanted" : "button danger"} disabled={busy} onClick={() => void act(false)}>
+          <button class={wanted === "deny" ? "button danger wanted" : "button danger"} disabled={busy || !ready} onClick={() => void act(false)}>
             <Icon name="close" /> Deny
           </button>
-          <button class="button primary" disabled={busy} onClick={() => void act(true)}>
+          <button class="button primary" disabled={busy || !ready} onClick={() => void act(true)}>
             <Icon name="check" /> Approve
           </button>
         </div>
@@ -124,7 +135,7 @@ export function Quick({ agent, at }: { agent: Agent; at: number }) {
   const [busy, work] = useState(false);
   const questions = agent.questions ?? [];
   const [question] = questions;
-  const isMeant = useMeant(question?.id ?? "", at);
+  const [ready, isMeant] = useMeant(question?.id ?? "", at);
   if (!question) return null;
   const act = async (yes: boolean) => {
     if (!isMeant()) return;
@@ -137,10 +148,10 @@ export function Quick({ agent, at }: { agent: Agent; at: number }) {
       {question.command && <code class="command">{question.command.length <= WHOLE ? question.command : `${question.command.slice(0, WHOLE)}…`}</code>}
       {fits(questions) && question.answerable && approves(agent) && (
         <div class="actions">
-          <button class="button danger" disabled={busy} onClick={() => void act(false)}>
+          <button class="button danger" disabled={busy || !ready} onClick={() => void act(false)}>
             Deny
           </button>
-          <button class="button primary" disabled={busy} onClick={() => void act(true)}>
+          <button class="button primary" disabled={busy || !ready} onClick={() => void act(true)}>
             Approve
           </button>
         </div>
