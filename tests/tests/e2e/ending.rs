@@ -149,7 +149,9 @@ fn a_role_that_is_lowered_and_a_share_that_ends_close_what_was_open() {
 fn who_waits_hears_nothing_of_what_is_not_theirs_any_more() {
     let scene = Scene::new();
     scene.share(&[]);
-    let mut command = scene.wsm.command(&scene.bob, &["wait", "anns", "--until", "stopped"]);
+    let mut command = scene
+        .wsm
+        .command(&scene.bob, &["wait", "anns", "--until", "stopped"]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut waits = Running(command.spawn().expect("it starts"));
     assert!(waits.lives());
