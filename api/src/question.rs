@@ -12,7 +12,8 @@ pub struct Question {
     pub kind: String,
     /// The tool that it wants to use, as the agent calls it; `""` if it names none.
     pub tool: String,
-    /// The command or the file, whole as far as it is not very long; `""` if there is none.
+    /// The command or the file; `""` if there is none. It ends with `…` where it is very long, and
+    /// can't be answered from here then. Characters that nobody sees are written as `\u{…}`.
     pub command: String,
     /// What the agent says about it.
     pub detail: String,
@@ -31,7 +32,7 @@ pub struct Question {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Approve {
-    /// Id of the question; may be left out while there is only one.
+    /// Id of the question that was seen. Without there is no yes: another may be asked by now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<String>,
     /// For the journal.

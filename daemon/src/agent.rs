@@ -32,7 +32,7 @@ pub mod hear;
 pub(crate) mod ledger;
 pub(crate) mod make;
 mod outside;
-mod pace;
+pub(crate) mod pace;
 mod policy;
 mod recover;
 pub mod request;

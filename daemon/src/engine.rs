@@ -16,6 +16,7 @@ use wsm_sandbox::spec::AgentId;
 use crate::actor::Who;
 use crate::agent::assemble::HostFacts;
 use crate::agent::handle::Handle;
+use crate::agent::pace::Pace;
 use crate::broker::Broker;
 use crate::egress::Egress;
 use crate::notify::Notifier;
@@ -74,6 +75,8 @@ pub struct Engine {
     pub watching: tokio::sync::Semaphore,
     /// Devices on their way in.
     pub(crate) pairings: Mutex<Pairings>,
+    /// Rows that links cause by being opened.
+    pub(crate) link_rows: Mutex<HashMap<String, Pace>>,
     /// What agents use.
     pub usages: usage::Usages,
     handles: Mutex<HashMap<AgentId, Handle>>,
@@ -125,6 +128,7 @@ impl Engine {
             making: tokio::sync::Semaphore::new(MAKING_MAX),
             watching: tokio::sync::Semaphore::new(WATCHING_MAX),
             pairings: Mutex::default(),
+            link_rows: Mutex::default(),
             usages: usage::Usages::open(&config.state_dir.join("usage.db")),
             handles: Mutex::new(HashMap::new()),
             changes: watch::channel(0).0,

@@ -306,8 +306,14 @@ impl Daemon {
         timeout: Duration,
     ) -> Result<Agent, Problem> {
         let handle = self.find(actor, agent, May::Wait)?;
-        let reached = until(&handle, |p| states.contains(&p.record.state), timeout).await?;
-        Ok(shown_agent(&reached))
+        let standing = self.standing(actor, agent, May::Wait);
+        let reached = until(&handle, |p| states.contains(&p.record.state), timeout);
+        tokio::select! {
+            // Whose right has ended is told nothing more.
+            biased;
+            problem = standing.ended() => Err(problem),
+            reached = reached => Ok(shown_agent(&*reached?)),
+        }
     }
 
     /// Rows after `after`; waits up to `wait` for the first one.
@@ -337,8 +343,11 @@ impl Daemon {
                 return Ok(Vec::new());
             };
             after = last.seq;
+            // It may have waited for long.
+            let (actor, _) = self.again(actor)?;
+            self.may(&actor, May::Events, &Subject::Host)?;
             let own: Vec<String> = self
-                .all(actor, May::See)?
+                .all(&actor, May::See)?
                 .iter()
                 .map(|handle| handle.now().record.id.to_string())
                 .collect();

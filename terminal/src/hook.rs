@@ -99,7 +99,7 @@ fn report(arguments: &[String]) -> Option<()> {
         let (run, session) = (run.clone(), session.clone());
         tell(&Report { run, session, said });
     }
-    let report = Report { run, session, said };
+    let report = Report { run, session, said }.bounded();
     let answerable = matches!(&report.said, Said::Asks(asking) if asking.answerable);
     let mut socket = tell(&report)?;
     if !answerable {

@@ -33,10 +33,15 @@ pub(crate) fn caller(
         Problem::new(Code::Unknown, "who are you?", hint)
     };
     let address = place.address.to_string();
+    // What was good and is looked at again is no guess when it has ended.
+    let again = parts.extensions.get::<Again>().is_some();
+    let missed = |problem: Problem| match again {
+        true => problem.into(),
+        false => place.missed(edge, problem),
+    };
     if let Some(token) = bearer(&parts.headers)? {
         let known = edge.daemon.authenticate_token(token, &address);
-        let known = known.map_err(|problem| place.missed(edge, problem))?;
-        return Ok((known, None));
+        return Ok((known.map_err(missed)?, None));
     }
     let cookie = place.jar.value(&parts.headers).ok_or_else(unknown)?;
     // Asked first: what a page of somebody else's sends is no try of this address.
@@ -47,9 +52,13 @@ pub(crate) fn caller(
     }
     match edge.daemon.authenticate_session(cookie, &address)? {
         Some(actor) => Ok((actor, Some(place.jar))),
-        None => Err(place.missed(edge, unknown())),
+        None => Err(missed(unknown())),
     }
 }
+
+/// Among a request's extensions: it was let in before, and is looked at again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Again;
 
 /// A page of somebody else's asks, or a program that forgot to say who it is.
 pub(crate) fn foreign() -> Failure {
@@ -81,7 +90,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Of a request that came over the network; an address that guessed too often is sent away.
+    /// Of a request that came over the network.
     pub(crate) fn of(edge: &Edge, peer: IpAddr, headers: &HeaderMap) -> Result<Place, Failure> {
         let Some(net) = edge.net.clone() else {
             let message = "the network is off: [web] in config.toml turns it on";
@@ -90,30 +99,39 @@ impl Place {
         let forwarded = headers.get_all(FORWARDED_FOR).iter();
         let forwarded: Vec<_> = forwarded.filter_map(|line| line.to_str().ok()).collect();
         let address = net.client(peer, &forwarded);
-        if edge.failures.too_many(address, Instant::now()) {
-            let message = "too many tries from this address; wait a minute";
-            return Err(Failure::refused(StatusCode::TOO_MANY_REQUESTS, message));
-        }
         let host = headers.get(axum::http::header::HOST);
         let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let jar = match net.tls {
-            Tls::Off if origin::is_loopback(host) => Jar::Loopback(net.listen.port()),
-            _ => Jar::Secure,
-        };
+        let proxied = net.proxies.contains(&peer);
         Ok(Place {
             address,
-            jar,
-            proxied: net.proxies.contains(&peer),
+            jar: jar(&net, host, proxied && !forwarded.is_empty()),
+            proxied,
             net,
         })
     }
 
-    /// Counts a try that found nothing.
+    /// Counts a try that found nothing; an address that tries too often is told nothing more. What
+    /// is good is always good: others at the same address can't lock anybody out.
     pub(crate) fn missed(&self, edge: &Edge, problem: Problem) -> Failure {
-        if problem.code == Code::Unknown {
-            edge.failures.note(self.address, Instant::now());
+        if problem.code != Code::Unknown {
+            return problem.into();
         }
+        let now = Instant::now();
+        if edge.failures.too_many(self.address, now) {
+            let message = "too many tries from this address; wait a minute";
+            return Failure::refused(StatusCode::TOO_MANY_REQUESTS, message);
+        }
+        edge.failures.note(self.address, now);
         problem.into()
+    }
+}
+
+/// How the browser that asked for `host` keeps the cookie; `forwarded`: a proxy of ours says that it
+/// asked for it. Where somebody before us speaks TLS the browser sees another name than we do.
+fn jar(net: &Net, host: &str, forwarded: bool) -> Jar {
+    match net.tls {
+        Tls::Off if !forwarded && origin::is_loopback(host) => Jar::Loopback(net.listen.port()),
+        _ => Jar::Secure,
     }
 }
 
@@ -148,6 +166,21 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn a_cookie_is_plain_on_this_machine_alone() {
+        let net = |tls: &str| {
+            let text = format!("[web]\nlisten = \"127.0.0.1:7443\"\ntls = \"{tls}\"");
+            let read = crate::config::parse(&text, std::path::Path::new("/"));
+            read.unwrap().unwrap()
+        };
+        let off = net("off");
+        assert_eq!(jar(&off, "localhost:7443", false), Jar::Loopback(7443));
+        assert_eq!(jar(&off, "wsm.test", false), Jar::Secure);
+        // A proxy that changes `Host`: the browser is elsewhere, and its page has TLS.
+        assert_eq!(jar(&off, "127.0.0.1:7443", true), Jar::Secure);
+        assert_eq!(jar(&net("self-signed"), "localhost", false), Jar::Secure);
+    }
 
     #[test]
     fn one_token_or_none() {

@@ -126,6 +126,7 @@ impl Standing {
     /// It is not good any more.
     pub(crate) async fn renew(&self) -> Result<Actor, Failure> {
         let mut parts = self.parts.clone();
+        parts.extensions.insert(auth::Again);
         let caller = Caller::from_request_parts(&mut parts, &self.edge).await?;
         Ok(caller.actor)
     }

@@ -74,7 +74,7 @@ pub(crate) struct Edge {
     failures: Arc<net::bounds::Failures>,
     previews: Arc<preview::Previews>,
     /// Places for requests to previews.
-    carried: Arc<tokio::sync::Semaphore>,
+    carried: Arc<preview::carry::Places>,
     challenges: Arc<passkey::challenges::Challenges>,
     /// Changes when the daemon stops: answers that have no end of their own end.
     closing: watch::Receiver<()>,
@@ -99,7 +99,7 @@ pub async fn serve(
         net: net.as_ref().map(|net| Arc::new(net.config.clone())),
         failures: Arc::default(),
         previews: Arc::default(),
-        carried: preview::carry::places(),
+        carried: Arc::default(),
         challenges: Arc::default(),
         closing,
     };

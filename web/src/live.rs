@@ -12,7 +12,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use wsm_api::problem::{Code, Problem};
+use wsm_api::problem::Problem;
 use wsm_api::terminal::NewTicket;
 use wsm_daemon::actor::Actor;
 use wsm_daemon::role::Verb;
@@ -88,18 +88,11 @@ pub(crate) async fn link(
     Query(query): Query<LiveQuery>,
     upgrade: Upgrade,
 ) -> Result<Response, Failure> {
-    let opened = visitor.try_link(&edge, &code).await.map_err(hidden)?;
+    let opened = visitor.try_link(&edge, &code).await;
+    let opened = opened.map_err(Failure::hidden)?;
     let actor = edge.daemon.authenticate_link(&code, &visitor.address());
-    let actor = actor.map_err(hidden)?;
+    let actor = actor.map_err(|problem| Failure::from(problem).hidden())?;
     show(edge, actor, visitor.peer, opened.id, query, upgrade).await
-}
-
-/// What can't be opened is not there.
-fn hidden(mut problem: Problem) -> Problem {
-    if problem.code == Code::Unknown {
-        problem.code = Code::NotFound;
-    }
-    problem
 }
 
 async fn show(

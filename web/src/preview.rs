@@ -117,6 +117,7 @@ async fn try_own_origin(
         Some(cookie) => edge.previews.find(cookie),
         None => None,
     };
+    let known = known.filter(|opened| edge.daemon.is_named(&opened.agent, agent));
     let known = known.filter(|opened| opened.is_for(port, agent));
     let standing = match known {
         Some(opened) => opened.standing.clone(),

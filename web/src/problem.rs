@@ -40,6 +40,15 @@ impl Failure {
             status,
         }
     }
+
+    /// Of something that who can't open it need not know of: it is not there.
+    pub(crate) fn hidden(mut self) -> Failure {
+        if self.problem.code == Code::Unknown {
+            self.problem.code = Code::NotFound;
+            self.status = StatusCode::NOT_FOUND;
+        }
+        self
+    }
 }
 
 impl IntoResponse for Failure {

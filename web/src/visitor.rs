@@ -1,13 +1,9 @@
 //! Somebody whom nobody knows yet, with what may let them in.
 
-use std::net::IpAddr;
-use std::time::Instant;
-
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use wsm_api::link::LinkOpened;
-use wsm_api::problem::{Code, Problem};
 
 use crate::Edge;
 use crate::auth::Place;
@@ -18,7 +14,7 @@ use crate::problem::Failure;
 #[derive(Debug)]
 pub(crate) struct Visitor {
     /// Where from; `None`: this machine.
-    address: Option<IpAddr>,
+    place: Option<Place>,
     /// Holds the connection's place; a WebSocket keeps it until it ends.
     pub(crate) peer: Peer,
 }
@@ -26,20 +22,20 @@ pub(crate) struct Visitor {
 impl Visitor {
     /// Where from, as the journal has it.
     pub(crate) fn address(&self) -> String {
-        self.address.map(|it| it.to_string()).unwrap_or_default()
+        let place = self.place.as_ref();
+        place.map(|it| it.address.to_string()).unwrap_or_default()
     }
 
     /// Opens a link. A wrong one counts as a try of this address.
-    pub(crate) async fn try_link(&self, edge: &Edge, code: &str) -> Result<LinkOpened, Problem> {
+    pub(crate) async fn try_link(&self, edge: &Edge, code: &str) -> Result<LinkOpened, Failure> {
         let opened = edge.daemon.link_open(code, &self.address()).await;
-        match (&opened, self.address, &self.peer.origin) {
-            (Err(problem), Some(address), _) if problem.code == Code::Unknown => {
-                edge.failures.note(address, Instant::now());
-            }
-            (Ok(_), _, Origin::Net { face, .. }) => face.know(),
-            _ => {}
+        if let (Ok(_), Origin::Net { face, .. }) = (&opened, &self.peer.origin) {
+            face.know();
         }
-        opened
+        opened.map_err(|problem| match &self.place {
+            Some(place) => place.missed(edge, problem),
+            None => problem.into(),
+        })
     }
 }
 
@@ -50,12 +46,10 @@ impl FromRequestParts<Edge> for Visitor {
         let ConnectInfo(peer) = ConnectInfo::<Peer>::from_request_parts(parts, edge)
             .await
             .map_err(|missing| Failure::invalid(StatusCode::FORBIDDEN, missing.body_text()))?;
-        let address = match &peer.origin {
+        let place = match &peer.origin {
             Origin::Local { .. } => None,
-            Origin::Net { address, .. } => {
-                Some(Place::of(edge, address.ip(), &parts.headers)?.address)
-            }
+            Origin::Net { address, .. } => Some(Place::of(edge, address.ip(), &parts.headers)?),
         };
-        Ok(Visitor { address, peer })
+        Ok(Visitor { place, peer })
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use wsm_api::agent::{Agent, Explanation};
+use wsm_api::question::Question;
 
 use crate::commands::Context;
 use crate::failure::{Exit, Outcome};
@@ -31,27 +32,12 @@ fn words(name: &str, why: &Explanation, agent: &Agent) -> String {
     let (name, reason) = (clean(name), clean(&why.reason));
     let (since, sure) = (clean(&why.since), clean(&why.confidence));
     let mut text = format!("{name} is {} since {since}: {reason} ({sure})\n", why.state);
+    for question in &agent.questions {
+        text.push_str(&asked(&name, question));
+    }
     let mut line = |words: String| {
         writeln!(text, "{words}").expect("a String takes all");
     };
-    for question in &agent.questions {
-        let (id, tool) = (clean(&question.id), clean(&question.tool));
-        line(format!(
-            "question {id}: {tool} (since {})",
-            clean(&question.since)
-        ));
-        let parts = [&question.command, &question.detail, &question.diff];
-        for part in parts.into_iter().flat_map(|part| part.lines()) {
-            line(format!("    {}", clean(part)));
-        }
-        if question.answerable {
-            line(format!(
-                "    `wsm approve {name} --question {id}`, or `wsm deny` likewise"
-            ));
-        } else {
-            line(format!("    answered in its terminal: `wsm attach {name}`"));
-        }
-    }
     if !why.heard.is_empty() {
         line("heard:".to_owned());
     }
@@ -63,6 +49,27 @@ fn words(name: &str, why: &Explanation, agent: &Agent) -> String {
     for event in &why.evidence {
         let (at, actor) = (clean(&event.at), clean(&event.actor));
         line(format!("  {at}  {actor}  {}", clean(&event.message)));
+    }
+    text
+}
+
+/// A question, whole, and how it is answered. `name`: of its agent, clean.
+pub(super) fn asked(name: &str, question: &Question) -> String {
+    let (id, tool) = (clean(&question.id), clean(&question.tool));
+    let mut text = format!("question {id}: {tool} (since {})\n", clean(&question.since));
+    let mut line = |words: String| {
+        writeln!(text, "    {words}").expect("a String takes all");
+    };
+    let parts = [&question.command, &question.detail, &question.diff];
+    for part in parts.into_iter().flat_map(|part| part.lines()) {
+        line(clean(part));
+    }
+    if question.answerable {
+        line(format!(
+            "`wsm approve {name} --question {id}`, or `wsm deny` likewise"
+        ));
+    } else {
+        line(format!("answered in its terminal: `wsm attach {name}`"));
     }
     text
 }

@@ -16,7 +16,7 @@ use crate::engine::{WSM, row};
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// Which question; `None`: the only one.
+    /// Which question; `None`: the only one, for a no. A yes is to what was seen, and names it.
     pub(crate) question: Option<String>,
     /// Yes or no.
     pub(crate) allow: bool,
@@ -91,6 +91,15 @@ impl Driver {
             }
             None => heard.questions.first(),
         };
+        if let (Some(question), true, None) = (found, answer.allow, &answer.question) {
+            // Another may have come since somebody looked.
+            let message = "a yes names the question that was seen";
+            let hint = format!(
+                "`wsm explain {}` shows it: --question {}",
+                self.record.name, question.id
+            );
+            return Err(Problem::new(Code::Conflict, message, hint));
+        }
         if let Some(question) = found {
             return Ok(Some(question.clone()));
         }

@@ -1,4 +1,5 @@
-//! How many rows of the journal an agent may cause by what it says of itself: pure.
+//! How many rows of the journal an agent may cause by what it says of itself, or a link by being
+//! opened: pure.
 
 use std::time::{Duration, Instant};
 
@@ -9,18 +10,18 @@ const EVERY: Duration = Duration::from_secs(6);
 
 /// A purse of rows. It may be overdrawn once; then it has to fill first.
 #[derive(Debug, Clone)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     /// When it is, or was, full.
     full: Option<Instant>,
 }
 
 impl Pace {
-    pub(super) fn new() -> Pace {
+    pub(crate) fn new() -> Pace {
         Pace { full: None }
     }
 
     /// From when on there is a row left; `None`: now.
-    pub(super) fn open_at(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn open_at(&self, now: Instant) -> Option<Instant> {
         let full = self.full?;
         let spare = EVERY * (BURST - 1);
         let open = full.checked_sub(spare).unwrap_or(full);
@@ -28,7 +29,7 @@ impl Pace {
     }
 
     /// These were written.
-    pub(super) fn spend(&mut self, rows: usize, now: Instant) {
+    pub(crate) fn spend(&mut self, rows: usize, now: Instant) {
         let rows = u32::try_from(rows).unwrap_or(u32::MAX).min(BURST);
         let from = self.full.map_or(now, |full| full.max(now));
         self.full = Some(from + EVERY * rows);

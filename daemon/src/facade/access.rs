@@ -47,11 +47,12 @@ impl Daemon {
 
     /// The agent, if the actor may do this to it.
     pub(super) fn find(&self, actor: &Actor, agent: &str, verb: Verb) -> Result<Handle, Problem> {
-        let named = |handle: &Handle| {
-            let record = &handle.now().record;
-            record.name.as_str() == agent || record.id.as_str() == agent
-        };
-        let Some(handle) = self.engine.handles().into_iter().find(named) else {
+        // An id is an agent's for good, so it goes before a name that looks like one.
+        let handles = self.engine.handles();
+        let by_id = |handle: &&Handle| handle.now().record.id.as_str() == agent;
+        let by_name = |handle: &&Handle| handle.now().record.name.as_str() == agent;
+        let found = handles.iter().find(by_id);
+        let Some(handle) = found.or_else(|| handles.iter().find(by_name)).cloned() else {
             return Err(no_agent(agent));
         };
         let record = &handle.now().record;

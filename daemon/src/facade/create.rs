@@ -237,9 +237,11 @@ fn name(
     passed: &BTreeSet<String>,
 ) -> Result<AgentName, Problem> {
     let handles = engine.handles();
+    // Agents are named by their ids too: none is called by another's.
     let taken: BTreeSet<String> = handles
         .iter()
-        .map(|handle| handle.now().record.name.to_string())
+        .map(|handle| handle.now())
+        .flat_map(|now| [now.record.name.to_string(), now.record.id.to_string()])
         .collect();
     let name = match &new.name {
         Some(name) => name.clone(),

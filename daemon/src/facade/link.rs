@@ -1,5 +1,8 @@
 //! Links to watch an agent by: who has one looks at its terminals, and does nothing else.
 
+use std::sync::PoisonError;
+use std::time::Instant;
+
 use wsm_api::link::{Link, LinkOpened, NewLink};
 use wsm_api::problem::{Code, Problem};
 
@@ -8,6 +11,7 @@ use super::people::invalid;
 use super::token::{TOKEN_CHARACTERS, USED_EVERY_MS, digest};
 use crate::actor::Actor;
 use crate::agent::assemble::random_text;
+use crate::agent::pace::Pace;
 use crate::engine::rights::holds;
 use crate::engine::{row, store_problem};
 use crate::role::Verb;
@@ -22,6 +26,9 @@ const LINK_SECONDS_MAX: u64 = 30 * 86_400;
 
 /// Links of one agent: more than anybody tells apart.
 const LINKS_MAX: usize = 20;
+
+/// Links whose rows are counted.
+const PACES_MAX: usize = 4_096;
 
 impl Daemon {
     /// Links of an agent.
@@ -117,7 +124,7 @@ impl Daemon {
             .now()
             .record
             .clone();
-        if news(&known, address, now_ms()) {
+        if news(&known, address, now_ms()) && self.pays_for_a_row(&known.id) {
             let message = format!("{} by link {}", record.name, known.id);
             let told = row(&actor, "agent.link-opened", record.id.as_str(), message);
             self.write(&Change::new(told))?;
@@ -127,6 +134,23 @@ impl Daemon {
             id: record.id.to_string(),
             expires: rfc3339(known.expires_ms),
         })
+    }
+
+    /// Whether a link may cause one more row: whoever has it may come from as many addresses as it
+    /// likes, and rows of people are kept.
+    fn pays_for_a_row(&self, link: &str) -> bool {
+        let paces = self.engine.link_rows.lock();
+        let mut paces = paces.unwrap_or_else(PoisonError::into_inner);
+        if paces.len() >= PACES_MAX {
+            paces.clear();
+        }
+        let pace = paces.entry(link.to_owned()).or_insert_with(Pace::new);
+        let now = Instant::now();
+        let pays = pace.open_at(now).is_none();
+        if pays {
+            pace.spend(1, now);
+        }
+        pays
     }
 
     /// Whom a link's value brings.

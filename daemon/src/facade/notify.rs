@@ -356,12 +356,12 @@ impl Daemon {
         }
         let sealed = self.engine.notify.keys()?.seal(&channel.id, secret);
         channel.secret = sealed.map_err(|why| Problem::new(Code::Failed, why, ""))?;
-        let message = format!(
-            "{} {} at {}",
-            channel.kind,
-            channel.id,
-            shown_address(&channel)
-        );
+        // Whoever knows a topic of ntfy's reads it: the journal, which admins read, has its server.
+        let at = match channel.kind.as_str() {
+            "email" => &channel.address,
+            _ => &channel.origin,
+        };
+        let message = format!("{} {} at {at}", channel.kind, channel.id);
         let change = Change::new(row(actor, "channel.added", &subject(&actor.user), message));
         self.write(&change.notify(Notify::Channel(channel.clone())))?;
         Ok(shown_channel(&channel, &[]))

@@ -25,6 +25,15 @@ pub struct Target {
 }
 
 impl Daemon {
+    /// Whether the agent with this id is the one with this name: names are given again.
+    #[must_use]
+    pub fn is_named(&self, id: &str, name: &str) -> bool {
+        self.engine.handles().iter().any(|handle| {
+            let record = &handle.now().record;
+            record.id.as_str() == id && record.name.as_str() == name
+        })
+    }
+
     /// The port, by its name or its number inside. `changes`: the request is for more than looking.
     ///
     /// # Errors

@@ -29,8 +29,10 @@ const SESSION_SECONDS: u64 = 90 * 86_400;
 /// A session that is not used for so long ends.
 const UNUSED_MS: u64 = 14 * 86_400 * 1000;
 
-/// Sessions of one user at once: more than anybody has devices.
+/// Sessions of one user at once: more than anybody has devices. Those of a token count for
+/// themselves, so that who was given one keeps nobody else out.
 const SESSIONS_MAX: usize = 100;
+const SESSIONS_OF_TOKEN_MAX: usize = 20;
 
 /// How exact "last used" is; a busy session shall not write at every request.
 const USED_EVERY_MS: u64 = 60_000;
@@ -110,14 +112,7 @@ impl Daemon {
         check_label(&plan.label)?;
         let user = plan.user;
         let now = now_ms();
-        let devices = self.engine.store.devices(Some(&user.name));
-        let devices = devices.map_err(|e| store_problem(&e))?;
-        let live = devices.iter().filter(|row| row.kind == SESSION);
-        if live.filter(|row| ended(row, now).is_none()).count() >= SESSIONS_MAX {
-            let message = format!("{} has {SESSIONS_MAX} sessions", user.name);
-            let hint = "end one: `wsm device ls`, `wsm device rm ID`";
-            return Err(Problem::new(Code::Conflict, message, hint));
-        }
+        self.has_room(&user.name, plan.token.as_deref(), now)?;
         let failed =
             |e: std::io::Error| Problem::new(Code::Failed, format!("draw a cookie: {e}"), "");
         let cookie = random_text(COOKIE_CHARACTERS).map_err(failed)?;
@@ -175,6 +170,25 @@ impl Daemon {
             seconds: until.saturating_sub(now) / 1000,
         };
         Ok((change, made))
+    }
+
+    /// Refuses one more session where there are too many already, of a token or without.
+    fn has_room(&self, user: &str, token: Option<&str>, now: u64) -> Result<(), Problem> {
+        let devices = self.engine.store.devices(Some(user));
+        let devices = devices.map_err(|e| store_problem(&e))?;
+        let live = devices
+            .iter()
+            .filter(|row| row.kind == SESSION && row.token.as_deref() == token);
+        let most = match token {
+            Some(_) => SESSIONS_OF_TOKEN_MAX,
+            None => SESSIONS_MAX,
+        };
+        if live.filter(|row| ended(row, now).is_none()).count() < most {
+            return Ok(());
+        }
+        let message = format!("{user} has {most} sessions");
+        let hint = "end one: `wsm device ls`, `wsm device rm ID`";
+        Err(Problem::new(Code::Conflict, message, hint))
     }
 
     /// Who a session's cookie belongs to; `None`: there never was one of this value.

@@ -92,7 +92,7 @@ fn over(agent: &str, why: &Problem) -> Problem {
 
 impl Daemon {
     /// The actor as the database has it now, and when its way in ends.
-    fn again(&self, actor: &Actor) -> Result<(Actor, Option<u64>), Problem> {
+    pub(super) fn again(&self, actor: &Actor) -> Result<(Actor, Option<u64>), Problem> {
         let store = &self.engine.store;
         let over = || Problem::new(Code::Unknown, "what you came in with has ended", "");
         let now = now_ms();

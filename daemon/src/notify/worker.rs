@@ -136,7 +136,12 @@ fn turn(engine: &Arc<Engine>, flight: &mut Flight, now_ms: u64) -> Result<Option
             };
             engine.store.delivered(id, "expired", &why, now_ms)?;
         } else if flight.room(&channel) {
-            flight.begin(engine, channel, delivery);
+            if engine.store.may_be_told(&delivery, now_ms)? {
+                flight.begin(engine, channel, delivery);
+            } else {
+                let why = "the right to see it ended first";
+                engine.store.delivered(id, "gone", why, now_ms)?;
+            }
         }
     }
     let (notice, delivery) = engine.store.next_due(now_ms)?;
@@ -145,7 +150,9 @@ fn turn(engine: &Arc<Engine>, flight: &mut Flight, now_ms: u64) -> Result<Option
 
 fn settle(engine: &Engine, due: &Due, now_ms: u64) -> Settled {
     let notice = &due.notice;
-    let Some(record) = due.record.as_ref().filter(|_| due.may_see) else {
+    // A screen is set right, whatever ended since; by whom is told to those who may know.
+    let is_over = notice.kind == Kind::Over;
+    let Some(record) = due.record.as_ref().filter(|_| due.may_see || is_over) else {
         return Settled::Forgotten;
     };
     let moment = Moment {
@@ -158,19 +165,19 @@ fn settle(engine: &Engine, due: &Due, now_ms: u64) -> Settled {
         told_ms: due.told_ms,
     };
     let text = match notice.kind {
-        Kind::Over => over(notice),
+        Kind::Over if due.may_see || notice.actor == notice.user => over(notice),
+        Kind::Over => "it is over".to_owned(),
         _ => notice.text.clone(),
     };
-    let message = Message {
+    let mut message = Message {
         tag: notice.topic.clone(),
-        question: match notice.kind {
-            Kind::Blocked => notice.about.clone(),
-            _ => String::new(),
-        },
         seq: notice.seq,
         at_ms: notice.at_ms,
         ..Message::new(notice.kind, &record.name, &text)
     };
+    if notice.kind == Kind::Blocked {
+        message = message.asking(&notice.about, &record.heard.questions);
+    }
     let message = Box::new(message);
     match at_due(notice.kind, &due.rules, &moment) {
         Verdict::Tell => Settled::Told {

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Row, StoreError, now_ms, signed, unsigned};
+use super::{Row, Store, StoreError, now_ms, signed, unsigned};
 use crate::notify::decide::{Standing, Step, on_event};
 use crate::notify::event::{self, Happening, Kind, To, What};
 use crate::notify::rules::{Rules, resolve};
@@ -13,6 +13,41 @@ mod queue;
 mod tests;
 
 pub use queue::{Delivery, Due, Notice, Settled};
+
+impl Store {
+    /// Whether a person may still see what a delivery tells of: rights end while it waits.
+    ///
+    /// # Errors
+    /// The database said no.
+    pub fn may_be_told(&self, delivery: &Delivery, now_ms: u64) -> Result<bool, StoreError> {
+        // That what was told before is over is no news of the agent.
+        if matches!(delivery.message.kind(), Kind::Test | Kind::Over) {
+            return Ok(true);
+        }
+        let (user, topic) = (delivery.user.as_str(), delivery.topic.as_str());
+        let agent = topic.split('-').next().unwrap_or_default();
+        let connection = self.lock();
+        let sql =
+            "SELECT record, EXISTS (SELECT 1 FROM share s WHERE s.agent = a.id AND s.user = ?2
+                   AND (s.expires_ms IS NULL OR s.expires_ms > ?3)) FROM agent a WHERE a.id = ?1";
+        let found = connection.query_row(sql, params![agent, user, signed(now_ms)], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?))
+        });
+        let Some((record, shared)) = found.optional()? else {
+            return Ok(false);
+        };
+        let record: Record = serde_json::from_str(&record)?;
+        Ok(shared || may_see(&record, user, topic, now_ms))
+    }
+}
+
+/// Whether a person is told of an agent that is not shared with it: its owner, whom it is offered
+/// to, and its former owner just that it was handed over.
+fn may_see(record: &Record, user: &str, topic: &str, now_ms: u64) -> bool {
+    let offer = record.offered(now_ms);
+    let offered = offer.is_some_and(|offer| offer.to == user);
+    record.owner == user || offered || topic.ends_with("-handed-over")
+}
 
 /// Notes whom a row has to be told to.
 pub(super) fn note(

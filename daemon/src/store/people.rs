@@ -329,11 +329,16 @@ fn write_token(tx: &Transaction<'_>, token: &TokenRow) -> Result<(), StoreError>
     Ok(())
 }
 
+/// Of what it is made with none may have ended meanwhile: it would outlive that.
 fn write_device(tx: &Transaction<'_>, device: &DeviceRow) -> Result<(), StoreError> {
-    tx.execute(
+    let written = tx.execute(
         "INSERT INTO device (id, user, label, kind, hash, credential, created_ms, expires_ms, address,
          scope, agents, token, passkey)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
+         WHERE (?12 IS NULL OR EXISTS
+                (SELECT 1 FROM token t WHERE t.id = ?12 AND t.revoked_ms IS NULL))
+         AND (?13 IS NULL OR EXISTS
+                (SELECT 1 FROM device p WHERE p.id = ?13 AND p.revoked_ms IS NULL))
          ON CONFLICT (id) DO UPDATE SET credential = excluded.credential,
          expires_ms = excluded.expires_ms",
         params![
@@ -352,7 +357,7 @@ fn write_device(tx: &Transaction<'_>, device: &DeviceRow) -> Result<(), StoreErr
             device.passkey
         ],
     )?;
-    Ok(())
+    once(written)
 }
 
 fn write_invite(tx: &Transaction<'_>, invite: &InviteRow) -> Result<(), StoreError> {

@@ -153,6 +153,64 @@ fn people_read_back_and_go_with_all_that_is_theirs() {
 }
 
 #[test]
+fn nothing_is_made_with_what_has_just_ended() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = Store::open(&dir.path().join("wsm.db")).expect("a new database");
+    let token = TokenRow {
+        id: "t".into(),
+        user: "bob".into(),
+        label: "ci".into(),
+        hash: [7; 32],
+        scope: Scope::Drive,
+        agents: None,
+        created_ms: 1,
+        expires_ms: 2,
+        revoked_ms: None,
+        used_ms: None,
+        address: String::new(),
+    };
+    let session = |id: &str, token: Option<&str>, passkey: Option<&str>| {
+        let device = DeviceRow {
+            id: id.into(),
+            user: "bob".into(),
+            label: String::new(),
+            kind: "session".into(),
+            hash: Some([id.as_bytes()[0]; 32]),
+            credential: None,
+            scope: Scope::Drive,
+            agents: None,
+            token: token.map(str::to_owned),
+            passkey: passkey.map(str::to_owned),
+            created_ms: 1,
+            expires_ms: None,
+            revoked_ms: None,
+            used_ms: None,
+            address: String::new(),
+        };
+        // As a session is made: its user is one from then on, if it was none.
+        let change = Change::new(told()).people(user("bob"));
+        store.commit(&change.people(People::Device(device)))
+    };
+    let change = Change::new(told()).people(user("bob"));
+    let change = change.people(People::Token(token));
+    store.commit(&change).expect("it is written");
+    session("a", Some("t"), None).expect("by a token");
+    session("k", None, None).expect("a passkey");
+    session("b", None, Some("k")).expect("by a passkey");
+    let ends = Change::new(told()).people(People::TokenRevoked("t".into(), 5));
+    let ends = ends.people(People::DeviceRevoked("k".into(), 5));
+    store.commit(&ends).expect("both end");
+    for (token, passkey) in [(Some("t"), None), (None, Some("k")), (Some("none"), None)] {
+        let made = session("c", token, passkey);
+        assert!(matches!(made, Err(StoreError::Gone)), "{made:?}");
+    }
+    let gone = Change::new(told()).people(People::UserGone("bob".into()));
+    store.commit(&gone).expect("all of it goes");
+    assert!(session("c", Some("t"), None).is_err());
+    assert_eq!(store.users().expect("it reads"), [], "nobody comes back");
+}
+
+#[test]
 fn agents_rows_never_push_peoples_out() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("wsm.db");

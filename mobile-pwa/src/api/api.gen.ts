@@ -89,7 +89,7 @@ export interface Algorithm {
 export interface Approve {
   /** For the journal. */
   note?: string | null;
-  /** Id of the question; may be left out while there is only one. */
+  /** Id of the question that was seen. Without there is no yes: another may be asked by now. */
   question?: string | null;
 }
 
@@ -1073,7 +1073,7 @@ export interface PushKey {
 export interface Question {
   /** Whether `approve` and `deny` reach the agent; otherwise it is answered in the terminal. */
   answerable: boolean;
-  /** The command or the file, whole as far as it is not very long; `""` if there is none. */
+  /** The command or the file; `""` if there is none. It ends with `…` where it is very long, and can't be answered from here then. Characters that nobody sees are written as `\u{…}`. */
   command: string;
   /** How sure wsm is that it is still asked: `reported`, `signalled` or `guess`. */
   confidence: string;

@@ -129,8 +129,8 @@ function Questions({ agent }: { agent: Agent }) {
           <Icon name="check" /> That question was answered, or is over.
         </p>
       )}
-      {questions.map((question) => (
-        <QuestionCard key={question.id} agent={agent} question={question} wanted={question.id === asked ? wanted : ""} />
+      {questions.map((question, at) => (
+        <QuestionCard key={question.id} agent={agent} question={question} at={at} wanted={question.id === asked ? wanted : ""} />
       ))}
     </div>
   );

@@ -55,7 +55,7 @@ function Row({ agent, current }: { agent: Agent; current: string }) {
   );
 }
 
-function Needing({ agent, current }: { agent: Agent; current: string }) {
+function Needing({ agent, at, current }: { agent: Agent; at: number; current: string }) {
   const [question] = agent.questions ?? [];
   return (
     <li class={`need ${tone(agent.state)}`} data-current={current === agent.name}>
@@ -71,7 +71,7 @@ function Needing({ agent, current }: { agent: Agent; current: string }) {
           <b>{label(agent.state)}</b> {question ? heading(question) : agent.reason}
         </span>
       </a>
-      <Quick agent={agent} />
+      <Quick agent={agent} at={at} />
     </li>
   );
 }
@@ -144,8 +144,8 @@ export function List({ current }: { current: string }) {
             Needs you <span class="tally">{needing.length}</span>
           </h2>
           <ul class="needs">
-            {needing.map((agent) => (
-              <Needing key={agent.id} agent={agent} current={current} />
+            {needing.map((agent, at) => (
+              <Needing key={agent.id} agent={agent} at={at} current={current} />
             ))}
           </ul>
         </section>

@@ -1,17 +1,17 @@
 // What an agent asks, word for word, and the two answers.
 
-import { useState } from "preact/hooks";
+import { signal } from "@preact/signals";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Agent, Question } from "../api/api.gen";
 import { call } from "../api/client";
 import { approves } from "../live/shares";
 import { learn, now } from "../live/store";
+import { READ_MS, WHOLE, fits, meant } from "../model/asked";
+import { exact } from "../model/patch";
 import { since } from "../model/time";
 import "../style/question.css";
 import { Icon } from "./icon";
-import { lazy } from "./load";
 import { say, tell } from "./toast";
-
-const Diff = lazy(() => import("./diff").then((it) => it.Diff));
 
 const SURE: Record<string, string> = {
   reported: "",
@@ -40,13 +40,42 @@ export async function answer(agent: Agent, question: Question, yes: boolean, mes
   }
 }
 
+/** When something was answered last, anywhere on the page. */
+const answered = signal(-Infinity);
+
+/**
+ * Whether an answer may be meant for `question`, which stands at place `at`: buttons are shown at
+ * once, and work a moment later. The second value lets one answer through.
+ */
+function useMeant(question: string, at: number): [boolean, () => boolean] {
+  const [ready, become] = useState(false);
+  const shown = useRef(Infinity);
+  const last = answered.value;
+  useLayoutEffect(() => {
+    shown.current = performance.now();
+    become(false);
+    const timer = window.setTimeout(() => become(true), READ_MS);
+    return () => window.clearTimeout(timer);
+  }, [question, at, last]);
+  const take = () => {
+    const time = performance.now();
+    // A timer may be a little early.
+    if (!meant(time + 20, shown.current, answered.peek())) return false;
+    answered.value = time;
+    return true;
+  };
+  return [ready, take];
+}
+
 /** All of it, to decide by. `wanted`: a notification led here. */
-export function QuestionCard({ agent, question, wanted = "" }: { agent: Agent; question: Question; wanted?: string }) {
+export function QuestionCard({ agent, question, at, wanted = "" }: { agent: Agent; question: Question; at: number; wanted?: string }) {
   const [busy, work] = useState(false);
   const [telling, tellIt] = useState(false);
   const [message, write] = useState("");
   const may = approves(agent);
+  const [ready, isMeant] = useMeant(question.id, at);
   const act = async (yes: boolean) => {
+    if (!isMeant()) return;
     work(true);
     const done = await answer(agent, question, yes, yes ? "" : message.trim());
     if (!done) work(false);
@@ -67,9 +96,11 @@ export function QuestionCard({ agent, question, wanted = "" }: { agent: Agent; q
         </pre>
       )}
       {question.diff && (
-        <div class="question-diff">
-          <Diff patch={question.diff} />
-        </div>
+        <pre class="command change" tabIndex={0} aria-label="The exact change">
+          {exact(question.diff).map((line, index) => (
+            <span key={index} class={line.kind}>{`${line.text}\n`}</span>
+          ))}
+        </pre>
       )}
       {SURE[question.confidence] && <p class="muted small">{SURE[question.confidence]}</p>}
       {may && question.answerable && telling && (
@@ -85,10 +116,10 @@ export function QuestionCard({ agent, question, wanted = "" }: { agent: Agent; q
               Say why
             </button>
           )}
-          <button class={wanted === "deny" ? "button danger wanted" : "button danger"} disabled={busy} onClick={() => void act(false)}>
+          <button class={wanted === "deny" ? "button danger wanted" : "button danger"} disabled={busy || !ready} onClick={() => void act(false)}>
             <Icon name="close" /> Deny
           </button>
-          <button class="button primary" disabled={busy} onClick={() => void act(true)}>
+          <button class="button primary" disabled={busy || !ready} onClick={() => void act(true)}>
             <Icon name="check" /> Approve
           </button>
         </div>
@@ -99,16 +130,15 @@ export function QuestionCard({ agent, question, wanted = "" }: { agent: Agent; q
   );
 }
 
-/** On the list: only what is seen whole can be answered there. */
-const WHOLE = 160;
-
-export function Quick({ agent }: { agent: Agent }) {
+/** On the list: only what is seen whole can be answered there. `at`: its place. */
+export function Quick({ agent, at }: { agent: Agent; at: number }) {
   const [busy, work] = useState(false);
   const questions = agent.questions ?? [];
   const [question] = questions;
+  const [ready, isMeant] = useMeant(question?.id ?? "", at);
   if (!question) return null;
-  const whole = questions.length === 1 && question.diff === "" && question.command.length <= WHOLE && !question.command.includes("\n");
   const act = async (yes: boolean) => {
+    if (!isMeant()) return;
     work(true);
     await answer(agent, question, yes);
     work(false);
@@ -116,12 +146,12 @@ export function Quick({ agent }: { agent: Agent }) {
   return (
     <div class="quick">
       {question.command && <code class="command">{question.command.length <= WHOLE ? question.command : `${question.command.slice(0, WHOLE)}…`}</code>}
-      {whole && question.answerable && question.command && approves(agent) && (
+      {fits(questions) && question.answerable && approves(agent) && (
         <div class="actions">
-          <button class="button danger" disabled={busy} onClick={() => void act(false)}>
+          <button class="button danger" disabled={busy || !ready} onClick={() => void act(false)}>
             Deny
           </button>
-          <button class="button primary" disabled={busy} onClick={() => void act(true)}>
+          <button class="button primary" disabled={busy || !ready} onClick={() => void act(true)}>
             Approve
           </button>
         </div>

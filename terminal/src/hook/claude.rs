@@ -136,27 +136,56 @@ pub(super) fn asks(event: &Value) -> Said {
     })
 }
 
-/// The command, the file or the address; for a tool that is not known all that it is given.
+/// What names a use of a tool: the command, the file or the address.
+const NAMES: [&str; 7] = [
+    "command",
+    "file_path",
+    "notebook_path",
+    "url",
+    "query",
+    "path",
+    "pattern",
+];
+
+/// What is told elsewhere ([`diff::of_tool`], the detail), or changes nothing about what is done.
+const TOLD: [&str; 9] = [
+    "description",
+    "timeout",
+    "old_string",
+    "new_string",
+    "content",
+    "edits",
+    "new_source",
+    "plan",
+    "questions",
+];
+
+/// The command, the file or the address, and below it whatever else the tool is given: a yes is to
+/// all of it. For a tool that names none all that it is given.
 fn command(event: &Value) -> String {
     let input = &event["tool_input"];
-    for key in [
-        "command",
-        "file_path",
-        "notebook_path",
-        "url",
-        "query",
-        "path",
-        "pattern",
-    ] {
+    let is_patch = text(event, &["tool_name"]) == "apply_patch";
+    let Value::Object(members) = input else {
+        return String::new();
+    };
+    let named = NAMES.into_iter().find(|key| {
         let found = text(input, &[key]);
-        if !found.is_empty() && !found.starts_with("*** Begin Patch") {
-            return found.to_owned();
-        }
-    }
-    match (text(event, &["tool_name"]), input) {
-        ("apply_patch" | "ExitPlanMode" | "AskUserQuestion", _) => String::new(),
-        (_, Value::Object(members)) if !members.is_empty() => input.to_string(),
-        _ => String::new(),
+        !found.is_empty() && !found.starts_with("*** Begin Patch")
+    });
+    let told = |key: &str| {
+        let patch = is_patch && matches!(key, "command" | "input" | "patch");
+        Some(key) == named || TOLD.contains(&key) || patch
+    };
+    let nothing = |value: &Value| matches!(value, Value::Null | Value::Bool(false));
+    let rest = members
+        .iter()
+        .filter(|(key, value)| !told(key) && !nothing(value));
+    let rest: serde_json::Map<_, _> = rest.map(|(k, v)| (k.clone(), v.clone())).collect();
+    let named = named.map(|key| text(input, &[key])).unwrap_or_default();
+    match (named, rest.is_empty()) {
+        (named, true) => named.to_owned(),
+        ("", false) => Value::Object(rest).to_string(),
+        (named, false) => format!("{named}\nwith {}", Value::Object(rest)),
     }
 }
 
@@ -248,6 +277,40 @@ mod tests {
         assert_eq!(
             decision,
             &json!({"behavior": "deny", "message": "use pnpm"})
+        );
+    }
+
+    #[test]
+    fn nothing_that_a_yes_is_to_is_left_out() {
+        let ask = |tool: &str, input: Value| {
+            let event = json!({"hook_event_name": "PermissionRequest", "tool_name": tool,
+                "tool_input": input});
+            match said(&event) {
+                Said::Asks(asking) => asking.command,
+                other => panic!("{other:?}"),
+            }
+        };
+        let plain = json!({"command": "ls", "description": "d", "timeout": 9,
+            "run_in_background": false});
+        assert_eq!(ask("Bash", plain), "ls");
+        let free = json!({"command": "ls", "dangerouslyDisableSandbox": true});
+        assert_eq!(
+            ask("Bash", free),
+            "ls\nwith {\"dangerouslyDisableSandbox\":true}"
+        );
+        let all = json!({"file_path": "/w/a", "old_string": "a", "new_string": "b",
+            "replace_all": true});
+        assert_eq!(ask("Edit", all), "/w/a\nwith {\"replace_all\":true}");
+        let other = json!({"path": "/w", "database": "live", "sql": "DROP TABLE x"});
+        assert_eq!(
+            ask("mcp__db__run", other),
+            "/w\nwith {\"database\":\"live\",\"sql\":\"DROP TABLE x\"}"
+        );
+        let unnamed = json!({"sql": "DROP TABLE x"});
+        assert_eq!(ask("mcp__db__run", unnamed), "{\"sql\":\"DROP TABLE x\"}");
+        assert_eq!(
+            ask("apply_patch", json!({"input": "*** Begin Patch\n"})),
+            ""
         );
     }
 }

@@ -20,8 +20,8 @@ pub(super) fn hear(event: &Value) -> Option<(String, Said)> {
         "session.error" => failed(&properties["error"]),
         "session.updated" => spent(&properties["info"])?,
         "permission.asked" => asks(properties),
-        // The plugin lets go of the question itself.
-        "permission.replied" => working("on what it was told", ""),
+        // The plugin lets go of a question that waits here, and names the others.
+        "permission.replied" => working("on what it was told", text(properties, &["permission"])),
         "question.replied" | "question.rejected" => working("on what it was told", "question"),
         "question.asked" => Said::Asks(Asking {
             tool: "question".to_owned(),
@@ -82,13 +82,16 @@ fn asks(properties: &Value) -> Said {
         let patterns: Vec<&str> = patterns.filter_map(Value::as_str).collect();
         command = patterns.join(" ");
     }
+    let diff = text(metadata, &["diff"]).to_owned();
+    // Of a tool that it does not know itself it does not say what that is given.
+    let answerable = !matches!(command.as_str(), "" | "*") || !diff.is_empty();
     Said::Asks(Asking {
         permission: true,
         tool: text(properties, &["permission"]).to_owned(),
         command,
         detail: text(metadata, &["description"]).to_owned(),
-        diff: text(metadata, &["diff"]).to_owned(),
-        answerable: true,
+        diff,
+        answerable,
         covers: false,
     })
 }
@@ -154,5 +157,21 @@ mod tests {
             "error": {"name": "MessageAbortedError"}}}),
         );
         assert_eq!(stopped.1, Said::Interrupted);
+    }
+
+    #[test]
+    fn what_it_does_not_tell_is_not_answered_from_here() {
+        let ask = |properties: Value| match asks(&properties) {
+            Said::Asks(asking) => asking.answerable,
+            other => panic!("{other:?}"),
+        };
+        assert!(!ask(
+            json!({"permission": "db_run", "patterns": ["*"], "metadata": {}})
+        ));
+        assert!(!ask(json!({"permission": "db_run"})));
+        assert!(ask(json!({"permission": "read", "patterns": ["/w/a"]})));
+        assert!(ask(
+            json!({"permission": "edit", "metadata": {"diff": "+x"}})
+        ));
     }
 }

@@ -12,6 +12,20 @@ pub struct Person {
     pub device: String,
 }
 
+/// What the names of those begin with who came by a link: they are told nobody's name.
+const NAMELESS: &str = "link:";
+
+/// What they are told instead.
+const SOMEBODY: &str = "somebody";
+
+impl Person {
+    /// Whether it may know who else is there.
+    #[must_use]
+    pub fn knows_names(&self) -> bool {
+        !self.user.starts_with(NAMELESS)
+    }
+}
+
 /// Who may type: at most one viewer at a time. Told to each viewer when it changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
@@ -26,6 +40,19 @@ pub struct Lease {
     /// Users who asked for it, the first first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asked: Vec<String>,
+}
+
+impl Lease {
+    /// The same without a name.
+    #[must_use]
+    pub fn without_names(mut self) -> Lease {
+        self.asked.clear();
+        self.holder = self.holder.map(|_| Person {
+            user: SOMEBODY.to_owned(),
+            device: String::new(),
+        });
+        self
+    }
 }
 
 /// What somebody wants of the lease.

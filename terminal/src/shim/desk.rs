@@ -174,9 +174,11 @@ impl Desk {
             // Who asks has nothing more to say.
             Ok(_) if caller.asks.is_some() => {}
             Ok(length) => {
+                // Who sends byte by byte has nobody read all of it each time.
+                let before = caller.line.len();
                 caller.line.extend_from_slice(&scratch[..length]);
-                let end = caller.line.iter().position(|&byte| byte == b'\n');
-                match end {
+                let end = scratch[..length].iter().position(|&byte| byte == b'\n');
+                match end.map(|end| before + end) {
                     Some(end) => self.take(id, end),
                     None if caller.line.len() > REPORT_BYTES_MAX => {
                         self.callers.remove(&id);

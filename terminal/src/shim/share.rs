@@ -114,6 +114,7 @@ impl Shim {
         for id in self.viewers(terminal) {
             self.tell(id);
             if let Some(client) = self.clients.get_mut(&id)
+                && client.person.knows_names()
                 && let Role::Viewer(viewer) = &mut client.role
                 && let Some(text) = notice(news, &user, holder == Some(id), &client.person.user)
             {
@@ -131,7 +132,10 @@ impl Shim {
         if let Some(client) = self.clients.get_mut(&id)
             && client.speaks >= LEASES
         {
-            client.send(&Frame::Lease(lease));
+            client.send(&Frame::Lease(match client.person.knows_names() {
+                true => lease,
+                false => lease.without_names(),
+            }));
         }
     }
 

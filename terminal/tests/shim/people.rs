@@ -48,6 +48,26 @@ fn send(daemon: &mut Client, user: Option<&str>, text: &str) -> Reply {
 }
 
 #[test]
+fn who_came_by_a_link_is_told_nobodys_name() {
+    let (shim, mut daemon) = started();
+    let mut ada = come(&shim, &mut daemon, "ada", attach());
+    let looks = Attach {
+        read_only: true,
+        ..attach()
+    };
+    let mut guest = come(&shim, &mut daemon, "link:7", looks.clone());
+    ada.input(1, "typed\r");
+    guest.until("the holder", |viewer| viewer.lease.holder.is_some());
+    let holder = guest.lease.holder.clone().expect("one");
+    assert_eq!((&*holder.user, &*holder.device), ("somebody", ""));
+    lease(&mut daemon, "bob", LeaseAct::Request, false);
+    let mut late = come(&shim, &mut daemon, "link:8", looks);
+    late.until("the holder", |viewer| viewer.lease.holder.is_some());
+    assert_eq!(late.lease.asked, [String::new(); 0]);
+    assert_eq!(late.lease.holder.clone().expect("one").user, "somebody");
+}
+
+#[test]
 fn one_types_and_the_other_asks_and_gets_it() {
     let (shim, mut daemon) = started();
     let mut ada = come(&shim, &mut daemon, "ada", attach());

@@ -146,6 +146,22 @@ fn a_role_that_is_lowered_and_a_share_that_ends_close_what_was_open() {
 }
 
 #[test]
+fn who_waits_hears_nothing_of_what_is_not_theirs_any_more() {
+    let scene = Scene::new();
+    scene.share(&[]);
+    let mut command = scene
+        .wsm
+        .command(&scene.bob, &["wait", "anns", "--until", "stopped"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut waits = Running(command.spawn().expect("it starts"));
+    assert!(waits.lives());
+    let end = ["unshare", "anns", "--with", scene.bob.name()];
+    scene.wsm.wsm_as(&scene.ann, &end).ok();
+    let (code, said) = waits.end();
+    assert!(code == 3 || code == 4, "{code}: {said}");
+}
+
+#[test]
 fn who_is_removed_is_closed_and_what_ended_meanwhile_is_seen_to() {
     let scene = Scene::new();
     scene.share(&["--role", "driver"]);

@@ -1,6 +1,7 @@
 //! Carries one request to an agent's server, and what it answers back; bodies are streams.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -11,17 +12,21 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wsm_api::problem::{Code, Problem};
 use wsm_daemon::facade::preview::Target;
 
 use super::headers::{self, Form};
 use crate::Edge;
 use crate::extract::Standing;
+use crate::net::bounds::CONNECTIONS_PER_ADDRESS_MAX;
 use crate::problem::Failure;
 
 /// Requests that are carried at once, by everybody.
-pub(crate) const CARRIED_MAX: usize = 512;
+const CARRIED_MAX: usize = 512;
+
+/// Of those for one person: a page of an agent's may open as many WebSockets as it likes, and each
+/// takes one of the connections that this address has for everything.
+const CARRIED_OF_USER_MAX: usize = CONNECTIONS_PER_ADDRESS_MAX / 2;
 
 /// How long an agent's server may take until it begins to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
@@ -44,8 +49,8 @@ pub(crate) async fn carry(
     standing: Arc<Standing>,
     mut request: Request,
 ) -> Result<Response, Failure> {
-    let place = Arc::clone(&edge.carried).try_acquire_owned().map_err(|_| {
-        let message = format!("{CARRIED_MAX} requests to previews are under way");
+    let place = Places::take(&edge.carried, &standing.actor().user).ok_or_else(|| {
+        let message = "too many requests to previews are under way";
         Failure::refused(StatusCode::SERVICE_UNAVAILABLE, message)
     })?;
     let upgrade = is_websocket(&request);
@@ -58,8 +63,16 @@ pub(crate) async fn carry(
     let path = parts.uri.path_and_query().cloned();
     parts.uri = path.map_or_else(Default::default, Into::into);
     parts.extensions.clear();
-    let mut answer = ask(&target, Request::from_parts(parts, body)).await?;
-    let until = ended(edge.clone(), standing, target);
+    let at = (target.agent.clone(), target.port.clone());
+    let mut until = Box::pin(ended(edge.clone(), standing, at));
+    let mut answer = tokio::select! {
+        answer = ask(&target, Request::from_parts(parts, body)) => answer?,
+        () = &mut until => {
+            let message = "your right to it has ended";
+            return Err(Failure::refused(StatusCode::FORBIDDEN, message));
+        }
+    };
+    drop(target);
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         let Some(browser) = browser else {
             return Err(broken("it changed the protocol unasked").into());
@@ -121,11 +134,11 @@ fn broken(why: impl std::fmt::Display) -> Problem {
 /// The body, as long as the right to it holds.
 fn body_of(
     body: hyper::body::Incoming,
-    until: impl Future<Output = ()> + Send + 'static,
-    place: OwnedSemaphorePermit,
+    until: impl Future<Output = ()> + Send + Unpin + 'static,
+    place: Place,
 ) -> Body {
     let data = Body::new(body).into_data_stream();
-    let held = data.take_until(Box::pin(until)).map(move |bytes| {
+    let held = data.take_until(until).map(move |bytes| {
         // Given back when the stream is dropped.
         let _place = &place;
         bytes
@@ -138,7 +151,7 @@ async fn copy(
     browser: hyper::upgrade::OnUpgrade,
     server: hyper::upgrade::OnUpgrade,
     until: impl Future<Output = ()>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 ) {
     let both = async {
         let (browser, server) = tokio::try_join!(browser, server).map_err(std::io::Error::other)?;
@@ -155,10 +168,8 @@ async fn copy(
 }
 
 /// Completes when whoever asked may not look any more, or the daemon stops.
-async fn ended(edge: Edge, standing: Arc<Standing>, target: Target) {
+async fn ended(edge: Edge, standing: Arc<Standing>, (agent, port): (String, String)) {
     let mut closing = edge.closing.clone();
-    let (agent, port) = (target.agent, target.port);
-    drop(target.sockets);
     loop {
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -174,7 +185,64 @@ async fn ended(edge: Edge, standing: Arc<Standing>, target: Target) {
     }
 }
 
-/// Places for [`CARRIED_MAX`] requests.
-pub(crate) fn places() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(CARRIED_MAX))
+/// Who has requests under way, and how many.
+#[derive(Debug, Default)]
+pub(crate) struct Places(Mutex<HashMap<String, usize>>);
+
+/// One request under way, until it is dropped.
+#[derive(Debug)]
+struct Place {
+    user: String,
+    places: Arc<Places>,
+}
+
+impl Places {
+    fn take(places: &Arc<Places>, user: &str) -> Option<Place> {
+        let mut held = places.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = held.values().sum();
+        let own = held.get(user).copied().unwrap_or_default();
+        if all >= CARRIED_MAX || own >= CARRIED_OF_USER_MAX {
+            return None;
+        }
+        held.insert(user.to_owned(), own + 1);
+        Some(Place {
+            user: user.to_owned(),
+            places: Arc::clone(places),
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut held = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = held.get_mut(&self.user) {
+            *own -= 1;
+            if *own == 0 {
+                held.remove(&self.user);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_persons_previews_leave_room_for_the_rest() {
+        let places = Arc::new(Places::default());
+        let mut held: Vec<_> = (0..CARRIED_OF_USER_MAX)
+            .map(|_| Places::take(&places, "ann").expect("within the bound"))
+            .collect();
+        assert!(Places::take(&places, "ann").is_none());
+        assert!(Places::take(&places, "bob").is_some());
+        held.pop();
+        assert!(Places::take(&places, "ann").is_some());
+        for n in 0..CARRIED_MAX {
+            held.extend(Places::take(&places, &n.to_string()));
+        }
+        assert!(Places::take(&places, "bob").is_none());
+        held.clear();
+        assert!(places.0.lock().unwrap().is_empty());
+    }
 }

@@ -6,7 +6,7 @@ use axum::http::header::{
     ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_HEADERS,
     ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONNECTION, CONTENT_SECURITY_POLICY, COOKIE,
     HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, ORIGIN, REFERER, REFERRER_POLICY,
-    SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
 };
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -155,6 +155,8 @@ pub(crate) fn answer(head: &HeaderMap, form: &Form, inside: u16, upgrade: bool) 
         }
         Form::Path { .. } => {
             out.remove(SET_COOKIE);
+            // A browser would ask for a password in our name.
+            out.remove(WWW_AUTHENTICATE);
             out.append(CONTENT_SECURITY_POLICY, HeaderValue::from_static(SANDBOX));
             out.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
             // A page without an origin is foreign to its own files; the path is the secret.

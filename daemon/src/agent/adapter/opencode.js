@@ -24,20 +24,22 @@ const hook = (event, done) => {
 
 export const WsmPlugin = async ({ client }) => {
   const asked = new Map();
+  const unanswered = new Map();
   const children = new Set();
   let last = Promise.resolve();
   let spent = "";
   const tell = (event) => (last = last.then(() => new Promise((done) => hook(event, done))));
   const ask = (event) => {
-    const { id, sessionID } = event.properties;
+    const { id, sessionID, permission } = event.properties;
     const child = hook(event, async (said) => {
-      asked.delete(id);
+      const waits = asked.delete(id);
       try {
         const { reply, message } = JSON.parse(said);
         const path = { id: sessionID, permissionID: id };
         await client.postSessionIdPermissionsPermissionId({ path, body: { response: reply, message } });
       } catch {
         // No answer: it is given in the terminal.
+        if (waits) unanswered.set(id, permission);
       }
     });
     if (child) asked.set(id, child);
@@ -49,7 +51,12 @@ export const WsmPlugin = async ({ client }) => {
       if (type === "permission.asked") return void (last = last.then(() => ask(event)));
       if (!TOLD.has(type) || children.has(properties.sessionID)) return;
       if (type === "permission.replied") {
-        asked.get(properties.requestID ?? properties.permissionID)?.kill();
+        const id = properties.requestID ?? properties.permissionID;
+        const child = asked.get(id);
+        asked.delete(id);
+        child?.kill();
+        properties.permission = unanswered.get(id) ?? "";
+        unanswered.delete(id);
       }
       if (type === "session.updated") {
         const { cost, tokens } = properties.info ?? {};

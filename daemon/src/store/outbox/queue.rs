@@ -8,10 +8,15 @@ use crate::notify::message::Message;
 use crate::notify::rules::Rules;
 use crate::record::Record;
 use crate::store::channels::{CHANNEL_COLUMNS, ChannelRow, LIVE, channel};
-use crate::store::{Store, StoreError, signed, unsigned};
+use crate::store::{Store, StoreError, now_ms, signed, unsigned};
+
+use super::may_see;
 
 /// Deliveries that are done and kept for people to look at, per person.
 const KEPT: u32 = 200;
+
+/// Longest that all messages to a service wait because it said so for one.
+const OTHERS_WAIT_MS_MAX: u64 = 900_000;
 
 /// What is to be told to one person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,18 +154,10 @@ impl Store {
                 Some(record) => super::rules(&connection, &notice.user, record)?,
                 None => Rules::default(),
             };
-            let offered = |record: &Record| {
-                let offer = record.offered(now_ms);
-                offer.is_some_and(|offer| offer.to == notice.user)
-            };
-            // Of an agent that was handed over its former owner is told just that.
-            let may_see = record.as_ref().is_some_and(|record| {
-                record.owner == notice.user
-                    || shared
-                    || offered(record)
-                    || notice.topic.ends_with("-handed-over")
-                    || notice.kind == Kind::Over
-            });
+            let (user, topic) = (notice.user.as_str(), notice.topic.as_str());
+            let may_see = record
+                .as_ref()
+                .is_some_and(|record| shared || may_see(record, user, topic, now_ms));
             due.push(Due {
                 notice,
                 record,
@@ -297,7 +294,8 @@ impl Store {
         Ok(())
     }
 
-    /// A delivery is tried again; with `origin`, all that goes there waits as long.
+    /// A delivery is tried again; with `origin`, all that goes there waits as long, but for what one
+    /// receiver may not do to the others.
     ///
     /// # Errors
     /// The database said no.
@@ -316,6 +314,7 @@ impl Store {
             params![signed(id), why, signed(next_ms)],
         )?;
         if let Some(origin) = origin {
+            let next_ms = next_ms.min(now_ms() + OTHERS_WAIT_MS_MAX);
             tx.execute(
                 "UPDATE delivery SET next_ms = max(next_ms, ?2) WHERE next_ms IS NOT NULL
                  AND channel IN (SELECT id FROM channel WHERE origin = ?1)",

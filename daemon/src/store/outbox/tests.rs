@@ -229,6 +229,43 @@ fn those_it_is_shared_with_are_told_if_they_want_it() {
 }
 
 #[test]
+fn what_waits_is_told_to_who_may_still_see_it() {
+    let mut scene = Scene::new();
+    let channel = scene.channel("one", "https://push.example/1");
+    scene.becomes(WSM, State::Working);
+    let send = |topic: &str, kind: Kind| {
+        let message = Message::new(kind, &scene.record.name, "x");
+        let now = now_ms();
+        let sent = scene.store.send_now(
+            std::slice::from_ref(&channel),
+            topic,
+            &message,
+            (now, now + 9_999),
+        );
+        sent.unwrap();
+        let waiting = scene.waiting().remove(0);
+        let may = scene.store.may_be_told(&waiting, now).unwrap();
+        scene.store.delivered(waiting.id, "sent", "", now).unwrap();
+        may
+    };
+    let id = scene.record.id.to_string();
+    let (state, over) = (format!("{id}-state"), format!("{id}-handed-over"));
+    assert!(send(&state, Kind::Blocked));
+    assert!(send("test", Kind::Test));
+    assert!(!send("zzzzzzzzzzzz-state", Kind::Blocked), "it is gone");
+    // It is another's by now; that, and that what was told is over, is told all the same.
+    let mut record = scene.record.clone();
+    record.owner = "ben".into();
+    let told = row("ben", "handoff.accepted", &id, "x");
+    scene
+        .store
+        .commit(&Change::new(told).agent(&record))
+        .unwrap();
+    assert!(!send(&state, Kind::Blocked));
+    assert!(send(&state, Kind::Over) && send(&over, Kind::Handoff));
+}
+
+#[test]
 fn a_subscription_that_was_renewed_is_not_removed_for_its_old_one() {
     let scene = Scene::new();
     let old = scene.channel("old", "https://push.example/1");
@@ -266,6 +303,15 @@ fn a_service_that_says_when_is_left_alone_until_then() {
     let again = scene.store.deliverable(later, 10).unwrap();
     assert_eq!(again.len(), 2);
     assert_eq!(again[0].attempts + again[1].attempts, 1);
+    // One receiver can't silence the others of its service for a day.
+    let day = now_ms() + 86_400_000;
+    scene
+        .store
+        .deliver_again(waiting[0].id, "429", day, origin)
+        .unwrap();
+    let soon = scene.store.deliverable(now_ms() + 900_000, 10).unwrap();
+    assert_eq!(soon.len(), 1);
+    assert_eq!(soon[0].id, waiting[1].id);
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn a_page_has_an_origin_of_its_own_and_nothing_of_ours() {
     let (ann, eve) = (Persona::new("ann"), Persona::new("eve"));
     let repo = Repo::small(&ann, "project");
     served.wsm.host_template("echo", ECHO);
-    let agent = served.wsm.new_agent_as(&ann, &repo, "echo", "shown");
+    served.wsm.new_agent_as(&ann, &repo, "echo", "shown");
     served.wsm.new_agent_as(&ann, &repo, "echo", "other");
     let token = served.token(&ann, "own");
 
@@ -187,6 +187,8 @@ fn a_page_has_an_origin_of_its_own_and_nothing_of_ours() {
 
     a_viewer_looks_and_no_more(&served, &ann, &eve, &served.token(&eve, "own"));
     it_ends_with_the_way_in(&served, &ann, &cookie);
+    a_name_that_is_given_again_is_another(&served, &ann, &repo);
+    let agent = served.wsm.agent("shown");
     served.wsm.wsm_as(&ann, &["stop", &agent.id]).ok();
     let bearer = format!("Authorization: Bearer {}", served.token(&ann, "own"));
     let (status, _, body) = ask(&served, HOST, "/", &[&bearer], &[]);
@@ -234,6 +236,19 @@ fn a_viewer_looks_and_no_more(served: &Served, ann: &Persona, eve: &Persona, tok
     let end = ["unshare", "shown", "--with", eve.name()];
     served.wsm.wsm_as(ann, &end).ok();
     assert_eq!(ask(served, HOST, "/", &[&cookie], &[]).0, 404);
+}
+
+/// What a browser keeps of an agent is none of the next one's of that name: it is led to where that
+/// is forgotten.
+fn a_name_that_is_given_again_is_another(served: &Served, ann: &Persona, repo: &Repo) {
+    let cookie = entered(served, &served.token(ann, "own"));
+    assert_eq!(ask(served, HOST, "/", &[&cookie], &[]).0, 200);
+    let rm = ["rm", "--purge", "shown"];
+    served.wsm.wsm_as(ann, &rm).ok();
+    served.wsm.new_agent_as(ann, repo, "echo", "shown");
+    assert_eq!(ask(served, HOST, "/", &[&cookie], &[]).0, 401);
+    let (status, head, _) = ask(served, HOST, "/", &[&cookie, "Accept: text/html"], &[]);
+    assert_eq!(status, 303, "{head}");
 }
 
 fn it_ends_with_the_way_in(served: &Served, ann: &Persona, cookie: &str) {

@@ -105,7 +105,14 @@ fn what_is_meant_for_another_host_or_can_not_be_read_is_refused() {
         .map(|_| status(&get("/v1/status", guess)).to_owned())
         .collect();
     assert!(codes.contains(&"429".to_owned()), "{codes:?}");
+    // Nobody else hears anything of it: not the Unix socket, nor who is known at the same address.
     let _ = served.wsm.wsm(&["ls"]).ok();
+    let ann = Persona::new("ann");
+    let token = served.token(&ann, "own");
+    let good = format!("Authorization: Bearer {token}\r\n");
+    assert_eq!(status(&get("/v1/status", &good)), "200");
+    assert_eq!(status(&get("/v1/status", guess)), "429");
+    assert_eq!(status(&get("/v1/live/wsml_guess", "")), "429");
 }
 
 #[test]

@@ -56,5 +56,9 @@ try:\n  s.sendall(line)\n  s.recv(9)\n except OSError: pass'";
     let said = world.wsm.inside("forged", rubbish);
     assert_eq!(said.text().matches("code 0").count(), 4, "{said}");
     assert_eq!(other.agent().state, State::Blocked);
-    world.wsm.wsm(&["approve", "other"]).ok();
+    // A yes is to what was seen: it names it.
+    let said = world.wsm.wsm(&["approve", "other"]).fails(1);
+    let id = &other.agent().questions[0].id;
+    assert!(said.stderr.contains(id), "{said}");
+    world.wsm.wsm(&["approve", "other", "--question", id]).ok();
 }

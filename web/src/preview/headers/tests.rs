@@ -186,3 +186,10 @@ fn paths_and_cookies_are_read_strictly() {
     assert_eq!((cookie(&head), marker(&head)), (Some("v"), Some("id")));
     assert_eq!(encoded("/a?b=c d"), "/a%3Fb%3Dc%20d");
 }
+
+#[test]
+fn nobody_is_asked_for_a_password_in_our_name() {
+    let said = head(&[("www-authenticate", "Basic realm=\"wsm\"")]);
+    let kept = |form: &Form| answer(&said, form, 5173, false).contains_key("www-authenticate");
+    assert!(kept(&origin()) && !kept(&path()));
+}
