@@ -7,8 +7,8 @@ import { isDark } from "../settings";
 import "../style/terminal.css";
 import { Shown, useLoad } from "../ui/load";
 import { Icon } from "../ui/icon";
-import { type Piece, css, isPlain, lines } from "./ansi";
-import { sixteen } from "./palette";
+import { type Piece, type Sheet, css, isPlain, lines } from "./ansi";
+import { sheet, sixteen } from "./palette";
 
 const HISTORY_LINES = 2_000;
 const EVERY_MS = 1_500;
@@ -29,6 +29,7 @@ function Document({ text, name }: { text: string; name: string }) {
   const view = useRef<HTMLDivElement>(null);
   const [atEnd, stay] = useState(true);
   const palette = sixteen(isDark.value);
+  const paper = sheet(isDark.value);
   const shown = useMemo(() => lines(text, palette), [text, isDark.value]);
   const toEnd = () => view.current?.scrollTo({ top: view.current.scrollHeight });
   useLayoutEffect(() => {
@@ -50,7 +51,7 @@ function Document({ text, name }: { text: string; name: string }) {
       >
         <pre>
           {shown.map((line, at) => (
-            <Line key={at} line={line} />
+            <Line key={at} line={line} paper={paper} />
           ))}
         </pre>
       </div>
@@ -63,10 +64,10 @@ function Document({ text, name }: { text: string; name: string }) {
   );
 }
 
-function Line({ line }: { line: Piece[] }) {
+function Line({ line, paper }: { line: Piece[]; paper: Sheet }) {
   return (
     <div>
-      {line.length === 0 ? "\n" : line.map((it, at) => (isPlain(it.style) ? it.text : <span key={at} style={css(it.style)}>{it.text}</span>))}
+      {line.length === 0 ? "\n" : line.map((it, at) => (isPlain(it.style) ? it.text : <span key={at} style={css(it.style, paper)}>{it.text}</span>))}
     </div>
   );
 }
