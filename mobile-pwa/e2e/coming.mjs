@@ -85,7 +85,7 @@ export function coming(shared) {
     const guest = await Person.come(browser, instance, "phone");
     await guest.page.goto(address);
     await guest.page.getByRole("heading", { name: "billing" }).waitFor();
-    await guest.shows("watched-42");
+    await guest.shows("watched-42", "billing");
     await guest.isAccessible("watching by a link");
     // What a guest may not do is not offered.
     assert.equal(await guest.page.getByRole("textbox").count(), 0);
@@ -99,7 +99,7 @@ export function coming(shared) {
     assert.deepEqual(refused, [403, 403]);
     await owner.open("#/agents/billing/terminal");
     await owner.type("echo live-$((40+2))\n");
-    await guest.shows("live-42");
+    await guest.shows("live-42", "billing");
     await owner.open("#/agents/billing/people");
     await links.getByRole("button", { name: /^End the link/ }).click();
     await owner.page.getByRole("dialog").getByRole("button", { name: "End it" }).click();

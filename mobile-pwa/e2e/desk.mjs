@@ -25,7 +25,7 @@ export function desk(shared) {
       await until(`${agent} shows ${text}`, () => JSON.parse(instance.wsm("--json", "capture", agent)).text.includes(`${text}-42`));
     };
     for (const agent of ["billing", "shop-web-cart", "shop-api-refactor"]) {
-      await tile(agent).locator(".xterm-screen").waitFor();
+      await tile(agent).and(page.locator("[aria-busy=false]")).locator(".xterm-screen").waitFor();
       await typed(agent, `desk-${agent.length}`);
     }
     await person.isAccessible("the desk");

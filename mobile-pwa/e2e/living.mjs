@@ -4,6 +4,8 @@ import { test } from "node:test";
 import { Person } from "./people.mjs";
 import { until } from "./wait.mjs";
 
+const agent = (instance, name) => instance.json("ls").find((it) => it.name === name);
+
 export function living(shared) {
   test("a service's log is read, and it is restarted, from a phone", async () => {
     const { instance } = shared;
@@ -13,7 +15,7 @@ export function living(shared) {
     const { page } = person;
     const web = page.getByRole("region", { name: "Services" }).getByRole("listitem").filter({ hasText: "web" });
     await web.getByText("ready").waitFor();
-    const since = () => instance.json("show", "shop-web-cart").services[0].since;
+    const since = () => agent(instance, "shop-web-cart").services[0].since;
     const before = since();
     await web.getByRole("button", { name: "Log" }).tap();
     const log = page.getByLabel("Log of web");
@@ -44,7 +46,8 @@ export function living(shared) {
     await person.pair();
     await person.terminal("billing");
     await person.type("echo recorded-$((40+2))\n");
-    await person.shows("recorded-42");
+    // What is recorded is written a little later.
+    await until("it is recorded", () => instance.wsm("rec", "export", "billing").includes("recorded-42"));
     await person.open("#/agents/billing/recordings");
     const { page } = person;
     const row = page.locator("#main").getByRole("listitem").filter({ hasText: "main" }).first();
@@ -80,7 +83,7 @@ export function living(shared) {
     await offer.getByText("the index is half done").waitFor();
     await ann.isAccessible("an offer");
     await offer.getByRole("button", { name: "Accept" }).tap();
-    await until("it is ann's", () => instance.json("show", "docs-index").owner === "ann");
+    await until("it is ann's", () => agent(instance, "docs-index").owner === "ann");
     await ann.open("#/agents/docs-index/details");
     await ann.page.getByText("ann", { exact: true }).first().waitFor();
     await ann.open("#/activity");
@@ -93,27 +96,28 @@ export function living(shared) {
 
   test("put into the trash by mistake, and back by one tap; a list of what lies there", async () => {
     const { instance } = shared;
+    instance.agent("scratch");
     const person = await Person.come(shared.browser, instance, "phone");
     await person.pair();
     const { page } = person;
     const away = async () => {
-      await person.open("#/agents/shop-new");
-      await page.getByRole("button", { name: "Actions for shop-new" }).tap();
+      await person.open("#/agents/scratch");
+      await page.getByRole("button", { name: "Actions for scratch" }).tap();
       await page.getByRole("menuitem", { name: "Put into the trash" }).tap();
       await page.getByRole("dialog").getByRole("button", { name: "Put into the trash" }).tap();
-      await page.getByText("shop-new is in the trash").waitFor();
+      await page.getByText("scratch is in the trash").waitFor();
     };
     await away();
     await page.getByRole("button", { name: "Undo" }).tap();
-    await page.getByRole("link", { name: /new/ }).first().waitFor();
+    await page.getByRole("link", { name: /scratch/ }).first().waitFor();
     await away();
     await person.open("#/trash");
-    const row = page.getByRole("listitem").filter({ hasText: "new" });
+    const row = page.getByRole("listitem").filter({ hasText: "scratch" });
     await row.getByRole("button", { name: "Delete" }).tap();
     await person.isAccessible("the trash");
     await page.getByRole("dialog").getByRole("button", { name: "Delete it" }).tap();
     await page.getByText("The trash is empty.").waitFor({ timeout: 40_000 });
-    assert.ok(!instance.json("ls", "-a").some((it) => it.name === "shop-new"));
+    assert.ok(!instance.json("ls", "-a").some((it) => it.name === "scratch"));
     await person.leave();
   });
 
@@ -135,7 +139,7 @@ export function living(shared) {
     await page.reload();
     await rules.getByLabel("finished").waitFor();
     assert.equal(await rules.getByLabel("finished").isChecked(), false);
-    assert.equal(await rules.getByLabel("needs me").isChecked(), true);
+    assert.equal(await rules.getByLabel("needs me", { exact: true }).isChecked(), true);
     // Hours that are none are refused in words.
     await rules.getByLabel("Quiet hours").fill("sometimes");
     await rules.getByLabel("Quiet hours").press("Tab");

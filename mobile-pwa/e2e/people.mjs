@@ -58,9 +58,8 @@ export class Person {
   }
 
   /** What the terminal shows, as the document has it: the drawing of the graphics card has no text. */
-  async shows(text) {
+  async shows(text, agent = decodeURIComponent(/agents\/([^/?]+)/.exec(this.page.url())?.[1] ?? "")) {
     const { instance, page } = this;
-    const agent = decodeURIComponent(/agents\/([^/?]+)/.exec(page.url())[1]);
     await page.waitForFunction(
       async ({ agent, text }) => {
         const response = await fetch(`/v1/agents/${agent}/capture`);

@@ -1,6 +1,6 @@
 // Devices that are signed in, adding one, and inviting people.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Device, InvitationMade, Pairing, PairingMade } from "../api/api.gen";
 import { call, words } from "../api/client";
 import { now, who } from "../live/store";
@@ -101,6 +101,7 @@ const ASK_MS = 1_500;
 function Pair({ close }: { close: () => void }) {
   const [made, put] = useState<PairingMade | undefined>(undefined);
   const [pairing, see] = useState<Pairing | undefined>(undefined);
+  const admitted = useRef(false);
   const [error, fail] = useState("");
   useEffect(() => {
     call("post /v1/pairings").then(put, (why: unknown) => fail(words(why)));
@@ -113,12 +114,14 @@ function Pair({ close }: { close: () => void }) {
     }, ASK_MS);
     return () => {
       window.clearInterval(timer);
-      void call("delete /v1/pairings/{pairing}", { path }).catch(() => undefined);
+      // One that was let in fetches its session yet.
+      if (!admitted.current) void call("delete /v1/pairings/{pairing}", { path }).catch(() => undefined);
     };
   }, [made?.id]);
   const admit = async (number: string) => {
     try {
       await call("post /v1/pairings/{pairing}/confirm", { path: { pairing: made?.id ?? "" }, body: { number } });
+      admitted.current = true;
       say("The device is signed in");
       close();
     } catch (why) {

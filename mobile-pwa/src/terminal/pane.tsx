@@ -45,7 +45,7 @@ export function TerminalPane({ agent, terminal, readOnly = false, title, head, c
     session?.canvas.setFont(settings.value.font);
   });
   return (
-    <section class="term" aria-label={`Terminal ${terminal} of ${agent.name}`}>
+    <section class="term" aria-label={`Terminal ${terminal} of ${agent.name}`} aria-busy={session?.status.value.is === "connecting"}>
       {title !== undefined && (
         <header class="term-head">
           {head ?? <span class="grow">{title}</span>}
