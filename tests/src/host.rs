@@ -2,6 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::{cli, wait};
 
 /// One process, as /proc tells it.
 #[derive(Debug, Clone)]
@@ -186,4 +189,18 @@ pub fn signal(pid: i32, name: &str) {
     kill.args([&format!("-{name}"), "--", &pid.to_string()]);
     kill.stderr(std::process::Stdio::null());
     kill.status().expect("kill runs");
+}
+
+/// Unmounts a file system, which one that was killed may hold a moment longer.
+///
+/// # Panics
+/// When it stays.
+pub fn unmount(dir: &Path) {
+    wait::until_true("the file system to be let go", || {
+        let mut umount = Command::new("umount");
+        umount.arg(dir);
+        let done = cli::run(umount, b"");
+        assert!(done.code == 0 || done.stderr.contains("busy"), "{done}");
+        done.code == 0
+    });
 }

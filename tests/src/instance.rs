@@ -450,10 +450,7 @@ impl Instance {
         }
         self.down();
         if self.small {
-            let mut umount = Command::new("umount");
-            umount.arg(self.dir());
-            let gone = cli::run(umount, b"");
-            left.extend((gone.code != 0).then(|| gone.to_string()));
+            host::unmount(&self.dir());
         }
         let agents: Vec<_> = self.agents.borrow().iter().cloned().collect();
         let mut found = host::leftovers(&self.dir(), &agents);
