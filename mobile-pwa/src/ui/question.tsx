@@ -6,9 +6,11 @@ import type { Agent, Question } from "../api/api.gen";
 import { call } from "../api/client";
 import { approves } from "../live/shares";
 import { learn, now } from "../live/store";
+import { within } from "../model/agents";
 import { READ_MS, WHOLE, fits, meant } from "../model/asked";
 import { exact } from "../model/patch";
 import { since } from "../model/time";
+import { to } from "../route";
 import "../style/question.css";
 import { Icon } from "./icon";
 import { say, tell } from "./toast";
@@ -67,6 +69,12 @@ function useMeant(question: string, at: number): [boolean, () => boolean] {
   return [ready, take];
 }
 
+/** A file is named from its workspace; a command stands there as it runs, to the letter. */
+const asked = (agent: Agent, question: Question): string => (question.diff ? within(agent, question.command) : question.command);
+
+/** The change says itself which file it is of. */
+const named = ({ command, diff }: Question): boolean => diff.includes(`\n+++ ${command}\n`) || diff.startsWith(`+++ ${command}\n`);
+
 /** All of it, to decide by. `wanted`: a notification led here. */
 export function QuestionCard({ agent, question, at, wanted = "" }: { agent: Agent; question: Question; at: number; wanted?: string }) {
   const [busy, work] = useState(false);
@@ -90,9 +98,9 @@ export function QuestionCard({ agent, question, at, wanted = "" }: { agent: Agen
         </time>
       </header>
       {question.detail && <p class="soft">{question.detail}</p>}
-      {question.command && (
+      {question.command && !named(question) && (
         <pre class="command" tabIndex={0} aria-label="The exact command">
-          {question.command}
+          {asked(agent, question)}
         </pre>
       )}
       {question.diff && (
@@ -112,12 +120,12 @@ export function QuestionCard({ agent, question, at, wanted = "" }: { agent: Agen
       {may && question.answerable ? (
         <div class="actions">
           {!telling && (
-            <button class="button quiet" disabled={busy} onClick={() => tellIt(true)}>
-              Say why
+            <button class="icon-button" aria-label="Deny and say why" title="Deny and say why" disabled={busy} onClick={() => tellIt(true)}>
+              <Icon name="text" />
             </button>
           )}
           <button class={wanted === "deny" ? "button danger wanted" : "button danger"} disabled={busy || !ready} onClick={() => void act(false)}>
-            <Icon name="close" /> Deny
+            <Icon name="close" /> {message.trim() ? "Deny, and say so" : "Deny"}
           </button>
           <button class="button primary" disabled={busy || !ready} onClick={() => void act(true)}>
             <Icon name="check" /> Approve
@@ -137,6 +145,7 @@ export function Quick({ agent, at }: { agent: Agent; at: number }) {
   const [question] = questions;
   const [ready, isMeant] = useMeant(question?.id ?? "", at);
   if (!question) return null;
+  const text = asked(agent, question);
   const act = async (yes: boolean) => {
     if (!isMeant()) return;
     work(true);
@@ -145,7 +154,7 @@ export function Quick({ agent, at }: { agent: Agent; at: number }) {
   };
   return (
     <div class="quick">
-      {question.command && <code class="command">{question.command.length <= WHOLE ? question.command : `${question.command.slice(0, WHOLE)}…`}</code>}
+      {text && <code class="command">{text.length <= WHOLE ? text : `${text.slice(0, WHOLE)}…`}</code>}
       {fits(questions) && question.answerable && approves(agent) && (
         <div class="actions">
           <button class="button danger" disabled={busy || !ready} onClick={() => void act(false)}>
@@ -154,6 +163,13 @@ export function Quick({ agent, at }: { agent: Agent; at: number }) {
           <button class="button primary" disabled={busy || !ready} onClick={() => void act(true)}>
             Approve
           </button>
+        </div>
+      )}
+      {!fits(questions) && question.answerable && approves(agent) && (
+        <div class="actions">
+          <a class="button" href={`${to("agents", agent.name)}?question=${encodeURIComponent(question.id)}`}>
+            {question.diff ? "See the change" : "See all of it"}
+          </a>
         </div>
       )}
     </div>
