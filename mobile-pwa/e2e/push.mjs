@@ -51,7 +51,7 @@ export function push() {
       await firefox.clickNotification("fix-login needs you");
       await until("the right agent", () => firefox.evaluate(() => location.hash.startsWith("#/agents/fix-login?question=")));
       await firefox.find("//section[@class='question']//pre[contains(., 'echo ran-')]");
-      await firefox.click("//section[@class='question']//button[contains(., 'Approve')]");
+      await firefox.click("//section[@class='question']//button[contains(., 'Approve') and not(@disabled)]");
       await until("it to run", () => screen("fix-login").includes("\nran-42"));
       await drawn(firefox, (it) => it.tag === shown.tag && it.body === "answered by root");
       await opensAPage(firefox);
@@ -100,7 +100,7 @@ export function push() {
     // Answered at a desk: what stands on the phone is replaced.
     asking("refunds", "echo desk");
     const asked = await phone.shows("refunds asks", (it) => it.title === "refunds needs you");
-    instance.wsm("approve", "refunds");
+    instance.wsm("approve", "refunds", "--question", asked.data.question);
     await phone.shows("that it was answered", answered(asked.tag));
     assert.equal((await phone.shown()).filter((it) => it.tag === asked.tag).length, 1);
     await phone.leave();

@@ -337,10 +337,11 @@ pub(crate) fn words(asking: &Asking) -> String {
     }
 }
 
-/// Whether a text holds all of a question, so that who read it knows what a yes allows.
+/// Whether a text holds all of a question to the letter, so that who read it knows what a yes allows.
 pub(crate) fn whole(asking: &Asking, text: &str) -> bool {
     let (command, plain) = (asking.command.as_str(), asking.diff.is_empty());
-    asking.answerable && asking.permission && plain && !command.is_empty() && text.contains(command)
+    let shown = !command.is_empty() && text.contains(&format!("`{command}`"));
+    asking.answerable && asking.permission && plain && shown
 }
 
 /// What its terminal tells.

@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wsm_api::name::AgentName;
-use wsm_terminal::protocol::Asking;
 
 use super::event::Kind;
 use super::push::seal::MESSAGE_BYTES_MAX;
-use crate::agent::evidence::Question;
 
 /// Longest body; what is cut off can be read where the click leads.
 const BODY_BYTES_MAX: usize = 600;
@@ -29,9 +27,6 @@ pub struct Message {
     pub agent: String,
     /// Id of the question that is asked; empty for none.
     pub question: String,
-    /// Whether the body says all that is asked, and it can be answered: then it may be, right there.
-    #[serde(default)]
-    pub whole: bool,
     /// Number of the journal row.
     pub seq: u64,
     /// When it happened.
@@ -69,7 +64,6 @@ impl Message {
             tag: String::new(),
             agent: agent.to_string(),
             question: String::new(),
-            whole: false,
             seq: 0,
             at_ms: 0,
             silent: kind == Kind::Over,
@@ -135,33 +129,12 @@ impl Message {
             tag: "test".to_owned(),
             agent: String::new(),
             question: String::new(),
-            whole: false,
             seq: 0,
             at_ms: now_ms,
             silent: false,
             whole: false,
             badge: None,
         }
-    }
-
-    /// Names the question. It is answered from a notification only if that shows it to the letter:
-    /// a yes is to what was seen.
-    #[must_use]
-    pub fn asking(mut self, id: &str, all: &[Question]) -> Message {
-        id.clone_into(&mut self.question);
-        let [question] = all else {
-            return self;
-        };
-        let Asking {
-            permission,
-            command,
-            diff,
-            answerable,
-            ..
-        } = &question.asking;
-        let shown = !command.is_empty() && self.body.contains(&format!("`{command}`"));
-        self.whole = question.id == id && *permission && *answerable && diff.is_empty() && shown;
-        self
     }
 
     /// About what.
@@ -213,7 +186,7 @@ impl Message {
         if self.whole && body == self.body {
             notification["data"]["whole"] = true.into();
         }
-        if self.whole && body == self.body {
+        if self.kind() == Kind::Blocked && !self.question.is_empty() {
             let action = |action: &str, title: &str| {
                 let link = format!("{link}&answer={action}");
                 json!({ "action": action, "title": title, "navigate": link })
@@ -328,31 +301,14 @@ mod tests {
 
     use super::*;
 
-    fn question(command: &str) -> Question {
-        Question {
-            id: "q 1".into(),
-            seq: 1,
-            session: String::new(),
-            asking: Asking {
-                permission: true,
-                tool: "Bash".into(),
-                command: command.into(),
-                answerable: true,
-                ..Asking::default()
-            },
-            since_ms: 0,
-            doubtful: false,
-        }
-    }
-
     fn message(kind: Kind, text: &str) -> Message {
         Message::new(kind, &"fix-login".parse().unwrap(), text)
     }
 
     #[test]
     fn a_click_opens_the_question() {
-        let asked = message(Kind::Blocked, "waits for permission: Bash `rm -rf build`");
-        let asked = asked.asking("q 1", &[question("rm -rf build")]);
+        let mut asked = message(Kind::Blocked, "may it run rm -rf build?");
+        asked.question = "q 1".into();
         let page = "https://wsm.example/";
         let text: Value = serde_json::from_slice(&asked.push(page)).unwrap();
         assert_eq!(text["web_push"], 8030);
@@ -370,37 +326,6 @@ mod tests {
             "https://wsm.example/#/agents/fix-login"
         );
         assert!(text["notification"].get("actions").is_none());
-    }
-
-    #[test]
-    fn it_is_answered_where_it_is_seen_to_the_letter_alone() {
-        let actions = |text: &str, all: &[Question]| {
-            let told = message(Kind::Blocked, text).asking("q 1", all);
-            let text: Value = serde_json::from_slice(&told.push("https://wsm.example")).unwrap();
-            text["notification"].get("actions").is_some()
-        };
-        let words = |question: &Question| crate::agent::evidence::words(&question.asking);
-        let ask = |question: Question| actions(&words(&question), &[question]);
-        assert!(ask(question("rm -rf build")));
-        for other in ["ls\nrm -rf ~", "ls  -la", "ls\t-la", "", &"x".repeat(161)] {
-            assert!(!ask(question(other)), "{other:?}");
-        }
-        let with = |change: fn(&mut Asking)| {
-            let mut asked = question("ls");
-            change(&mut asked.asking);
-            ask(asked)
-        };
-        assert!(!with(|it| it.diff = "+x".into()));
-        assert!(!with(|it| it.answerable = false));
-        assert!(!with(|it| it.permission = false));
-        let two = [question("ls"), question("ls")];
-        assert!(!actions(
-            "waits for permission: Bash `ls`, and 1 more",
-            &two
-        ));
-        let mut other = question("ls");
-        other.id = "q 2".into();
-        assert!(!actions(&words(&other), &[other]));
     }
 
     #[test]
@@ -459,7 +384,6 @@ mod tests {
         fn every_message_fits(text in "\\PC{0,2000}", page in "[a-z]{0,200}") {
             let mut message = message(Kind::Blocked, &text);
             message.question = "q".repeat(64);
-            message.whole = true;
             let pushed = message.push(&format!("https://{page}"));
             prop_assert!(pushed.len() <= MESSAGE_BYTES_MAX);
             let _: Value = serde_json::from_slice(&pushed).unwrap();

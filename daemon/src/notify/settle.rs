@@ -102,7 +102,9 @@ fn together(engine: &Engine, told: &[Told<'_>], now_ms: u64) -> Result<(), Store
 
 fn of(engine: &Engine, due: &Due, now_ms: u64) -> Settled {
     let notice = &due.notice;
-    let Some(record) = due.record.as_ref().filter(|_| due.may_see) else {
+    // A screen is set right, whatever ended since; by whom is told to those who may know.
+    let is_over = notice.kind == Kind::Over;
+    let Some(record) = due.record.as_ref().filter(|_| due.may_see || is_over) else {
         return Settled::Forgotten;
     };
     let moment = Moment {
@@ -115,7 +117,8 @@ fn of(engine: &Engine, due: &Due, now_ms: u64) -> Settled {
         told_ms: due.told_ms,
     };
     let text = match notice.kind {
-        Kind::Over => over(notice),
+        Kind::Over if due.may_see || notice.actor == notice.user => over(notice),
+        Kind::Over => "it is over".to_owned(),
         _ => notice.text.clone(),
     };
     let mut message = Message {

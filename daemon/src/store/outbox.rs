@@ -21,8 +21,9 @@ impl Store {
     /// # Errors
     /// The database said no.
     pub fn may_be_told(&self, delivery: &Delivery, now_ms: u64) -> Result<bool, StoreError> {
-        // That what was told before is over is no news of the agent.
-        if matches!(delivery.message.kind(), Kind::Test | Kind::Over) {
+        // That what was told before is over is no news of the agent; several in one are names alone.
+        let names = delivery.message.agent.is_empty();
+        if names || matches!(delivery.message.kind(), Kind::Test | Kind::Over) {
             return Ok(true);
         }
         let (user, topic) = (delivery.user.as_str(), delivery.topic.as_str());

@@ -225,3 +225,26 @@ fn without_reports_the_terminal_is_listened_to() {
     let ended = Signal::Mark(Mark::Finished { code: Some(1) });
     assert_eq!(weigh(works, &ended).map(|it| it.0), Some(State::Idle));
 }
+
+#[test]
+fn what_is_whole_is_there_to_the_letter() {
+    let ask = |command: &str, diff: &str| Asking {
+        permission: true,
+        tool: "Bash".into(),
+        command: command.into(),
+        diff: diff.into(),
+        answerable: true,
+        ..Asking::default()
+    };
+    let shown = |asking: &Asking| whole(asking, &words(asking));
+    assert!(shown(&ask("rm -rf build", "")));
+    for more in ["ls\nrm -rf ~", "", &"x".repeat(161)] {
+        assert!(!shown(&ask(more, "")), "{more:?}");
+    }
+    assert!(!shown(&ask("/w/a", "+x")));
+    // The text is of another question, which begins alike.
+    assert!(!whole(&ask("ls", ""), &words(&ask("ls; rm -rf ~", ""))));
+    let mut elsewhere = ask("ls", "");
+    elsewhere.answerable = false;
+    assert!(!shown(&elsewhere));
+}
