@@ -91,6 +91,8 @@ export function desk(shared) {
     const loaded = async (hash, seen) => {
       const person = await Person.come(shared.browser, instance, "phone", { serviceWorkers: "block" });
       await person.pair();
+      // What signing in took is not loaded by who is in.
+      await person.page.goto("about:blank");
       await person.open(hash);
       await person.page.locator(seen).first().waitFor();
       const paths = await person.page.evaluate(() => performance.getEntriesByType("resource").map((it) => new URL(it.name).pathname).filter((it) => it.endsWith(".js")));
