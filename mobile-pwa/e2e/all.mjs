@@ -9,13 +9,15 @@ import { looks } from "./looks.mjs";
 import { loads } from "./loads.mjs";
 import { making } from "./making.mjs";
 import { network } from "./network.mjs";
+import { push } from "./push.mjs";
 import { questions } from "./questions.mjs";
+import { withModel } from "./shop.mjs";
 import { terminals } from "./terminals.mjs";
 
 const shared = {};
 
 before(async () => {
-  shared.instance = await Instance.start();
+  shared.instance = await Instance.start(withModel);
   shared.instance.agent("shop-api-refactor");
   shared.instance.agent("shop-web-cart", "site", "--set", "colour=red");
   shared.instance.agent("billing");
@@ -39,3 +41,4 @@ describe("living", () => living(shared));
 describe("desk", () => desk(shared));
 describe("network", () => network(shared));
 describe("loads", () => loads(shared));
+describe("push", push);

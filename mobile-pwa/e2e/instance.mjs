@@ -5,8 +5,7 @@ import { request } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Model } from "./model.mjs";
-import { SITE, TASKS, repository } from "./shop.mjs";
+import { SITE, repository } from "./shop.mjs";
 import { until } from "./wait.mjs";
 
 /** Where the programs under test lie. */
@@ -15,22 +14,25 @@ export const BIN = process.env.WSM_BIN_DIR ?? new URL("../../target/stage", impo
 const WEB = (port) => `[web]\nlisten = "127.0.0.1:${port}"\nnames = ["localhost"]\npreview = "*.localhost"\ntls = "off"\n`;
 
 export class Instance {
-  /** Starts one; `stop` ends it and removes what it made. */
-  static async start() {
+  /** Starts one; `stop` ends it and removes what it made. `prepare` is given its directory, and may
+   * add to its configuration, templates and environment. */
+  static async start(prepare = () => ({})) {
     const instance = new Instance();
     instance.base = mkdtempSync(join(tmpdir(), "wsm-pwa-"));
     chmodSync(instance.base, 0o755);
+    const { config = "", templates = {}, env = {}, model } = await prepare(instance.base);
+    Object.assign(instance, { env, model });
     instance.dir = join(instance.base, "wsm");
     instance.port = await freePort();
     mkdirSync(join(instance.dir, "etc/templates"), { recursive: true });
-    instance.model = await Model.start(join(instance.base, "model"));
-    for (const [words, steps] of Object.entries(TASKS)) instance.model.task(words, steps);
-    writeFileSync(join(instance.dir, "etc/config.toml"), WEB(instance.port) + instance.model.config);
-    writeFileSync(join(instance.dir, "etc/templates/site.toml"), SITE);
+    writeFileSync(join(instance.dir, "etc/config.toml"), WEB(instance.port) + config);
+    for (const [name, text] of Object.entries({ site: SITE, ...templates })) {
+      writeFileSync(join(instance.dir, `etc/templates/${name}.toml`), text);
+    }
     instance.repository = repository(join(instance.base, "shop"));
     await instance.up();
     instance.wsm("repo", "add", instance.repository, "--name", "shop");
-    instance.keep("anthropic-api-key");
+    if (model) instance.keep("anthropic-api-key");
     return instance;
   }
 
@@ -73,9 +75,14 @@ export class Instance {
     return JSON.parse(this.wsm("--json", ...args));
   }
 
+  /** Rows of the journal with this verb, oldest first. */
+  rows(verb) {
+    return this.wsm("audit", "query", "--verb", verb, "--json").split("\n").filter(Boolean).map((line) => JSON.parse(line));
+  }
+
   async up() {
     const log = openSync(join(this.base, "up.log"), "a");
-    const options = { stdio: ["ignore", log, log], env: { ...process.env, HOME: this.base, SSL_CERT_FILE: this.model.authority } };
+    const options = { stdio: ["ignore", log, log], env: { ...process.env, HOME: this.base, ...this.env } };
     this.child = spawn(join(BIN, "wsm"), ["--dir", this.dir, "up"], options);
     await until("wsm answers", () => {
       try {
@@ -120,7 +127,7 @@ export class Instance {
       for (const agent of this.json("ls", "-a")) this.wsm("rm", "--purge", agent.name);
     } finally {
       await this.down();
-      this.model.stop();
+      this.model?.stop();
       rmSync(this.base, { recursive: true, force: true });
     }
   }
