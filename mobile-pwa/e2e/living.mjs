@@ -105,7 +105,7 @@ export function living(shared) {
       await page.getByRole("button", { name: "Actions for scratch" }).tap();
       await page.getByRole("menuitem", { name: "Put into the trash" }).tap();
       await page.getByRole("dialog").getByRole("button", { name: "Put into the trash" }).tap();
-      await page.getByText("scratch is in the trash").waitFor();
+      await page.locator(".toast").getByText("scratch is in the trash").waitFor();
     };
     await away();
     await page.getByRole("button", { name: "Undo" }).tap();

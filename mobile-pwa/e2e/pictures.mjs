@@ -1,8 +1,9 @@
 // Pictures of a real run, for docs/pictures: `npm run pictures`. Nothing in them is made up.
-import { execFileSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
 import { launch } from "./browser.mjs";
 import { Instance } from "./instance.mjs";
 import { Person } from "./people.mjs";
+import { withModel } from "./shop.mjs";
 import { until } from "./wait.mjs";
 
 const OUT = new URL("../../docs/pictures/", import.meta.url).pathname;
@@ -46,7 +47,7 @@ async function phone(browser, instance) {
   await person.open("#/agents/shop-api-discounts");
   await person.page.getByRole("region", { name: "Wants to use Edit" }).getByText("item.discount").waitFor();
   await show(person, "phone-question");
-  await person.terminal("shop-tests", "main", "OK");
+  await person.terminal("shop-api-totals", "main", "it is committed");
   await show(person, "phone-terminal");
   await person.leave();
 }
@@ -69,10 +70,10 @@ async function desktop(browser, instance) {
   await person.leave();
 }
 
-const instance = await Instance.start();
+const instance = await Instance.start(withModel);
 const browser = await launch();
 try {
-  execFileSync("mkdir", ["-p", OUT]);
+  mkdirSync(OUT, { recursive: true });
   await prepare(instance);
   await phone(browser, instance);
   await desktop(browser, instance);

@@ -1,7 +1,9 @@
 // Questions of a real Claude Code: seen whole, answered from a phone, and taken for an answer.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { gzipSync } from "node:zlib";
 import { Person } from "./people.mjs";
 import { COMMIT, UPGRADE } from "./shop.mjs";
 import { until } from "./wait.mjs";
@@ -75,5 +77,26 @@ export function questions(shared) {
     }
     assert.deepEqual([agent().state, agent().questions.length], ["blocked", 1], agent().reason);
     await person.leave();
+  });
+
+  test("list and approve load 30 KB of JavaScript at most, a terminal 160 KB", async () => {
+    const { instance } = shared;
+    const dist = new URL("../dist", import.meta.url).pathname;
+    const loaded = async (hash, seen) => {
+      const person = await Person.come(shared.browser, instance, "phone", { serviceWorkers: "block" });
+      await person.pair();
+      // What signing in took is not loaded by who is in.
+      await person.page.goto("about:blank");
+      await person.open(hash);
+      await person.page.locator(seen).first().waitFor();
+      const paths = await person.page.evaluate(() => performance.getEntriesByType("resource").map((it) => new URL(it.name).pathname).filter((it) => it.endsWith(".js")));
+      await person.leave();
+      return [...new Set(paths)].reduce((sum, path) => sum + gzipSync(readFileSync(dist + path), { level: 9 }).length, 0) / 1024;
+    };
+    const list = await loaded("#/", ".list");
+    const approve = await loaded("#/agents/shop-deps-again?question=1", ".question");
+    const terminal = await loaded("#/agents/billing/terminal", ".xterm-screen");
+    console.log(`# JavaScript, gzip: list ${list.toFixed(1)} KB, approve ${approve.toFixed(1)} KB, terminal ${terminal.toFixed(1)} KB`);
+    assert.ok(list <= 30 && approve <= 30 && terminal <= 160, `${list}, ${approve} and ${terminal} KB`);
   });
 }

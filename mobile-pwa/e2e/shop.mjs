@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Model } from "./model.mjs";
 
 /** A template whose service prints and whose page can be looked at. */
 export const SITE = `schema = 1
@@ -83,7 +84,7 @@ export function repository(path) {
 }
 
 /** What real Claude Codes are told to do, and what they do then. */
-export const TASKS = {
+const TASKS = {
   "Make the total respect discounts": [
     { say: "I’ll look at the cart first.", use: (at) => ["Read", { file_path: `${at}/cart.py` }] },
     {
@@ -108,6 +109,13 @@ export const TASKS = {
     { say: "I leave the dependencies as they are." },
   ],
 };
+
+/** For `Instance.start`: real Claude Codes find a model that does these. */
+export async function withModel(directory) {
+  const model = await Model.start(join(directory, "model"));
+  for (const [words, steps] of Object.entries(TASKS)) model.task(words, steps);
+  return { model, config: model.config, env: { SSL_CERT_FILE: model.authority } };
+}
 
 export const COMMIT = "git commit -qam 'cart: discounts'";
 export const UPGRADE = "pip install --upgrade requests && pip freeze > requirements.txt";

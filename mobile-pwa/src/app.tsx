@@ -7,8 +7,7 @@ import { newer, renew } from "./live/worker";
 import { watches } from "./model/rights";
 import { since } from "./model/time";
 import { Agents, NewLink, Nothing } from "./pages/agents";
-import { LinkOver, SignIn, brought } from "./pages/signin";
-import { route } from "./route";
+import { brought, route } from "./route";
 import { wide } from "./settings";
 import { Confirmation } from "./ui/dialog";
 import { Icon, type IconName } from "./ui/icon";
@@ -16,6 +15,8 @@ import { List, Search, Summary } from "./ui/list";
 import { Wait, lazy } from "./ui/load";
 import { Toasts } from "./ui/toast";
 
+const SignIn = lazy<{ again?: boolean }>(() => import("./pages/signin").then((it) => it.SignIn));
+const LinkOver = lazy(() => import("./pages/signin").then((it) => it.LinkOver));
 const Agent = lazy(() => import("./pages/agent").then((it) => it.AgentPage));
 const Activity = lazy(() => import("./pages/activity").then((it) => it.Activity));
 const New = lazy(() => import("./pages/new").then((it) => it.NewAgentPage));

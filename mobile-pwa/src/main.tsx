@@ -2,7 +2,6 @@ import { render } from "preact";
 import "./style/app.css";
 import "./style/parts.css";
 import "./style/list.css";
-import "./style/sign.css";
 import { App } from "./app";
 import { observe } from "./live/presence";
 import { receive } from "./live/shared";

@@ -17,7 +17,7 @@ import { QuestionCard } from "../ui/question";
 import { Menu } from "./menu";
 
 const Terminals = lazy(() => import("./terminals").then((it) => it.Terminals));
-const Text = lazy(() => import("./terminals").then((it) => it.Text));
+const Text = lazy(() => import("./text").then((it) => it.Text));
 const Changes = lazy(() => import("./changes").then((it) => it.Changes));
 const Services = lazy(() => import("./services").then((it) => it.Services));
 const Recordings = lazy(() => import("./recordings").then((it) => it.Recordings));

@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Device, InvitationMade, Pairing, PairingMade } from "../api/api.gen";
 import { call, words } from "../api/client";
-import { now, who } from "../live/store";
+import { now, rows, who } from "../live/store";
 import { administers } from "../model/rights";
 import { since } from "../model/time";
 import { givenUp, make, possible } from "../passkey";
@@ -15,7 +15,9 @@ import { copy, say, tell } from "../ui/toast";
 import { Section } from "./section";
 
 export function Devices() {
-  const devices = useLoad(() => call("get /v1/devices"), []);
+  // Whoever is let in fetches a session a moment later.
+  const newest = rows.value.find((row) => /^(session|device|passkey)/.test(row.verb))?.seq ?? 0;
+  const devices = useLoad(() => call("get /v1/devices"), [newest], 0, true);
   const [adding, add] = useState(false);
   if (devices.error) return null;
   return (

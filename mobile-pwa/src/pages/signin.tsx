@@ -1,5 +1,6 @@
 // Coming in: by a token, a pairing, an invitation or a link to watch.
 
+import "../style/sign.css";
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Refusal, call, words } from "../api/client";
@@ -24,9 +25,6 @@ export function SignIn({ again = false }: { again?: boolean }) {
   if (page === "watch") return <Watch code={code} />;
   return <ByToken again={again} />;
 }
-
-/** Whether the address brings something that is used before anything else. */
-export const brought = (): boolean => ["pair", "invite", "watch"].includes(route.value.page);
 
 function Box({ title, text, children }: { title: string; text: ComponentChildren; children: ComponentChildren }) {
   return (

@@ -57,7 +57,8 @@ export function TerminalPane({ agent, terminal, readOnly = false, title, head, c
         </header>
       )}
       {session && <Bar session={session} agent={agent} terminal={terminal} />}
-      <div class="term-view" ref={view} data-dark={isDark.value}>
+      {/* The program may be drawn smaller than its window: whoever clicks beside it wants to type as well. */}
+      <div class="term-view" ref={view} data-dark={isDark.value} onClick={() => !readOnly && session?.focus()}>
         <div class="term-host" ref={host} />
         {!running && <p class="term-off">It is {agent.state}: no terminal runs.</p>}
       </div>

@@ -322,7 +322,7 @@ fn what_is_drawn_anew_for_another_size_is_no_sign_of_life() {
     let mut daemon = shim.connect();
     daemon.request(Request::Subscribe);
     let script = "trap 'printf \"drawn\\033]2;drawn\\007\"' WINCH; sleep 0.2; printf 'up\\033]2;up\\007'; \
-                  while :; do read -r line && printf 'told\\033]2;told\\007'; done";
+                  while :; do read -r -t 0.1 line && printf 'told\\033]2;told\\007'; done";
     daemon.start_terminal("main#1", script);
     daemon.event("activity", |event| {
         matches!(event, Event::Activity { active: true, .. })

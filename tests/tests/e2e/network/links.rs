@@ -129,7 +129,7 @@ fn a_browser_keeps_a_link_beside_its_session() {
         let foreign = json!({"Origin": "https://evil.test", "Sec-Fetch-Site": "cross-site"});
         let read = guest.ask("GET", "/v1/agents/anns/capture", Value::Null, foreign);
         assert_eq!(read.status, 403);
-        let send = json!({"text": "x"});
+        let send = json!({"text": "x", "enter": true});
         assert_eq!(guest.post("/v1/agents/anns/send", send).status, 403);
         // Who is signed in stays so.
         let token = served.token(&eve, "own");
