@@ -2,7 +2,8 @@
 //!
 //! A row that means something to people ([`event`]) leaves notices in its own transaction
 //! (`store/outbox.rs`). The notifier ([`worker`]) decides on each when it is due ([`decide`], by the
-//! person's [`rules`] and [`presence`]), and makes one delivery per channel of it, in one step.
+//! person's [`rules`] and [`presence`]; [`pace`] when there are many), and makes one delivery per
+//! channel of it, in one step.
 //! A delivery is tried until it is taken, refused for good, or too old. A daemon that dies between
 //! two of these steps tells something twice at worst, and the second replaces the first by its tag.
 
@@ -16,12 +17,14 @@ pub mod keys;
 pub mod mail;
 pub mod message;
 pub mod outcome;
+pub mod pace;
 pub mod place;
 pub mod post;
 pub mod presence;
 pub mod push;
 pub mod rules;
 pub(crate) mod send;
+mod settle;
 pub mod worker;
 
 use keys::Keys;

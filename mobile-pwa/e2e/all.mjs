@@ -5,6 +5,7 @@ import { Instance } from "./instance.mjs";
 import { looks } from "./looks.mjs";
 import { loads } from "./loads.mjs";
 import { network } from "./network.mjs";
+import { push } from "./push.mjs";
 import { terminals } from "./terminals.mjs";
 
 const shared = {};
@@ -28,3 +29,4 @@ describe("looks", () => looks(shared));
 describe("terminals", () => terminals(shared));
 describe("network", () => network(shared));
 describe("loads", () => loads(shared));
+describe("push", push);

@@ -40,16 +40,21 @@ web = { inside = 8000, protocol = "http" }
 `;
 
 export class Instance {
-  /** Starts one; `stop` ends it and removes what it made. */
-  static async start() {
+  /** Starts one; `stop` ends it and removes what it made. `prepare` is given its directory, and may
+   * add to its configuration, templates and environment. */
+  static async start(prepare = () => ({})) {
     const instance = new Instance();
     instance.base = mkdtempSync(join(tmpdir(), "wsm-pwa-"));
     chmodSync(instance.base, 0o755);
+    const { config = "", templates = {}, env = {} } = await prepare(instance.base);
+    instance.env = env;
     instance.dir = join(instance.base, "wsm");
     instance.port = await freePort();
     mkdirSync(join(instance.dir, "etc/templates"), { recursive: true });
-    writeFileSync(join(instance.dir, "etc/config.toml"), CONFIG(instance.port));
-    writeFileSync(join(instance.dir, "etc/templates/site.toml"), SITE);
+    writeFileSync(join(instance.dir, "etc/config.toml"), CONFIG(instance.port) + config);
+    for (const [name, text] of Object.entries({ site: SITE, ...templates })) {
+      writeFileSync(join(instance.dir, `etc/templates/${name}.toml`), text);
+    }
     instance.repository = repository(join(instance.base, "shop"));
     await instance.up();
     return instance;
@@ -69,9 +74,14 @@ export class Instance {
     return JSON.parse(this.wsm("--json", ...args));
   }
 
+  /** Rows of the journal with this verb, oldest first. */
+  rows(verb) {
+    return this.wsm("audit", "query", "--verb", verb, "--json").split("\n").filter(Boolean).map((line) => JSON.parse(line));
+  }
+
   async up() {
     const log = openSync(join(this.base, "up.log"), "a");
-    const options = { stdio: ["ignore", log, log], env: { ...process.env, HOME: this.base } };
+    const options = { stdio: ["ignore", log, log], env: { ...process.env, HOME: this.base, ...this.env } };
     this.child = spawn(join(BIN, "wsm"), ["--dir", this.dir, "up"], options);
     await until("wsm answers", () => {
       try {

@@ -80,6 +80,9 @@ export function terminals(shared) {
     await ann.page.getByRole("button", { name: "Ask for it" }).click();
     await root.page.getByRole("button", { name: "Give it" }).click();
     await root.page.getByText("ann has the keyboard").first().waitFor();
+    // It is in the journal, so root was told wherever root looks.
+    const [row] = instance.rows("lease.asked").slice(-1);
+    assert.deepEqual([row.actor, row.before], ["ann", "root"]);
     await ann.type("echo ann-types\n");
     await ann.shows("ann-types");
     // What is its owner's can be taken back.

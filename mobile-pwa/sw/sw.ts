@@ -69,14 +69,16 @@ self.addEventListener("notificationclick", (event) => {
   event.waitUntil(act(event.action, data));
 });
 
-/** An action is done from here; where that fails, and without one, the page opens at the right place. */
+/**
+ * An answer is given from here, a yes only to what was shown whole. Else, and where that fails, the page
+ * opens at the right place, where the answer is given.
+ */
 async function act(action: string, data: Partial<Told["notification"]["data"]>): Promise<void> {
   const place = data.navigate ?? "/#/";
-  if ((action === "approve" || action === "deny") && data.agent && data.question) {
-    const done = await respond(action, data.agent, data.question);
-    if (done) return;
-  }
-  await open(place);
+  const answers = action === "deny" || action === "approve";
+  if (!answers || !data.agent || !data.question) return open(place);
+  if ((action === "deny" || data.whole) && (await respond(action, data.agent, data.question))) return;
+  await open(`${place}&answer=${action}`);
 }
 
 async function respond(action: "approve" | "deny", agent: string, question: string): Promise<boolean> {

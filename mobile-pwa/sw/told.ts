@@ -11,7 +11,7 @@ export interface Told {
     renotify?: boolean;
     timestamp?: number;
     actions?: Array<{ action: string; title: string }>;
-    data: { navigate: string; agent?: string; question?: string };
+    data: { navigate: string; agent?: string; question?: string; whole?: boolean };
   };
 }
 
@@ -27,7 +27,8 @@ interface Declared {
     renotify?: boolean;
     timestamp?: number;
     actions?: Array<{ action?: string; title?: string }>;
-    data?: { agent?: string; question?: string };
+    /** `whole`: the body holds all of the question. */
+    data?: { agent?: string; question?: string; whole?: boolean };
   };
   app_badge?: number | string;
 }

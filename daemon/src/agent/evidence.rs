@@ -337,6 +337,12 @@ pub(crate) fn words(asking: &Asking) -> String {
     }
 }
 
+/// Whether a text holds all of a question, so that who read it knows what a yes allows.
+pub(crate) fn whole(asking: &Asking, text: &str) -> bool {
+    let (command, plain) = (asking.command.as_str(), asking.diff.is_empty());
+    asking.answerable && asking.permission && plain && !command.is_empty() && text.contains(command)
+}
+
 /// What its terminal tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Signal {
@@ -380,13 +386,15 @@ pub(crate) fn weigh(before: Before, signal: &Signal) -> Option<(State, String, T
         Signal::Active if state == Blocked && !before.hooked => {
             guess(Working, "it writes to its terminal")
         }
-        Signal::Quiet if state == Working && !before.hooked && before.reports_ready => guess(
-            Blocked,
-            "it has not said that it is ready, and its terminal is silent: it may ask something there",
-        ),
         Signal::Quiet if state == Working && !before.hooked && before.rang => {
             guess(Blocked, "it rang the bell, and is silent since")
         }
+        // On a busy machine a program takes longer than this to start.
+        Signal::Quiet if !before.hooked && before.reports_ready => None,
+        Signal::LongQuiet if state == Working && !before.hooked && before.reports_ready => guess(
+            Blocked,
+            "it has not said that it is ready, and its terminal is silent: it may ask something there",
+        ),
         Signal::Quiet if state == Working && (!before.hooked || guessed) => guess(
             Idle,
             "no output for 10 s (a guess: wsm does not see inside it)",

@@ -26,7 +26,7 @@ const SAID_MAX: usize = 20;
 /// Random characters of a run's secret: nobody finds it by trying.
 const RUN_CHARACTERS: usize = 26;
 
-/// Silence of one that reports, after the ten seconds that the shim tells, before it counts.
+/// Silence of one that reports, or shall, after the ten seconds that the shim tells, before it counts.
 const LONG_QUIET: Duration = Duration::from_secs(20);
 
 /// A terminal that goes on this long after a question was answered there. Longer than a shim needs
@@ -119,9 +119,7 @@ impl Driver {
             }
             return self.on_signal(&Signal::Active);
         }
-        if heard.hooked {
-            self.hearing.quiet = Some(now + LONG_QUIET);
-        }
+        self.hearing.quiet = Some(now + LONG_QUIET);
         self.on_signal(&Signal::Quiet);
         self.hearing.rang = false;
     }

@@ -1,5 +1,7 @@
 //! What is said: one message, as each kind of channel wants it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wsm_api::name::AgentName;
@@ -29,6 +31,15 @@ pub struct Message {
     pub seq: u64,
     /// When it happened.
     pub at_ms: u64,
+    /// It makes no sound.
+    #[serde(default)]
+    pub silent: bool,
+    /// What is asked stands in the body, all of it: it may be answered without looking further.
+    #[serde(default)]
+    pub whole: bool,
+    /// How much waits for this person, this included; `None`: not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub badge: Option<u32>,
 }
 
 impl Message {
@@ -55,7 +66,57 @@ impl Message {
             question: String::new(),
             seq: 0,
             at_ms: 0,
+            silent: kind == Kind::Over,
+            whole: false,
+            badge: None,
         }
+    }
+
+    /// Says several things in one. `None` of nothing.
+    #[must_use]
+    pub fn many(all: &[&Message]) -> Option<Message> {
+        let newest = all.iter().max_by_key(|one| one.seq)?;
+        let mut kinds: BTreeMap<Kind, Vec<&str>> = BTreeMap::new();
+        for one in all {
+            kinds.entry(one.kind()).or_default().push(&one.agent);
+        }
+        // What went wrong comes first.
+        let kinds: Vec<_> = kinds.into_iter().rev().collect();
+        let title = match kinds.as_slice() {
+            [(kind, agents)] => format!("{} agents {}", agents.len(), of_many(*kind)),
+            _ => {
+                let parts = kinds.iter();
+                let parts =
+                    parts.map(|(kind, agents)| format!("{} {}", agents.len(), of_many(*kind)));
+                format!(
+                    "{} agents: {}",
+                    all.len(),
+                    parts.collect::<Vec<_>>().join(", ")
+                )
+            }
+        };
+        let body = match kinds.as_slice() {
+            [(_, agents)] => agents.join(", "),
+            _ => {
+                let parts = kinds.iter();
+                let parts = parts
+                    .map(|(kind, agents)| format!("{}: {}", of_many(*kind), agents.join(", ")));
+                parts.collect::<Vec<_>>().join("; ")
+            }
+        };
+        Some(Message {
+            kind: kinds.first()?.0.as_str().to_owned(),
+            title,
+            body: cut(&body, BODY_BYTES_MAX).to_owned(),
+            tag: format!("many-{}", newest.seq),
+            agent: String::new(),
+            question: String::new(),
+            seq: newest.seq,
+            at_ms: newest.at_ms,
+            silent: false,
+            whole: false,
+            badge: None,
+        })
     }
 
     /// Tries a channel.
@@ -70,6 +131,9 @@ impl Message {
             question: String::new(),
             seq: 0,
             at_ms: now_ms,
+            silent: false,
+            whole: false,
+            badge: None,
         }
     }
 
@@ -113,8 +177,14 @@ impl Message {
             "timestamp": self.at_ms,
             "data": { "agent": self.agent, "question": self.question, "seq": self.seq },
         });
-        if self.kind() == Kind::Over {
+        if self.silent {
             notification["silent"] = true.into();
+        } else {
+            // The next of the same tag is another thing, and rings again.
+            notification["renotify"] = true.into();
+        }
+        if self.whole && body == self.body {
+            notification["data"]["whole"] = true.into();
         }
         if self.kind() == Kind::Blocked && !self.question.is_empty() {
             let action = |action: &str, title: &str| {
@@ -123,15 +193,20 @@ impl Message {
             };
             notification["actions"] = json!([action("approve", "Approve"), action("deny", "Deny")]);
         }
-        json!({ "web_push": 8030, "notification": notification })
+        let mut message = json!({ "web_push": 8030, "notification": notification });
+        if let Some(badge) = self.badge {
+            message["app_badge"] = badge.into();
+        }
+        message
     }
 
     /// What ntfy takes by POST at its root.
     #[must_use]
     pub fn ntfy(&self, topic: &str, page: Option<&str>) -> Vec<u8> {
         let priority = match self.kind() {
-            Kind::Blocked | Kind::Security => 4,
             Kind::Over => 1,
+            _ if self.silent => 2,
+            Kind::Blocked | Kind::Security => 4,
             _ => 3,
         };
         let mut message = json!({
@@ -176,6 +251,17 @@ impl Message {
             Some(page) => format!("{}\n\n{}\n", self.body, self.link(page)),
             None => format!("{}\n", self.body),
         }
+    }
+}
+
+/// What became of several agents, after their number.
+fn of_many(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Finished => "have finished",
+        Kind::Failed => "failed",
+        Kind::ServiceDown => "with a service down",
+        Kind::Limit => "ran into a limit",
+        _ => "have news",
     }
 }
 
@@ -246,6 +332,51 @@ mod tests {
     fn what_agents_say_draws_nothing() {
         let told = message(Kind::Blocked, "a\x1b[2J\nb\u{202e}c \u{7} d");
         assert_eq!(told.body, "a [2J b c d");
+    }
+
+    #[test]
+    fn a_button_answers_what_is_seen_whole() {
+        let mut asked = message(Kind::Blocked, "waits for permission: Bash `npm test`");
+        asked.question = "q".into();
+        let told = |asked: &Message| -> Value {
+            serde_json::from_slice(&asked.push("https://wsm.example/")).unwrap()
+        };
+        assert!(told(&asked)["notification"]["data"].get("whole").is_none());
+        (asked.whole, asked.badge) = (true, Some(2));
+        let text = told(&asked);
+        assert_eq!(text["notification"]["data"]["whole"], true);
+        assert_eq!(text["notification"]["renotify"], true);
+        assert_eq!(text["app_badge"], 2);
+        // Nothing is whole of which something was cut off.
+        asked.title = "x".repeat(MESSAGE_BYTES_MAX - 400);
+        assert!(told(&asked)["notification"]["data"].get("whole").is_none());
+        let over = told(&message(Kind::Over, "answered by ada"));
+        assert_eq!(over["notification"]["silent"], true);
+        assert!(over["notification"].get("renotify").is_none());
+    }
+
+    #[test]
+    fn many_in_one() {
+        let one = |kind, name: &str, seq| Message {
+            seq,
+            ..Message::new(kind, &name.parse().unwrap(), "x")
+        };
+        let all = [
+            one(Kind::Finished, "a", 4),
+            one(Kind::Finished, "b", 9),
+            one(Kind::Failed, "c", 5),
+        ];
+        let same = Message::many(&[&all[0], &all[1]]).unwrap();
+        assert_eq!(
+            (&*same.title, &*same.body),
+            ("2 agents have finished", "a, b")
+        );
+        assert_eq!((&*same.tag, same.kind()), ("many-9", Kind::Finished));
+        assert_eq!(same.link("https://wsm.example/"), "https://wsm.example/#/");
+        let mixed = Message::many(&all.each_ref()).unwrap();
+        assert_eq!(mixed.title, "3 agents: 1 failed, 2 have finished");
+        assert_eq!(mixed.body, "failed: c; have finished: a, b");
+        assert_eq!(Message::many(&[]), None);
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! The notifier: decides on what is due, and delivers, a few messages at a time for each service.
+//! The notifier: has what is due decided, and delivers, a few messages at a time for each service.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
@@ -6,22 +6,18 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::decide::{Moment, Verdict, at_due};
-use super::event::Kind;
-use super::message::Message;
 use super::outcome::{self, Outcome};
+use super::pace::Rings;
+use super::settle;
 use crate::engine::{Engine, WSM, row};
 use crate::fault;
-use crate::store::{
-    Change, ChannelRow, Delivery, Due, Notice, Notify, Settled, StoreError, now_ms,
-};
+use crate::store::{Change, ChannelRow, Delivery, Notify, StoreError, now_ms};
 
 /// Messages under way at once: in all, and to one service.
 const FLIGHT_MAX: usize = 32;
 const FLIGHT_ORIGIN_MAX: usize = 4;
 
-/// What is looked at in one turn.
-const TURN_MAX: u32 = 64;
+/// Channels that are looked at in one turn.
 const CHANNELS_MAX: u32 = 256;
 
 /// The clock is looked at this often at least, since it may be set.
@@ -83,13 +79,14 @@ async fn run(engine: Weak<Engine>) {
         return;
     };
     let mut flight = Flight::default();
+    let mut rings = Rings::default();
     loop {
         let Some(alive) = engine.upgrade() else {
             return;
         };
         newest.mark_unchanged();
         let now = now_ms();
-        let next = turn(&alive, &mut flight, now).unwrap_or_else(|error| {
+        let next = turn(&alive, &mut flight, &mut rings, now).unwrap_or_else(|error| {
             tracing::error!(%error, "can't look at what is to be told");
             Some(now + PAUSE_MS)
         });
@@ -114,14 +111,13 @@ async fn run(engine: Weak<Engine>) {
 }
 
 /// Decides and delivers what is due; says when to come again.
-fn turn(engine: &Arc<Engine>, flight: &mut Flight, now_ms: u64) -> Result<Option<u64>, StoreError> {
-    let due = engine.store.due(now_ms, TURN_MAX)?;
-    for one in &due {
-        let act = fault::act("notify", &one.notice.kind.as_str());
-        let settled = settle(engine, one, now_ms);
-        engine.store.settle(&one.notice, &settled, now_ms)?;
-        act.done();
-    }
+fn turn(
+    engine: &Arc<Engine>,
+    flight: &mut Flight,
+    rings: &mut Rings,
+    now_ms: u64,
+) -> Result<Option<u64>, StoreError> {
+    settle::all(engine, rings, now_ms)?;
     for delivery in engine.store.deliverable(now_ms, CHANNELS_MAX)? {
         let id = delivery.id;
         let Some(channel) = delivery.channel.clone() else {
@@ -141,54 +137,6 @@ fn turn(engine: &Arc<Engine>, flight: &mut Flight, now_ms: u64) -> Result<Option
     }
     let (notice, delivery) = engine.store.next_due(now_ms)?;
     Ok([notice, delivery].into_iter().flatten().min())
-}
-
-fn settle(engine: &Engine, due: &Due, now_ms: u64) -> Settled {
-    let notice = &due.notice;
-    let Some(record) = due.record.as_ref().filter(|_| due.may_see) else {
-        return Settled::Forgotten;
-    };
-    let moment = Moment {
-        now_ms,
-        at_ms: notice.at_ms,
-        visible_until_ms: engine
-            .notify
-            .presence
-            .visible_until(&notice.user, &notice.agent, now_ms),
-        told_ms: due.told_ms,
-    };
-    let text = match notice.kind {
-        Kind::Over => over(notice),
-        _ => notice.text.clone(),
-    };
-    let message = Message {
-        tag: notice.topic.clone(),
-        question: match notice.kind {
-            Kind::Blocked => notice.about.clone(),
-            _ => String::new(),
-        },
-        seq: notice.seq,
-        at_ms: notice.at_ms,
-        ..Message::new(notice.kind, &record.name, &text)
-    };
-    let message = Box::new(message);
-    match at_due(notice.kind, &due.rules, &moment) {
-        Verdict::Tell => Settled::Told {
-            message,
-            expires_ms: now_ms + notice.kind.ttl_s() * 1000,
-        },
-        Verdict::Later(at, _) => Settled::Later(at),
-        Verdict::Silent(why) => Settled::HeldBack(message, why.to_owned()),
-    }
-}
-
-/// What stands there instead of what was told.
-fn over(notice: &Notice) -> String {
-    match (notice.told, notice.actor.as_str()) {
-        (Some(Kind::ServiceDown), _) => format!("{} is no longer down", notice.about),
-        (_, WSM) => "it goes on".to_owned(),
-        (_, actor) => format!("answered by {actor}"),
-    }
 }
 
 /// Sends one message, and writes down what became of it.

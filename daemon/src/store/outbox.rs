@@ -11,6 +11,7 @@ use crate::record::Record;
 mod queue;
 #[cfg(test)]
 mod tests;
+mod together;
 
 pub use queue::{Delivery, Due, Notice, Settled};
 

@@ -103,9 +103,10 @@ function LeaseBar({ session, agent, terminal }: { session: Session; agent: Agent
   const lease = session.lease.value;
   const me = who.value?.user ?? "";
   const holder = lease.holder?.user;
-  const change = async (act: "take" | "request" | "release", to?: string) => {
+  /** By the daemon, which tells whoever has it, wherever that one looks. */
+  const change = async (act: "take" | "request") => {
     try {
-      await call("post /v1/agents/{agent}/lease", { path: { agent: agent.id }, body: { terminal, act, ...(to ? { to } : {}) } });
+      await call("post /v1/agents/{agent}/lease", { path: { agent: agent.id }, body: { terminal, act } });
     } catch (error) {
       tell(error);
     }
@@ -129,7 +130,7 @@ function LeaseBar({ session, agent, terminal }: { session: Session; agent: Agent
       <span class="grow">
         <b>{holder}</b> has the keyboard{lease.holder?.device ? ` (${lease.holder.device})` : ""}
       </span>
-      <button class="button" disabled={asked} onClick={() => session.ask("request")}>
+      <button class="button" disabled={asked} onClick={() => void change("request")}>
         {asked ? "Asked" : "Ask for it"}
       </button>
       {owns(agent, who.value) && (

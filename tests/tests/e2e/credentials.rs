@@ -110,6 +110,12 @@ impl World {
         World { fake, wsm, log }
     }
 
+    /// Who signed its certificates.
+    pub(crate) fn authority(&self) -> String {
+        let path = self.log.with_file_name("ca.pem");
+        fs::read_to_string(path).expect("openssl wrote it")
+    }
+
     /// Sets a secret the way scripts do.
     pub(crate) fn set(&self, arguments: &[&str]) -> Output {
         let line = [&["secret", "set"], arguments].concat();

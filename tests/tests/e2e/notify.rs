@@ -317,6 +317,46 @@ fn a_daemon_that_dies_between_commit_and_send_loses_nothing() {
     }
 }
 
+/// Agents that come to an end one after the other ring a few times, and all of them are told.
+#[test]
+fn many_agents_do_not_ring_as_often() {
+    let world = World::new();
+    world
+        .notify(&["rules", "--dwell", "2s", "--cooldown", "8s"])
+        .ok();
+    world.subscribe("ok");
+    let names: Vec<String> = (0..8).map(|number| format!("many-{number}")).collect();
+    for name in &names {
+        let repo = Repo::small(world.wsm.root(), name);
+        world.wsm.new_agent(&repo, "fails", name);
+        world.wsm.wait_state(name, "working,idle");
+    }
+    for name in &names {
+        world.wsm.wsm(&["send", name, "now"]).ok();
+    }
+    let text = |one: &Value, key: &str| {
+        let told = &one["message"]["notification"][key];
+        told.as_str().unwrap_or_default().to_owned()
+    };
+    let told = |name: &String| {
+        let of = |one: &Value| {
+            let (title, body) = (text(one, "title"), text(one, "body"));
+            title == format!("{name} failed") || body.split(", ").any(|it| it == name)
+        };
+        world.got("push").iter().filter(|one| of(one)).count()
+    };
+    world.wait("all of them to be told", || {
+        names.iter().all(|it| told(it) > 0)
+    });
+    let got = world.got("push");
+    assert!(names.iter().all(|it| told(it) == 1), "{got:#?}");
+    assert!((2..=5).contains(&got.len()), "{got:#?}");
+    let many = |one: &&Value| text(one, "title").ends_with(" agents failed");
+    let many = got.iter().find(many).expect("several in one");
+    assert_eq!(text(many, "navigate"), "https://phone.test/#/");
+    assert_eq!(text(many, "tag"), many["topic"].as_str().expect("a topic"));
+}
+
 #[test]
 fn an_offer_rings_at_once_and_what_was_answered_is_set_right() {
     let world = World::new();

@@ -2,6 +2,8 @@
 
 #[path = "state/forged.rs"]
 mod forged;
+#[path = "state/phone.rs"]
+mod phone;
 #[path = "state/turns.rs"]
 mod turns;
 
@@ -17,7 +19,7 @@ use crate::credentials::World;
 const TASK: &str = "make a file and commit it. ASK WORKSPACE={workspace}";
 
 /// How long a program may take to start and to ask: a loaded machine is slow.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// An agent with its real program at its terminal.
 pub(crate) struct Told<'a> {

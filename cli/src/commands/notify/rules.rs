@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// How long a state must last before it is told (3s).
     #[arg(long, value_name = "DURATION", value_parser = lifetime)]
     dwell: Option<u64>,
-    /// Between two messages about one agent (30s).
+    /// Between two messages about one agent (30s); in twice that time three ring, of all agents, and more come in one.
     #[arg(long, value_name = "DURATION", value_parser = lifetime)]
     cooldown: Option<u64>,
     /// When to be quiet: 22:00-07:00; may be given several times.

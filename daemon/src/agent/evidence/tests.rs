@@ -208,8 +208,9 @@ fn without_reports_the_terminal_is_listened_to() {
         reports_ready: true,
         ..works
     };
+    assert_eq!(weigh(starts, &Signal::Quiet), None, "it may still start");
     assert_eq!(
-        weigh(starts, &Signal::Quiet).map(|it| it.0),
+        weigh(starts, &Signal::LongQuiet).map(|it| it.0),
         Some(State::Blocked)
     );
     let asks = Signal::Notice("Approval requested: rm".into());

@@ -13,6 +13,10 @@ use crate::store::{Store, StoreError, signed, unsigned};
 /// Deliveries that are done and kept for people to look at, per person.
 const KEPT: u32 = 200;
 
+/// Why nothing was sent to somebody who is to be told.
+pub(super) const NO_CHANNEL: &str =
+    "there is no channel: `wsm notify add`, or subscribe in the browser";
+
 /// What is to be told to one person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
@@ -205,16 +209,11 @@ impl Store {
                 message,
                 expires_ms,
             } => {
-                let loud = (notice.kind != Kind::Over).then_some(signed(now_ms));
-                tx.execute(
-                    "UPDATE notice SET told_kind = ?3, told_ms = coalesce(?4, told_ms)
-                     WHERE user = ?1 AND topic = ?2",
-                    params![notice.user, notice.topic, notice.kind.as_str(), loud],
-                )?;
+                told(&tx, notice, now_ms)?;
+                let message = &counted(&tx, &notice.user, message)?;
                 let channels = told_to(&tx, notice, now_ms)?;
                 if channels.is_empty() && notice.kind != Kind::Over {
-                    let why = "there is no channel: `wsm notify add`, or subscribe in the browser";
-                    held_back(&tx, notice, message, why, now_ms)?;
+                    held_back(&tx, notice, message, NO_CHANNEL, now_ms)?;
                 }
                 let topic = notice.topic.as_str();
                 for channel in channels {
@@ -385,8 +384,33 @@ fn notice(row: &SqlRow<'_>) -> rusqlite::Result<Notice> {
     })
 }
 
+/// It was told: what is over is told without a sound.
+pub(super) fn told(tx: &Transaction<'_>, notice: &Notice, now_ms: u64) -> Result<(), StoreError> {
+    let loud = (notice.kind != Kind::Over).then_some(signed(now_ms));
+    tx.execute(
+        "UPDATE notice SET told_kind = ?3, told_ms = coalesce(?4, told_ms)
+         WHERE user = ?1 AND topic = ?2",
+        params![notice.user, notice.topic, notice.kind.as_str(), loud],
+    )?;
+    Ok(())
+}
+
+/// With how many of the agents that this person was told of wait for an answer.
+pub(super) fn counted(
+    tx: &Transaction<'_>,
+    user: &str,
+    message: &Message,
+) -> Result<Message, StoreError> {
+    let sql = "SELECT count(*) FROM notice WHERE user = ?1 AND told_kind = 'blocked'";
+    let badge = tx.query_row(sql, [user], |row| row.get(0))?;
+    Ok(Message {
+        badge: Some(badge),
+        ..message.clone()
+    })
+}
+
 /// Where a notice goes: everywhere, or where it sets right what was told, and can.
-fn told_to(
+pub(super) fn told_to(
     tx: &Transaction<'_>,
     notice: &Notice,
     now_ms: u64,
@@ -403,7 +427,7 @@ fn told_to(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn deliver(
+pub(super) fn deliver(
     tx: &Transaction<'_>,
     channel: &ChannelRow,
     topic: &str,
@@ -432,7 +456,7 @@ fn deliver(
     Ok(())
 }
 
-fn held_back(
+pub(super) fn held_back(
     tx: &Transaction<'_>,
     notice: &Notice,
     message: &Message,
@@ -454,7 +478,7 @@ fn held_back(
 }
 
 /// Forgets the oldest of what is done.
-fn prune(tx: &Transaction<'_>, user: &str) -> Result<(), StoreError> {
+pub(super) fn prune(tx: &Transaction<'_>, user: &str) -> Result<(), StoreError> {
     let oldest: Option<i64> = tx
         .prepare_cached(
             "SELECT id FROM delivery WHERE user = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2",

@@ -50,10 +50,14 @@ impl Scene {
     }
 
     fn channel(&self, id: &str, address: &str) -> ChannelRow {
+        self.channel_of("push", id, address)
+    }
+
+    fn channel_of(&self, kind: &str, id: &str, address: &str) -> ChannelRow {
         let channel = ChannelRow {
             id: id.into(),
             user: "ada".into(),
-            kind: "push".into(),
+            kind: kind.into(),
             label: String::new(),
             address: address.into(),
             origin: "https://push.example".into(),
@@ -287,4 +291,45 @@ fn whoever_ends_ends_what_hangs_on_it() {
     let change = Change::new(erased).erased(scene.record.id.as_str());
     scene.store.commit(&change).unwrap();
     assert!(scene.due().is_empty());
+}
+
+#[test]
+fn several_are_told_in_one_but_for_programs() {
+    let mut scene = Scene::new();
+    scene.channel("phone", "https://push.example/1");
+    scene.channel_of("webhook", "hook", "https://push.example/2");
+    scene.becomes(WSM, State::Working);
+    scene.becomes(WSM, State::Failed);
+    let limit = || row(WSM, "agent.limit", scene.record.id.as_str(), "memory");
+    scene.says(limit());
+    let together = |due: &[Due]| {
+        let message = |due: &Due| Message {
+            seq: due.notice.seq,
+            ..Message::new(due.notice.kind, &scene.record.name, &due.notice.text)
+        };
+        let messages: Vec<_> = due.iter().map(message).collect();
+        let summary = Message::many(&messages.iter().collect::<Vec<_>>()).unwrap();
+        let all: Vec<_> = due.iter().map(|due| &due.notice).zip(&messages).collect();
+        let times = (now_ms(), u64::MAX / 4);
+        scene.store.settle_together(&all, &summary, times).unwrap();
+    };
+    // A newer one took the place of one of them: nothing is told of any, yet.
+    let due = scene.due();
+    scene.says(limit());
+    together(&due);
+    assert_eq!((scene.waiting().len(), scene.due().len()), (0, 2));
+    together(&scene.due());
+    assert!(scene.due().is_empty());
+    let told = scene.store.deliveries("ada", 10).unwrap();
+    let of = |id: &str| {
+        let theirs = |one: &&Delivery| one.channel.as_ref().is_some_and(|it| it.id == id);
+        let titles = told
+            .iter()
+            .filter(theirs)
+            .map(|one| one.message.title.clone());
+        titles.collect::<Vec<_>>()
+    };
+    assert_eq!(of("phone").len(), 1);
+    assert!(of("phone")[0].starts_with("2 agents: "), "{told:#?}");
+    assert_eq!(of("hook").len(), 2, "{told:#?}");
 }

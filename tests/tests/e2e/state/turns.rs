@@ -4,6 +4,7 @@ use wsm_api::agent::State;
 use wsm_tests::instance::Part;
 use wsm_tests::wait;
 
+use super::phone::Phone;
 use super::{TASK, Told};
 use crate::credentials::World;
 
@@ -18,8 +19,15 @@ fn world(secret: &str) -> World {
     world
 }
 
-/// One task with two questions, both answered from outside.
-fn turn(world: &World, kind: &str, name: &str, more: &str, tools: [&str; 2]) {
+fn with_phone(secret: &str) -> (World, Phone) {
+    let world = World::new();
+    let phone = Phone::of(&world);
+    world.set(&[secret]).ok();
+    (world, phone)
+}
+
+/// One task with two questions, both answered from a phone.
+fn turn(world: &World, phone: &Phone, kind: &str, name: &str, more: &str, tools: [&str; 2]) {
     let told = Told::new(world, kind, name, &format!("prompt = \"{TASK}\"\n{more}"));
     let mut known = Vec::new();
     for tool in tools {
@@ -41,7 +49,7 @@ fn turn(world: &World, kind: &str, name: &str, more: &str, tools: [&str; 2]) {
             assert!(question.diff.contains("+made"), "{}", question.diff);
         }
         let id = question.id.clone();
-        world.wsm.wsm(&["approve", name, "--question", &id]).ok();
+        phone.approve(name, question);
         // The same answer twice is one, another is none.
         world.wsm.wsm(&["approve", name, "--question", &id]).ok();
         world.wsm.wsm(&["deny", name, "--question", &id]).fails(1);
@@ -72,17 +80,20 @@ fn turn(world: &World, kind: &str, name: &str, more: &str, tools: [&str; 2]) {
     assert_eq!(rows.len(), 2, "{rows:?}");
     for row in rows {
         assert_eq!(row["actor"], "root", "{row}");
+        let via = row["via"].as_str().unwrap_or_default();
+        assert!(via.starts_with("device"), "{row}");
         assert_eq!(row["after"], "approved", "{row}");
     }
     world.wsm.wsm(&["rm", name, "--purge"]).ok();
 }
 
 #[test]
-fn claude_asks_and_is_answered_from_outside() {
-    let world = world("anthropic-api-key");
+fn claude_asks_and_is_answered_from_a_phone() {
+    let (world, phone) = with_phone("anthropic-api-key");
     for run in 0..runs() {
         turn(
             &world,
+            &phone,
             "claude",
             &format!("claude-{run}"),
             "",
@@ -92,8 +103,8 @@ fn claude_asks_and_is_answered_from_outside() {
 }
 
 #[test]
-fn codex_asks_and_is_answered_from_outside() {
-    let world = world("openai-api-key");
+fn codex_asks_and_is_answered_from_a_phone() {
+    let (world, phone) = with_phone("openai-api-key");
     for run in 0..runs() {
         // The model whose tools the fake knows is an old one, about which Codex asks at its start.
         let more = "model = \"gpt-5.5\"\npermissions = \"ask\"\n[files]\n\"~/.codex/config.toml\" = '''\n\
@@ -101,6 +112,7 @@ fn codex_asks_and_is_answered_from_outside() {
             [projects.\"{workspace}\"]\ntrust_level = \"trusted\"\n'''";
         turn(
             &world,
+            &phone,
             "codex",
             &format!("codex-{run}"),
             more,
@@ -110,12 +122,13 @@ fn codex_asks_and_is_answered_from_outside() {
 }
 
 #[test]
-fn opencode_asks_and_is_answered_from_outside() {
-    let world = world("anthropic-api-key");
+fn opencode_asks_and_is_answered_from_a_phone() {
+    let (world, phone) = with_phone("anthropic-api-key");
     for run in 0..runs() {
         let more = "model = \"anthropic/claude-sonnet-4-5\"\npermissions = \"ask\"";
         turn(
             &world,
+            &phone,
             "opencode",
             &format!("opencode-{run}"),
             more,
