@@ -8,7 +8,7 @@ BUILD_NEEDS := gcc git libc6-dev:/usr/include/stdio.h nodejs:node npm
 # What the built-in templates and the stories of the tests start.
 STORY_NEEDS := strace gdb git curl tmux python3 util-linux:setpriv passwd:useradd openssl zstd \
 	openssh-client:ssh openssh-server:/usr/sbin/sshd python3-pip:/usr/lib/python3/dist-packages/pip \
-	postgresql:/usr/lib/postgresql/*/bin/postgres sqlite3 default-jdk-headless:javac golang-go:go chromium firefox-esr
+	postgresql:/usr/lib/postgresql/*/bin/postgres sqlite3 default-jdk-headless:javac golang-go:go chromium firefox-esr pebble
 # A stock machine under emulation.
 VM_NEEDS := qemu-system-x86:qemu-system-x86_64 mmdebstrap e2fsprogs:mke2fs binutils:strip
 # The built-in templates of agents and of Jupyter, with the real programs.

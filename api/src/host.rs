@@ -29,9 +29,10 @@ pub struct Status {
 pub struct Web {
     /// Its URL; `""` when it does not serve.
     pub url: String,
-    /// Fingerprint of the certificate, for `--host-cert`; `""` without TLS.
+    /// Fingerprint of the certificate, for `--host-cert`; `""` without TLS, and where an authority
+    /// gives it.
     pub certificate: String,
-    /// Why it does not serve, `""` if it does.
+    /// Why it does not serve, or what is wrong with its certificate; `""` if nothing is.
     pub problem: String,
 }
 

@@ -117,11 +117,15 @@ async fn connect(client: &Client, wish: &Wish) -> Result<Link, ClientError> {
             client.attach(&wish.agent, &new).await?,
         )));
     };
-    let ticket = client.ticket(&wish.agent, &new).await?;
-    match direct::Link::connect(run, &ticket) {
-        Ok(link) => Ok(Link::Direct(link)),
-        // Out of reach or full: the daemon has a way in.
-        Err(_) => Ok(Link::Relayed(Box::new(
+    let link = match client.ticket(&wish.agent, &new).await {
+        Ok(ticket) => direct::Link::connect(run, &ticket).ok(),
+        Err(ClientError::Problem(problem)) if problem.code == Code::NotAvailable => None,
+        Err(error) => return Err(error),
+    };
+    match link {
+        Some(link) => Ok(Link::Direct(link)),
+        // Out of reach, full, or none for this: the daemon has a way in.
+        None => Ok(Link::Relayed(Box::new(
             client.attach(&wish.agent, &new).await?,
         ))),
     }

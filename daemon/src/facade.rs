@@ -1,7 +1,7 @@
 //! What the edges (HTTP, CLI wiring) may ask of the daemon: one method per verb of the API.
 
 mod access;
-#[cfg(feature = "fuzz")]
+#[cfg(any(debug_assertions, feature = "fuzz"))]
 mod alone;
 mod audit;
 mod create;

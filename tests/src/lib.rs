@@ -9,6 +9,7 @@ pub mod browser;
 pub mod cli;
 pub mod host;
 pub mod instance;
+pub mod older;
 pub mod persona;
 pub mod repo;
 pub mod repository;

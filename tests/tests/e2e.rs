@@ -32,6 +32,8 @@ mod lifecycle;
 mod network;
 #[path = "e2e/notify.rs"]
 mod notify;
+#[path = "e2e/older.rs"]
+mod older;
 #[path = "e2e/people.rs"]
 mod people;
 #[path = "e2e/recovery.rs"]

@@ -5,11 +5,16 @@
 //! listen = "0.0.0.0:7443"
 //! names = ["wsm.example.org"]     # names of this host; requests for others are refused
 //! url = "https://wsm.example.org" # what others open, where that is not its name and port
-//! tls = "self-signed"             # self-signed | files | off
+//! tls = "self-signed"             # self-signed | files | acme | off
 //! certificate = "tls/chain.pem"   # files: below the configuration directory, or absolute
 //! key = "tls/key.pem"
 //! preview = "*.wsm.example.org"   # origins of previews: PORT--AGENT.wsm.example.org
 //! proxies = ["127.0.0.1"]         # whose X-Forwarded-For is believed
+//!
+//! [web.acme]                      # acme: an authority gives the certificate for `names`
+//! contact = "mailto:ops@example.org"
+//! directory = "https://…"         # Let's Encrypt without
+//! authority = "tls/ca.pem"        # what vouches for the directory, besides the system's
 //! ```
 
 use std::fs;
@@ -19,7 +24,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+mod acme;
 mod previews;
+
+pub use acme::Acme;
 
 /// Name of the file in the configuration directory.
 const FILE: &str = "config.toml";
@@ -56,6 +64,8 @@ pub enum Tls {
         /// Private key, PEM.
         key: PathBuf,
     },
+    /// wsm, with a certificate that an authority gives for its names.
+    Acme(Acme),
     /// Somebody before it on this machine: a proxy or a tailnet.
     Off,
 }
@@ -76,6 +86,7 @@ struct Table {
     tls: String,
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
+    acme: Option<acme::Table>,
     preview: Option<String>,
     #[serde(default)]
     proxies: Vec<IpAddr>,
@@ -112,7 +123,12 @@ pub fn parse(text: &str, etc: &Path) -> Result<Option<Net>, String> {
     let Some(table) = web else {
         return Ok(None);
     };
-    let wrong = |why: &str| Err(format!("{FILE}: web.{why}"));
+    let said = |why: &str| format!("{FILE}: web.{why}");
+    let wrong = |why: &str| Err(said(why));
+    let names = names(table.names).map_err(|why| said(&why))?;
+    if table.acme.is_some() && table.tls != "acme" {
+        return wrong("acme: this is for tls = \"acme\"");
+    }
     let tls = match (table.tls.as_str(), table.certificate, table.key) {
         ("self-signed", None, None) => Tls::SelfSigned,
         ("files", Some(certificate), Some(key)) => Tls::Files {
@@ -124,23 +140,18 @@ pub fn parse(text: &str, etc: &Path) -> Result<Option<Net>, String> {
         ("off", None, None) => {
             return wrong("tls: off is for 127.0.0.1 and ::1 alone, behind a proxy or a tailnet");
         }
-        ("acme", ..) => {
-            return wrong(
-                "tls: acme is not available yet; let a proxy or certbot fetch the certificate \
-                 and name it by `files`",
-            );
+        ("acme", None, None) if table.preview.is_some() => {
+            return wrong("preview: no wildcard is certified over TLS; use `files` for one");
         }
-        ("self-signed" | "off", ..) => return wrong("certificate, web.key: these are for files"),
-        _ => return wrong("tls: self-signed, files or off"),
+        ("acme", None, None) => {
+            let acme = acme::read(table.acme.unwrap_or_default(), &names, etc);
+            Tls::Acme(acme.map_err(|why| said(&why))?)
+        }
+        ("self-signed" | "acme" | "off", ..) => {
+            return wrong("certificate, web.key: these are for files");
+        }
+        _ => return wrong("tls: self-signed, files, acme or off"),
     };
-    let mut names = table.names;
-    for name in &mut names {
-        name.make_ascii_lowercase();
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
-        if name.is_empty() || name.len() > 253 || !name.bytes().all(plain) {
-            return wrong(&format!("names: {name:?} is no name of a host"));
-        }
-    }
     if let Some(url) = &table.url {
         let known = crate::origin::split(url).is_some_and(|(scheme, host)| {
             let here = crate::origin::is_loopback(host);
@@ -151,9 +162,7 @@ pub fn parse(text: &str, etc: &Path) -> Result<Option<Net>, String> {
         }
     }
     let preview = table.preview.map(|text| previews::read(&text, &names));
-    let preview = preview
-        .transpose()
-        .map_err(|why| format!("{FILE}: web.{why}"))?;
+    let preview = preview.transpose().map_err(|why| said(&why))?;
     Ok(Some(Net {
         preview,
         listen: table.listen,
@@ -162,6 +171,18 @@ pub fn parse(text: &str, etc: &Path) -> Result<Option<Net>, String> {
         tls,
         proxies: table.proxies,
     }))
+}
+
+/// Names of hosts, in lower case.
+fn names(mut names: Vec<String>) -> Result<Vec<String>, String> {
+    for name in &mut names {
+        name.make_ascii_lowercase();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
+        if name.is_empty() || name.len() > 253 || !name.bytes().all(plain) {
+            return Err(format!("names: {name:?} is no name of a host"));
+        }
+    }
+    Ok(names)
 }
 
 /// Whether `HOST[:PORT]` is one of these names.
@@ -214,7 +235,7 @@ impl Net {
     pub fn url(&self) -> String {
         let scheme = match self.tls {
             Tls::Off => "http",
-            Tls::SelfSigned | Tls::Files { .. } => "https",
+            Tls::SelfSigned | Tls::Files { .. } | Tls::Acme(_) => "https",
         };
         match self.names.first() {
             Some(name) => format!("{scheme}://{name}:{}", self.listen.port()),

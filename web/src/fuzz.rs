@@ -1,12 +1,10 @@
 //! What strangers' bytes reach, for fuzzing: nothing here panics, whatever they are.
 
-#[cfg(feature = "fuzz")]
 mod http;
 
 use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use wsm_terminal::protocol::Frame;
 
-#[cfg(feature = "fuzz")]
 pub use http::http;
 
 /// `Host` and `X-Forwarded-For`, a line each.
@@ -96,6 +94,19 @@ pub fn frame(data: &[u8]) {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    #[test]
+    fn a_stranger_is_answered_and_refused() {
+        for said in [
+            "",
+            "NONSENSE",
+            "GET /v1/agents HTTP/1.1\r\nHost: wsm.test\r\n\r\n",
+            "GET /v1/agents HTTP/1.1\r\nHost: wsm.test\r\nAuthorization: Bearer $\r\n\r\n",
+            "POST /v1/session HTTP/1.1\r\nHost: wsm.test\r\nContent-Length: 9\r\n\r\n{}",
+        ] {
+            super::http(said.as_bytes());
+        }
+    }
 
     proptest! {
         #[test]

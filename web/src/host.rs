@@ -19,6 +19,9 @@ use crate::problem::Answer;
 pub(crate) async fn status(State(edge): State<Edge>, caller: Caller) -> Answer<Status> {
     let mut status = edge.daemon.status(&caller.actor).await?;
     status.web = edge.config.web.clone();
+    if let (Some(web), Some(acme)) = (&mut status.web, &edge.acme) {
+        web.problem = acme.problem();
+    }
     Ok(Json(status))
 }
 

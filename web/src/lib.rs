@@ -71,6 +71,8 @@ pub(crate) struct Edge {
     config: Arc<Config>,
     /// The network, if it is on.
     net: Option<Arc<config::Net>>,
+    /// Who sees to its certificate, where an authority gives it.
+    acme: Option<Arc<net::acme::Acme>>,
     failures: Arc<net::bounds::Failures>,
     previews: Arc<preview::Previews>,
     /// Places for requests to previews.
@@ -78,6 +80,28 @@ pub(crate) struct Edge {
     challenges: Arc<passkey::challenges::Challenges>,
     /// Changes when the daemon stops: answers that have no end of their own end.
     closing: watch::Receiver<()>,
+}
+
+impl Edge {
+    fn new(
+        daemon: Daemon,
+        config: Config,
+        net: Option<Arc<config::Net>>,
+        acme: Option<Arc<net::acme::Acme>>,
+        closing: watch::Receiver<()>,
+    ) -> Edge {
+        Edge {
+            daemon,
+            config: Arc::new(config),
+            net,
+            acme,
+            failures: Arc::default(),
+            previews: Arc::default(),
+            carried: Arc::default(),
+            challenges: Arc::default(),
+            closing,
+        }
+    }
 }
 
 /// Serves the API on a Unix socket, and on the network if there is a listener for it, until
@@ -93,16 +117,9 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let (close, closing) = watch::channel(());
-    let edge = Edge {
-        daemon,
-        config: Arc::new(config),
-        net: net.as_ref().map(|net| Arc::new(net.config.clone())),
-        failures: Arc::default(),
-        previews: Arc::default(),
-        carried: Arc::default(),
-        challenges: Arc::default(),
-        closing,
-    };
+    let acme = net.as_ref().and_then(net::NetListener::acme);
+    let known = net.as_ref().map(|net| Arc::new(net.config.clone()));
+    let edge = Edge::new(daemon, config, known, acme, closing);
     let router = router::router(edge.clone());
     let strangers = async {
         match net {

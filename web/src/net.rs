@@ -1,5 +1,6 @@
 //! The API over the network: TLS, bounds on what a stranger can hold, and what every answer says.
 
+pub(crate) mod acme;
 pub(crate) mod bounds;
 pub(crate) mod guard;
 pub(crate) mod tls;
@@ -16,7 +17,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -67,12 +68,28 @@ impl NetListener {
     /// Fingerprint of the certificate: what a client may pin.
     #[must_use]
     pub fn fingerprint(&self) -> Option<&str> {
-        self.tls.as_ref().map(|tls| tls.fingerprint.as_str())
+        self.tls.as_ref()?.fingerprint.as_deref()
+    }
+
+    /// Who sees to the certificate, where an authority gives it.
+    pub(crate) fn acme(&self) -> Option<Arc<acme::Acme>> {
+        self.tls.as_ref()?.acme.clone()
     }
 }
 
 /// Serves until it is dropped.
 pub(crate) async fn serve(net: NetListener, router: Router) {
+    let acme = net.acme();
+    let certified = async {
+        match acme {
+            Some(acme) => acme.run().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::join!(certified, accept(net, router));
+}
+
+async fn accept(net: NetListener, router: Router) {
     let crowd = Arc::new(Crowd::default());
     let acceptor = net
         .tls
@@ -119,7 +136,11 @@ async fn converse(
         return talk(stream, peer, router).await;
     };
     let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await;
-    let stream = handshake.map_err(|_| io::Error::other(format!("{address} says nothing")))??;
+    let mut stream =
+        handshake.map_err(|_| io::Error::other(format!("{address} says nothing")))??;
+    if stream.get_ref().1.alpn_protocol() == Some(acme::PROTOCOL) {
+        return stream.shutdown().await;
+    }
     talk(stream, peer, router).await
 }
 

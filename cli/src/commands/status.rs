@@ -38,18 +38,24 @@ pub(crate) async fn run(context: &Context) -> Outcome {
     };
     render::print(&text)?;
     if let Some(web) = status.web.as_ref().filter(|_| !context.output.json) {
-        let text = match (web.problem.as_str(), web.certificate.as_str()) {
-            ("", "") => format!("network {}\n", render::clean(&web.url)),
-            ("", pin) => format!(
-                "network {}\n        certificate {}\n",
-                render::clean(&web.url),
-                render::clean(pin)
-            ),
-            (problem, _) => format!("network off: {}\n", render::clean(problem)),
+        let text = match (
+            web.url.as_str(),
+            web.problem.as_str(),
+            web.certificate.as_str(),
+        ) {
+            ("", problem, _) => format!("network off: {}\n", render::clean(problem)),
+            (url, "", "") => format!("network {}\n", render::clean(url)),
+            (url, "", more) => network(url, &format!("certificate {more}")),
+            (url, more, _) => network(url, more),
         };
         render::print(&text)?;
     }
     Ok(if status.broker { Exit::DONE } else { Exit(1) })
+}
+
+fn network(url: &str, more: &str) -> String {
+    let (url, more) = (render::clean(url), render::clean(more));
+    format!("network {url}\n        {more}\n")
 }
 
 /// What `version --json` prints.

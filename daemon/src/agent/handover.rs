@@ -25,6 +25,7 @@ impl Driver {
             let hint = format!("`wsm decline {}` takes that back", self.record.name);
             return Err(Problem::new(Code::Conflict, message, hint));
         }
+        self.can_be_closed()?;
         let before = self.record.clone();
         let note = match offer.note.as_str() {
             "" => String::new(),
@@ -48,6 +49,9 @@ impl Driver {
             let message = format!("{} is not offered to {to} any more", before.name);
             return Err(Problem::new(Code::NotFound, message, ""));
         };
+        if accept {
+            self.can_be_closed()?;
+        }
         let id = before.id.as_str();
         self.record.offer = None;
         if !accept {
@@ -77,6 +81,19 @@ impl Driver {
             egress.forget(&self.record).await;
         }
         told
+    }
+
+    /// A shim that was started before there were leases closes nobody's window: the giver would go
+    /// on typing.
+    fn can_be_closed(&self) -> Result<(), Problem> {
+        if self.shim.as_ref().is_none_or(|it| it.speaks() >= LEASES) {
+            return Ok(());
+        }
+        let name = &self.record.name;
+        let message =
+            format!("{name} was started by an older wsm: it can't be taken from who looks at it");
+        let hint = format!("`wsm restart {name}` when it may be interrupted, then hand it over");
+        Err(Problem::new(Code::NotAvailable, message, hint))
     }
 
     /// The keyboards that the giver has are the receiver's. What fails is logged: they are free then.

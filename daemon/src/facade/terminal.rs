@@ -23,7 +23,7 @@ use crate::agent::run::MAIN;
 use crate::egress::EGRESS_LOG;
 use crate::role::Verb;
 use crate::service::service_of;
-use crate::shim::{Shim, ShimError};
+use crate::shim::{LEASES, Shim, ShimError};
 
 /// Signals by number: a shim takes them so.
 const SIGHUP: i32 = 1;
@@ -252,7 +252,13 @@ impl Daemon {
             let message = "a ticket is for who is on this machine";
             return Err(Problem::new(Code::NotAvailable, message, ""));
         }
-        let (_, published, ticket) = self.admit(actor, agent, new).await?;
+        let (shim, published, ticket) = self.admit(actor, agent, new).await?;
+        if shim.speaks() < LEASES {
+            // It closes nobody: who comes through the daemon is closed there.
+            let message =
+                format!("{agent} was started by an older wsm: it is reached by the daemon");
+            return Err(Problem::new(Code::NotAvailable, message, ""));
+        }
         let socket = socket_name(&published.record.id);
         Ok(Ticket { socket, ticket })
     }

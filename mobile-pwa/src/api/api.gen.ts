@@ -1545,9 +1545,9 @@ export interface Visible {
 
 /** How the API is served over the network. */
 export interface Web {
-  /** Fingerprint of the certificate, for `--host-cert`; `""` without TLS. */
+  /** Fingerprint of the certificate, for `--host-cert`; `""` without TLS, and where an authority gives it. */
   certificate: string;
-  /** Why it does not serve, `""` if it does. */
+  /** Why it does not serve, or what is wrong with its certificate; `""` if nothing is. */
   problem: string;
   /** Its URL; `""` when it does not serve. */
   url: string;

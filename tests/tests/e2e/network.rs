@@ -1,5 +1,7 @@
 //! The API over the network: every verb with a token, nothing for strangers, nothing for long.
 
+#[path = "network/acme.rs"]
+mod acme;
 #[path = "network/browsers.rs"]
 mod browsers;
 #[path = "network/feed.rs"]
@@ -20,6 +22,8 @@ mod repositories;
 mod strangers;
 #[path = "network/upgrade.rs"]
 mod upgrade;
+#[path = "network/verbs.rs"]
+mod verbs;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -49,6 +53,14 @@ impl Served {
     }
 
     fn of(wsm: Instance, more: &str) -> Served {
+        let served = Served::configured(wsm, more);
+        let status = served.wsm.wsm(&["status", "--json"]).ok().json();
+        assert_eq!(status["web"]["problem"], "", "{status}");
+        served
+    }
+
+    /// Whatever comes of it.
+    fn configured(wsm: Instance, more: &str) -> Served {
         let probe = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = probe.local_addr().expect("it is bound");
         drop(probe);
@@ -61,7 +73,6 @@ impl Served {
         wsm.down();
         wsm.up();
         let status = wsm.wsm(&["status", "--json"]).ok().json();
-        assert_eq!(status["web"]["problem"], "", "{status}");
         let scheme = match more.contains("\"off\"") {
             true => "http",
             false => "https",

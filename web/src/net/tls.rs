@@ -1,4 +1,4 @@
-//! Certificate and key: given as files, or made here and kept.
+//! Certificate and key: given as files, made here and kept, or got from an authority.
 
 use std::fs;
 use std::io::Write;
@@ -7,11 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rcgen::{CertificateParams, KeyPair};
-use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WantsServerCert;
+use rustls::{ConfigBuilder, ServerConfig};
 use sha2::{Digest, Sha256};
 
+use super::acme::{self, Acme};
 use crate::config::{Net, Tls};
 
 /// Clients pin a certificate of our own, so it lasts: a new one is a new fingerprint for all.
@@ -21,8 +23,10 @@ const YEARS: i64 = 10;
 #[derive(Debug)]
 pub(super) struct Identity {
     pub(super) config: Arc<ServerConfig>,
-    /// `sha256:` and the certificate's hash in hexadecimal digits.
-    pub(super) fingerprint: String,
+    /// `sha256:` and the certificate's hash in hexadecimal digits, where it stays the same.
+    pub(super) fingerprint: Option<String>,
+    /// Who sees to the certificate, where an authority gives it.
+    pub(super) acme: Option<Arc<Acme>>,
 }
 
 impl Identity {
@@ -35,27 +39,45 @@ impl Identity {
                 make_unless_there(net, own)?;
                 kept(own).map_err(|e| format!("read {}: {e}", own.display()))?
             }
+            Tls::Acme(asked) => {
+                let acme = Arc::new(Acme::new(asked, net.names.clone(), &own.join("acme"))?);
+                let config = server(|config| Ok(config.with_cert_resolver(acme.shown())))?;
+                return Ok(Some(Identity {
+                    config: speak(config, &[b"http/1.1", acme::PROTOCOL]),
+                    fingerprint: None,
+                    acme: Some(acme),
+                }));
+            }
         };
         let Some(first) = chain.first() else {
             return Err("there is no certificate in the file".to_owned());
         };
         let fingerprint = fingerprint(first);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| {
-                builder
-                    .with_no_client_auth()
-                    .with_single_cert(chain, secret)
-            })
-            .map_err(|e| format!("use the certificate: {e}"));
-        let mut config = config?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let config = server(|config| config.with_single_cert(chain, secret))?;
         Ok(Some(Identity {
-            config: Arc::new(config),
-            fingerprint,
+            config: speak(config, &[b"http/1.1"]),
+            fingerprint: Some(fingerprint),
+            acme: None,
         }))
     }
+}
+
+/// How we speak, with what this does about the certificate.
+fn server(
+    certified: impl FnOnce(
+        ConfigBuilder<ServerConfig, WantsServerCert>,
+    ) -> Result<ServerConfig, rustls::Error>,
+) -> Result<ServerConfig, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| certified(builder.with_no_client_auth()))
+        .map_err(|e| format!("use the certificate: {e}"))
+}
+
+fn speak(mut config: ServerConfig, protocols: &[&[u8]]) -> Arc<ServerConfig> {
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    Arc::new(config)
 }
 
 /// Certificate chain and key.
@@ -102,11 +124,7 @@ fn make_unless_there(net: &Net, own: &Path) -> Result<(), String> {
         return Ok(());
     }
     let failed = |what: &str, why: &dyn std::fmt::Display| format!("{what}: {why}");
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(own)
-        .map_err(|e| failed("make a directory for the certificate", &e))?;
+    directory(own)?;
     let mut params = CertificateParams::new(names).map_err(|e| failed("make a certificate", &e))?;
     let now = time::OffsetDateTime::now_utc();
     params.not_before = now - time::Duration::days(1);
@@ -129,8 +147,17 @@ fn make_unless_there(net: &Net, own: &Path) -> Result<(), String> {
     Ok(())
 }
 
+/// Makes a directory for us alone.
+pub(super) fn directory(path: &Path) -> Result<(), String> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|e| format!("make a directory for the certificate: {e}"))
+}
+
 /// Whole or not at all, and for us alone.
-fn write(path: &Path, text: &[u8]) -> std::io::Result<()> {
+pub(super) fn write(path: &Path, text: &[u8]) -> std::io::Result<()> {
     let new = path.with_extension("new");
     match fs::remove_file(&new) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
@@ -166,8 +193,8 @@ mod tests {
         let load = |names| {
             Identity::load(&net(names), &own)
                 .unwrap()
+                .and_then(|tls| tls.fingerprint)
                 .unwrap()
-                .fingerprint
         };
         let first = load("\"a.example\"");
         assert_eq!(first.len(), "sha256:".len() + 64);

@@ -1,7 +1,12 @@
 //! An authenticator made of `ring`, and what must not pass.
 
+use std::process::Command;
+
 use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
+use ring::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
+    RsaKeyPair,
+};
 use wsm_api::passkey::{AssertedResponse, CreatedResponse};
 
 use super::*;
@@ -13,6 +18,7 @@ const ID: &[u8] = b"a credential of sixteen or more";
 enum Pair {
     P256(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
+    Rsa(RsaKeyPair, Vec<u8>),
 }
 
 impl Pair {
@@ -28,8 +34,22 @@ impl Pair {
         Pair::Ed25519(Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap())
     }
 
+    /// As Windows Hello makes them; `ring` makes none, so openssl does.
+    fn rsa() -> Pair {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key.pem");
+        let path = path.to_str().unwrap();
+        openssl(&["genrsa", "-out", path, "2048"]);
+        let made = openssl(&[
+            "pkcs8", "-topk8", "-nocrypt", "-outform", "DER", "-in", path,
+        ]);
+        let spki = openssl(&["pkey", "-pubout", "-outform", "DER", "-in", path]);
+        Pair::Rsa(RsaKeyPair::from_pkcs8(&made).unwrap(), spki)
+    }
+
     fn spki(&self) -> (i32, Vec<u8>) {
         match self {
+            Pair::Rsa(_, spki) => (RS256, spki.clone()),
             Pair::P256(pair) => (ES256, [SPKI_P256, pair.public_key().as_ref()].concat()),
             Pair::Ed25519(pair) => (EDDSA, [SPKI_ED25519, pair.public_key().as_ref()].concat()),
         }
@@ -42,8 +62,20 @@ impl Pair {
                 signed.as_ref().to_vec()
             }
             Pair::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
+            Pair::Rsa(pair, _) => {
+                let mut signature = vec![0; pair.public().modulus_len()];
+                let random = SystemRandom::new();
+                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)
+                    .unwrap();
+                signature
+            }
         }
     }
+}
+
+fn openssl(args: &[&str]) -> Vec<u8> {
+    let made = Command::new("openssl").args(args).output();
+    made.expect("openssl is installed").stdout
 }
 
 fn client(kind: &str, challenge: &str, origin: &str) -> String {
@@ -112,7 +144,7 @@ const GOOD: u8 = PRESENT | VERIFIED;
 
 #[test]
 fn what_was_made_here_comes_in_here() {
-    for pair in [Pair::p256(), Pair::ed25519()] {
+    for pair in [Pair::p256(), Pair::ed25519(), Pair::rsa()] {
         let made = data(PARTY, GOOD | ATTESTED, 0, true);
         let key = register(&pair, &client(CREATE, "asked", ORIGIN), &made).unwrap();
         let asked = client(GET, "asked", ORIGIN);
@@ -176,5 +208,16 @@ fn nothing_else_does() {
         assert!(register(&pair, &right, &wrong).is_err());
     }
     assert!(register(&pair, &client(GET, "asked", ORIGIN), &made).is_err());
+    // One kind is not taken for another, and half a key verifies nothing.
+    let rsa = Pair::rsa();
+    let kept = register(&rsa, &right, &made).unwrap();
+    assert!(login(&Pair::rsa(), &kept, &asked, &good).is_err());
+    assert!(login(&pair, &kept, &asked, &good).is_err());
+    let Pair::Rsa(own, spki) = rsa else {
+        panic!("it was made so")
+    };
+    let short = Pair::Rsa(own, spki[..200].to_vec());
+    let kept = register(&short, &right, &made).unwrap();
+    assert!(login(&short, &kept, &asked, &good).is_err(), "half a key");
     assert!(bytes(&"a".repeat(FIELD_BYTES_MAX + 1)).is_err());
 }

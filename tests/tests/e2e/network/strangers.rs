@@ -248,10 +248,7 @@ fn what_is_wrong_with_the_network_keeps_nobody_out_here() {
     let before = std::fs::read_to_string(&config).unwrap_or_default();
     for (wrong, why) in [
         ("listen = \"0.0.0.0:7443\"\ntls = \"off\"", "127.0.0.1"),
-        (
-            "listen = \"127.0.0.1:7443\"\ntls = \"acme\"",
-            "not available",
-        ),
+        ("listen = \"127.0.0.1:7443\"\ntls = \"acme\"", "names"),
         ("listen = \"192.0.2.77:7443\"", "listen on"),
         (
             "listen = \"127.0.0.1:0\"\ntls = \"files\"\ncertificate = \"c\"\nkey = \"k\"",
