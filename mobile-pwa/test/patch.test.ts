@@ -59,3 +59,16 @@ test("a change that is asked about is shown to its last line, however it is writ
   expect(exact("--- a\n+++ a\n one\n-two\n+2").map((line) => line.kind)).toEqual(["note", "note", "same", "removed", "added"]);
   expect(exact("")).toEqual([]);
 });
+
+test("what an agent is about to write has no numbers", () => {
+  const [edited, made, ...rest] = parse("--- /w/a.sql\n+++ /w/a.sql\n x\n--- y\n+++ z\n--- /dev/null\n+++ /w/b\n+new\n");
+  expect(rest).toEqual([]);
+  expect(edited).toMatchObject({ path: "/w/a.sql", status: "changed", added: 1, removed: 1 });
+  // A line that looks like a head is a line: nothing is hidden by it.
+  expect(edited?.hunks[0]?.lines.map((line) => [line.kind, line.text])).toEqual([
+    ["same", "x"],
+    ["removed", "-- y"],
+    ["added", "++ z"],
+  ]);
+  expect(made).toMatchObject({ path: "/w/b", status: "added", added: 1 });
+});

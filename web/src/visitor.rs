@@ -2,11 +2,14 @@
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::StatusCode;
+use axum::http::header::HeaderValue;
 use axum::http::request::Parts;
 use wsm_api::link::LinkOpened;
 
 use crate::Edge;
 use crate::auth::Place;
+use crate::cookie::Jar;
+use crate::origin::Said;
 use crate::peer::{Origin, Peer};
 use crate::problem::Failure;
 
@@ -15,6 +18,8 @@ use crate::problem::Failure;
 pub(crate) struct Visitor {
     /// Where from; `None`: this machine.
     place: Option<Place>,
+    /// Where its browser may keep the link: of a page of ours, and of nobody else's.
+    jar: Option<Jar>,
     /// Holds the connection's place; a WebSocket keeps it until it ends.
     pub(crate) peer: Peer,
 }
@@ -24,6 +29,11 @@ impl Visitor {
     pub(crate) fn address(&self) -> String {
         let place = self.place.as_ref();
         place.map(|it| it.address.to_string()).unwrap_or_default()
+    }
+
+    /// The header that has its browser keep a link for so long.
+    pub(crate) fn keep(&self, code: &str, seconds: u64) -> Option<HeaderValue> {
+        self.jar.as_ref()?.keep_link(code, seconds)
     }
 
     /// Opens a link. A wrong one counts as a try of this address.
@@ -50,6 +60,10 @@ impl FromRequestParts<Edge> for Visitor {
             Origin::Local { .. } => None,
             Origin::Net { address, .. } => Some(Place::of(edge, address.ip(), &parts.headers)?),
         };
-        Ok(Visitor { place, peer })
+        let jar = place.as_ref().and_then(|place| {
+            let said = Said::read(&parts.headers, place.proxied)?;
+            said.not_others(&place.net).then(|| place.jar.clone())
+        });
+        Ok(Visitor { place, jar, peer })
     }
 }

@@ -6,12 +6,17 @@ import type { Agent, Question } from "../api/api.gen";
 import { call } from "../api/client";
 import { approves } from "../live/shares";
 import { learn, now } from "../live/store";
+import { within } from "../model/agents";
 import { READ_MS, WHOLE, fits, meant } from "../model/asked";
 import { exact } from "../model/patch";
 import { since } from "../model/time";
+import { to } from "../route";
 import "../style/question.css";
 import { Icon } from "./icon";
+import { lazy } from "./load";
 import { say, tell } from "./toast";
+
+const Diff = lazy(() => import("./diff").then((it) => it.Diff));
 
 const SURE: Record<string, string> = {
   reported: "",
@@ -67,6 +72,31 @@ function useMeant(question: string, at: number): [boolean, () => boolean] {
   return [ready, take];
 }
 
+/** A file is named from its workspace; a command stands there as it runs, to the letter. */
+const asked = (agent: Agent, question: Question): string => (question.diff ? within(agent, question.command) : question.command);
+
+/** The change says itself which file it is of. */
+const named = ({ command, diff }: Question): boolean => diff.includes(`\n+++ ${command}\n`) || diff.startsWith(`+++ ${command}\n`);
+
+/** As edits are told, each file with its lines; anything else line by line as it came. All of it: a yes is to all of it. */
+function Change({ agent, question }: { agent: Agent; question: Question }) {
+  const patch = question.diff;
+  if (patch.startsWith("--- ")) {
+    return (
+      <div class="question-diff">
+        <Diff patch={patch} root={agent.workspace} whole />
+      </div>
+    );
+  }
+  return (
+    <pre class="command change" tabIndex={0} aria-label="The exact change">
+      {exact(patch).map((line, index) => (
+        <span key={index} class={line.kind}>{`${line.text}\n`}</span>
+      ))}
+    </pre>
+  );
+}
+
 /** All of it, to decide by. `wanted`: a notification led here. */
 export function QuestionCard({ agent, question, at, wanted = "" }: { agent: Agent; question: Question; at: number; wanted?: string }) {
   const [busy, work] = useState(false);
@@ -90,18 +120,12 @@ export function QuestionCard({ agent, question, at, wanted = "" }: { agent: Agen
         </time>
       </header>
       {question.detail && <p class="soft">{question.detail}</p>}
-      {question.command && (
+      {question.command && !named(question) && (
         <pre class="command" tabIndex={0} aria-label="The exact command">
-          {question.command}
+          {asked(agent, question)}
         </pre>
       )}
-      {question.diff && (
-        <pre class="command change" tabIndex={0} aria-label="The exact change">
-          {exact(question.diff).map((line, index) => (
-            <span key={index} class={line.kind}>{`${line.text}\n`}</span>
-          ))}
-        </pre>
-      )}
+      {question.diff && <Change agent={agent} question={question} />}
       {SURE[question.confidence] && <p class="muted small">{SURE[question.confidence]}</p>}
       {may && question.answerable && telling && (
         <label class="field">
@@ -112,12 +136,12 @@ export function QuestionCard({ agent, question, at, wanted = "" }: { agent: Agen
       {may && question.answerable ? (
         <div class="actions">
           {!telling && (
-            <button class="button quiet" disabled={busy} onClick={() => tellIt(true)}>
-              Say why
+            <button class="icon-button" aria-label="Deny and say why" title="Deny and say why" disabled={busy} onClick={() => tellIt(true)}>
+              <Icon name="text" />
             </button>
           )}
           <button class={wanted === "deny" ? "button danger wanted" : "button danger"} disabled={busy || !ready} onClick={() => void act(false)}>
-            <Icon name="close" /> Deny
+            <Icon name="close" /> {message.trim() ? "Deny, and say so" : "Deny"}
           </button>
           <button class="button primary" disabled={busy || !ready} onClick={() => void act(true)}>
             <Icon name="check" /> Approve
@@ -137,6 +161,7 @@ export function Quick({ agent, at }: { agent: Agent; at: number }) {
   const [question] = questions;
   const [ready, isMeant] = useMeant(question?.id ?? "", at);
   if (!question) return null;
+  const text = asked(agent, question);
   const act = async (yes: boolean) => {
     if (!isMeant()) return;
     work(true);
@@ -145,7 +170,7 @@ export function Quick({ agent, at }: { agent: Agent; at: number }) {
   };
   return (
     <div class="quick">
-      {question.command && <code class="command">{question.command.length <= WHOLE ? question.command : `${question.command.slice(0, WHOLE)}…`}</code>}
+      {text && <code class="command">{text.length <= WHOLE ? text : `${text.slice(0, WHOLE)}…`}</code>}
       {fits(questions) && question.answerable && approves(agent) && (
         <div class="actions">
           <button class="button danger" disabled={busy || !ready} onClick={() => void act(false)}>
@@ -154,6 +179,13 @@ export function Quick({ agent, at }: { agent: Agent; at: number }) {
           <button class="button primary" disabled={busy || !ready} onClick={() => void act(true)}>
             Approve
           </button>
+        </div>
+      )}
+      {!whole && question.answerable && approves(agent) && (
+        <div class="actions">
+          <a class="button" href={`${to("agents", agent.name)}?question=${encodeURIComponent(question.id)}`}>
+            {question.diff ? "See the change" : "See all of it"}
+          </a>
         </div>
       )}
     </div>
