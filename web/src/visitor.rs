@@ -8,6 +8,7 @@ use wsm_api::link::LinkOpened;
 
 use crate::Edge;
 use crate::auth::Place;
+use crate::cookie::Jar;
 use crate::origin::Said;
 use crate::peer::{Origin, Peer};
 use crate::problem::Failure;
@@ -17,8 +18,8 @@ use crate::problem::Failure;
 pub(crate) struct Visitor {
     /// Where from; `None`: this machine.
     place: Option<Place>,
-    /// Whether its browser may keep the link: of a page of ours, and of nobody else's.
-    ours: bool,
+    /// Where its browser may keep the link: of a page of ours, and of nobody else's.
+    jar: Option<Jar>,
     /// Holds the connection's place; a WebSocket keeps it until it ends.
     pub(crate) peer: Peer,
 }
@@ -32,8 +33,7 @@ impl Visitor {
 
     /// The header that has its browser keep a link for so long.
     pub(crate) fn keep(&self, code: &str, seconds: u64) -> Option<HeaderValue> {
-        let place = self.place.as_ref().filter(|_| self.ours)?;
-        place.jar.keep_link(code, seconds)
+        self.jar.as_ref()?.keep_link(code, seconds)
     }
 
     /// Opens a link. A wrong one counts as a try of this address.
@@ -56,15 +56,14 @@ impl FromRequestParts<Edge> for Visitor {
         let ConnectInfo(peer) = ConnectInfo::<Peer>::from_request_parts(parts, edge)
             .await
             .map_err(|missing| Failure::invalid(StatusCode::FORBIDDEN, missing.body_text()))?;
-        let (place, ours) = match &peer.origin {
-            Origin::Local { .. } => (None, false),
-            Origin::Net { address, .. } => {
-                let place = Place::of(edge, address.ip(), &parts.headers)?;
-                let said = Said::read(&parts.headers, place.proxied);
-                let ours = said.is_some_and(|said| said.not_others(&place.net));
-                (Some(place), ours)
-            }
+        let place = match &peer.origin {
+            Origin::Local { .. } => None,
+            Origin::Net { address, .. } => Some(Place::of(edge, address.ip(), &parts.headers)?),
         };
-        Ok(Visitor { place, ours, peer })
+        let jar = place.as_ref().and_then(|place| {
+            let said = Said::read(&parts.headers, place.proxied)?;
+            said.not_others(&place.net).then(|| place.jar.clone())
+        });
+        Ok(Visitor { place, jar, peer })
     }
 }

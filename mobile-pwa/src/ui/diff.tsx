@@ -15,14 +15,16 @@ interface Props {
   uncommitted?: ReadonlySet<string>;
   /** Below which files are named without it. */
   root?: string;
+  /** Nothing of it waits until it is asked for. */
+  whole?: boolean;
 }
 
-export function Diff({ patch, uncommitted, root = "" }: Props) {
+export function Diff({ patch, uncommitted, root = "", whole = false }: Props) {
   const files = useMemo(() => parse(patch), [patch]);
   return (
     <div class="diff">
-      {files.map((file) => (
-        <FileDiff key={file.path} file={file} loose={uncommitted?.has(file.path) ?? false} root={root} />
+      {files.map((file, at) => (
+        <FileDiff key={`${at} ${file.path}`} file={file} loose={uncommitted?.has(file.path) ?? false} root={root} whole={whole} />
       ))}
     </div>
   );
@@ -34,9 +36,9 @@ export const Sums = ({ added, removed }: { added: number; removed: number }) => 
   </span>
 );
 
-function FileDiff({ file, loose, root }: { file: File; loose: boolean; root: string }) {
+function FileDiff({ file, loose, root, whole }: { file: File; loose: boolean; root: string; whole: boolean }) {
   const lines = file.hunks.reduce((sum, hunk) => sum + hunk.lines.length, 0);
-  const [open, show] = useState(lines <= LINES_OPEN);
+  const [open, show] = useState(whole || lines <= LINES_OPEN);
   return (
     <details class="file" open={open} onToggle={(event) => show(event.currentTarget.open)}>
       <summary>

@@ -13,7 +13,10 @@ import { since } from "../model/time";
 import { to } from "../route";
 import "../style/question.css";
 import { Icon } from "./icon";
+import { lazy } from "./load";
 import { say, tell } from "./toast";
+
+const Diff = lazy(() => import("./diff").then((it) => it.Diff));
 
 const SURE: Record<string, string> = {
   reported: "",
@@ -75,6 +78,25 @@ const asked = (agent: Agent, question: Question): string => (question.diff ? wit
 /** The change says itself which file it is of. */
 const named = ({ command, diff }: Question): boolean => diff.includes(`\n+++ ${command}\n`) || diff.startsWith(`+++ ${command}\n`);
 
+/** As edits are told, each file with its lines; anything else line by line as it came. All of it: a yes is to all of it. */
+function Change({ agent, question }: { agent: Agent; question: Question }) {
+  const patch = question.diff;
+  if (patch.startsWith("--- ")) {
+    return (
+      <div class="question-diff">
+        <Diff patch={patch} root={agent.workspace} whole />
+      </div>
+    );
+  }
+  return (
+    <pre class="command change" tabIndex={0} aria-label="The exact change">
+      {exact(patch).map((line, index) => (
+        <span key={index} class={line.kind}>{`${line.text}\n`}</span>
+      ))}
+    </pre>
+  );
+}
+
 /** All of it, to decide by. `wanted`: a notification led here. */
 export function QuestionCard({ agent, question, at, wanted = "" }: { agent: Agent; question: Question; at: number; wanted?: string }) {
   const [busy, work] = useState(false);
@@ -103,13 +125,7 @@ export function QuestionCard({ agent, question, at, wanted = "" }: { agent: Agen
           {asked(agent, question)}
         </pre>
       )}
-      {question.diff && (
-        <pre class="command change" tabIndex={0} aria-label="The exact change">
-          {exact(question.diff).map((line, index) => (
-            <span key={index} class={line.kind}>{`${line.text}\n`}</span>
-          ))}
-        </pre>
-      )}
+      {question.diff && <Change agent={agent} question={question} />}
       {SURE[question.confidence] && <p class="muted small">{SURE[question.confidence]}</p>}
       {may && question.answerable && telling && (
         <label class="field">
@@ -165,7 +181,7 @@ export function Quick({ agent, at }: { agent: Agent; at: number }) {
           </button>
         </div>
       )}
-      {!fits(questions) && question.answerable && approves(agent) && (
+      {!whole && question.answerable && approves(agent) && (
         <div class="actions">
           <a class="button" href={`${to("agents", agent.name)}?question=${encodeURIComponent(question.id)}`}>
             {question.diff ? "See the change" : "See all of it"}
