@@ -2,6 +2,7 @@
 
 import { effect } from "@preact/signals";
 import { call } from "../api/client";
+import { watches } from "../model/rights";
 import { route } from "../route";
 import { expired, way, who } from "./store";
 
@@ -19,7 +20,7 @@ function tell(): void {
   const now = JSON.stringify([visible, agent]);
   if (!visible && now === told) return;
   told = now;
-  if (who.peek() && !expired.peek() && way.peek() === "live") {
+  if (who.peek() && !watches(who.peek()) && !expired.peek() && way.peek() === "live") {
     call("post /v1/visible", { body: { agent, visible } }).catch(() => undefined);
   }
   if (visible) timer = window.setTimeout(tell, AGAIN_MS);
