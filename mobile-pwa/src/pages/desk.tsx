@@ -102,7 +102,7 @@ function Tile({ place, close }: { place: Place; close: () => void }) {
   return (
     <div class={needsYou(agent) ? "tile needed" : "tile"}>
       <TerminalPane agent={agent} terminal={place.terminal} readOnly={!drives(agent)} title={words(place)} head={<Head agent={agent} place={place} />} close={close} />
-      {agent.questions && agent.questions.length > 0 && <Quick agent={agent} />}
+      {agent.questions && agent.questions.length > 0 && <Quick agent={agent} at={0} />}
     </div>
   );
 }
