@@ -162,6 +162,7 @@ export function Quick({ agent, at }: { agent: Agent; at: number }) {
   const [ready, isMeant] = useMeant(question?.id ?? "", at);
   if (!question) return null;
   const text = asked(agent, question);
+  const whole = fits(questions);
   const act = async (yes: boolean) => {
     if (!isMeant()) return;
     work(true);
@@ -171,7 +172,7 @@ export function Quick({ agent, at }: { agent: Agent; at: number }) {
   return (
     <div class="quick">
       {text && <code class="command">{text.length <= WHOLE ? text : `${text.slice(0, WHOLE)}…`}</code>}
-      {fits(questions) && question.answerable && approves(agent) && (
+      {whole && question.answerable && approves(agent) && (
         <div class="actions">
           <button class="button danger" disabled={busy || !ready} onClick={() => void act(false)}>
             Deny
