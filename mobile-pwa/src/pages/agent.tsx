@@ -14,8 +14,8 @@ import { Icon, type IconName } from "../ui/icon";
 import { Shown, Wait, lazy, useLoad } from "../ui/load";
 import { Name, StateLine } from "../ui/state";
 import { QuestionCard } from "../ui/question";
-import { Menu } from "./menu";
 
+const Menu = lazy(() => import("./menu").then((it) => it.Menu));
 const Terminals = lazy(() => import("./terminals").then((it) => it.Terminals));
 const Text = lazy(() => import("./text").then((it) => it.Text));
 const Changes = lazy(() => import("./changes").then((it) => it.Changes));
