@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Question } from "../src/api/api.gen";
-import { READ_MS, WHOLE, fits, meant } from "../src/model/asked";
+import { WHOLE, fits } from "../src/model/asked";
 
 const question = (more: Partial<Question>): Question => ({
   id: "1-1",
@@ -23,13 +23,4 @@ test("on the list only what is seen whole is answered", () => {
   expect(fits([question({ diff: "+x" })])).toBe(false);
   expect(fits([question({ command: "ls\nrm -rf ~" })])).toBe(false);
   expect(fits([question({ command: "x".repeat(WHOLE + 1) })])).toBe(false);
-});
-
-test("an answer is to what stood there before the finger moved", () => {
-  const shown = 10_000;
-  expect(meant(shown + READ_MS, shown, 0)).toBe(true);
-  // Another question took its place under the finger.
-  expect(meant(shown + 50, shown, 0)).toBe(false);
-  // The second tap of two: the next question moved up.
-  expect(meant(shown + 5_000, shown, shown + 4_800)).toBe(false);
 });

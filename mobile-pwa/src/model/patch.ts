@@ -136,25 +136,3 @@ function head(file: File, line: string): void {
     file.status = "renamed";
   } else if (line.startsWith("+++ b/")) file.path = line.slice("+++ b/".length);
 }
-
-/** One line of a change that somebody is asked about. */
-export interface Shown {
-  kind: Line["kind"];
-  text: string;
-}
-
-/**
- * A change as it was told, line by line. Agents write them in several ways, with and without heads
- * of files and hunks: every line is shown, whatever it is, since the answer is to all of it.
- */
-export function exact(diff: string): Shown[] {
-  const lines = diff.split("\n");
-  if (lines[lines.length - 1] === "") lines.pop();
-  return lines.map((text) => ({ kind: kindOf(text), text }));
-}
-
-function kindOf(line: string): Line["kind"] {
-  if (/^(---|\+\+\+|@@|\*\*\*|diff |Index: |===)/.test(line)) return "note";
-  const first = line.charAt(0);
-  return first === "+" ? "added" : first === "-" ? "removed" : "same";
-}

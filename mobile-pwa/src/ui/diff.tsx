@@ -15,12 +15,20 @@ interface Props {
   uncommitted?: ReadonlySet<string>;
   /** Below which files are named without it. */
   root?: string;
-  /** Nothing of it waits until it is asked for. */
+  /** Somebody decides on it: nothing of it is left out, or waits until it is asked for. */
   whole?: boolean;
 }
 
 export function Diff({ patch, uncommitted, root = "", whole = false }: Props) {
   const files = useMemo(() => parse(patch), [patch]);
+  // As our helper writes edits; what is written in another way is shown as it came.
+  if (whole && !patch.startsWith("--- ")) {
+    return (
+      <pre class="command" tabIndex={0} aria-label="The exact change">
+        {patch}
+      </pre>
+    );
+  }
   return (
     <div class="diff">
       {files.map((file, at) => (

@@ -1,14 +1,13 @@
 // What an agent asks, word for word, and the two answers.
 
 import { signal } from "@preact/signals";
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Agent, Question } from "../api/api.gen";
 import { call } from "../api/client";
 import { approves } from "../live/shares";
 import { learn, now } from "../live/store";
 import { within } from "../model/agents";
-import { READ_MS, WHOLE, fits, meant } from "../model/asked";
-import { exact } from "../model/patch";
+import { READ_MS, WHOLE, fits } from "../model/asked";
 import { since } from "../model/time";
 import { to } from "../route";
 import "../style/question.css";
@@ -31,6 +30,7 @@ export function heading(question: Question): string {
 
 /** Answers it. `false`: it was not taken. */
 export async function answer(agent: Agent, question: Question, yes: boolean, message = ""): Promise<boolean> {
+  answered.value += 1;
   const path = { agent: agent.id };
   try {
     const told = yes
@@ -45,31 +45,18 @@ export async function answer(agent: Agent, question: Question, yes: boolean, mes
   }
 }
 
-/** When something was answered last, anywhere on the page. */
-const answered = signal(-Infinity);
+/** How often something was answered on this page. */
+const answered = signal(0);
 
-/**
- * Whether an answer may be meant for `question`, which stands at place `at`: buttons are shown at
- * once, and work a moment later. The second value lets one answer through.
- */
-function useMeant(question: string, at: number): [boolean, () => boolean] {
-  const [ready, become] = useState(false);
-  const shown = useRef(Infinity);
-  const last = answered.value;
-  useLayoutEffect(() => {
-    shown.current = performance.now();
-    become(false);
-    const timer = window.setTimeout(() => become(true), READ_MS);
-    return () => window.clearTimeout(timer);
-  }, [question, at, last]);
-  const take = () => {
-    const time = performance.now();
-    // A timer may be a little early.
-    if (!meant(time + 20, shown.current, answered.peek())) return false;
-    answered.value = time;
-    return true;
-  };
-  return [ready, take];
+/** Whether an answer may be meant for this question, here: buttons are shown at once, and work a moment later. */
+function useReady(question: string, at: number): boolean {
+  const [ready, become] = useState("");
+  const key = question + [at, answered.value];
+  useEffect(() => {
+    const timer = setTimeout(become, READ_MS, key);
+    return () => clearTimeout(timer);
+  }, [key]);
+  return ready === key;
 }
 
 /** A file is named from its workspace; a command stands there as it runs, to the letter. */
@@ -78,34 +65,14 @@ const asked = (agent: Agent, question: Question): string => (question.diff ? wit
 /** The change says itself which file it is of. */
 const named = ({ command, diff }: Question): boolean => diff.includes(`\n+++ ${command}\n`) || diff.startsWith(`+++ ${command}\n`);
 
-/** As edits are told, each file with its lines; anything else line by line as it came. All of it: a yes is to all of it. */
-function Change({ agent, question }: { agent: Agent; question: Question }) {
-  const patch = question.diff;
-  if (patch.startsWith("--- ")) {
-    return (
-      <div class="question-diff">
-        <Diff patch={patch} root={agent.workspace} whole />
-      </div>
-    );
-  }
-  return (
-    <pre class="command change" tabIndex={0} aria-label="The exact change">
-      {exact(patch).map((line, index) => (
-        <span key={index} class={line.kind}>{`${line.text}\n`}</span>
-      ))}
-    </pre>
-  );
-}
-
 /** All of it, to decide by. `wanted`: a notification led here. */
 export function QuestionCard({ agent, question, at, wanted = "" }: { agent: Agent; question: Question; at: number; wanted?: string }) {
   const [busy, work] = useState(false);
   const [telling, tellIt] = useState(false);
   const [message, write] = useState("");
   const may = approves(agent);
-  const [ready, isMeant] = useMeant(question.id, at);
+  const ready = useReady(question.id, at);
   const act = async (yes: boolean) => {
-    if (!isMeant()) return;
     work(true);
     const done = await answer(agent, question, yes, yes ? "" : message.trim());
     if (!done) work(false);
@@ -125,7 +92,11 @@ export function QuestionCard({ agent, question, at, wanted = "" }: { agent: Agen
           {asked(agent, question)}
         </pre>
       )}
-      {question.diff && <Change agent={agent} question={question} />}
+      {question.diff && (
+        <div class="question-diff">
+          <Diff patch={question.diff} root={agent.workspace} whole />
+        </div>
+      )}
       {SURE[question.confidence] && <p class="muted small">{SURE[question.confidence]}</p>}
       {may && question.answerable && telling && (
         <label class="field">
@@ -159,12 +130,11 @@ export function Quick({ agent, at }: { agent: Agent; at: number }) {
   const [busy, work] = useState(false);
   const questions = agent.questions ?? [];
   const [question] = questions;
-  const [ready, isMeant] = useMeant(question?.id ?? "", at);
+  const ready = useReady(question?.id ?? "", at);
   if (!question) return null;
   const text = asked(agent, question);
   const whole = fits(questions);
   const act = async (yes: boolean) => {
-    if (!isMeant()) return;
     work(true);
     await answer(agent, question, yes);
     work(false);
