@@ -33,6 +33,9 @@ pub struct TemplateInfo {
 pub struct Param {
     /// Name, as `set` names it.
     pub name: String,
+    /// One line for people; empty: its name says it.
+    #[serde(default)]
+    pub description: String,
     /// `string`, `int` or `bool`.
     #[serde(rename = "type")]
     pub kind: String,
@@ -44,4 +47,7 @@ pub struct Param {
     pub pattern: Option<String>,
     /// Whether it must be given.
     pub required: bool,
+    /// Whether it is the whole of the first prompt.
+    #[serde(default)]
+    pub prompt: bool,
 }

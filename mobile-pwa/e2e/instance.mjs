@@ -1,43 +1,17 @@
 // A real wsm in a directory of its own, with a repository and agents, for tests and for development.
 import { execFileSync, spawn } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { SITE, repository } from "./shop.mjs";
 import { until } from "./wait.mjs";
 
 /** Where the programs under test lie. */
 export const BIN = process.env.WSM_BIN_DIR ?? new URL("../../target/stage", import.meta.url).pathname;
 
-const CONFIG = (port) => `[web]\nlisten = "127.0.0.1:${port}"\nnames = ["localhost"]\ntls = "off"\n`;
-
-/** A template whose service prints and whose page can be looked at. */
-const SITE = `schema = 1
-name = "site"
-description = "A shell, a small web server and a choice or two"
-
-[params.task]
-type = "string"
-default = ""
-
-[params.workers]
-type = "int"
-default = 2
-
-[params.verbose]
-type = "bool"
-default = false
-
-[agent]
-kind = "shell"
-
-[services.web]
-command = ["python3", "-m", "http.server", "{port.web}", "--bind", "127.0.0.1"]
-ready = { http = "web", timeout = "30s" }
-
-[ports]
-web = { inside = 8000, protocol = "http" }
-`;
+const WEB = (port) => `[web]\nlisten = "127.0.0.1:${port}"\nnames = ["localhost"]\npreview = "*.localhost"\ntls = "off"\n`;
 
 export class Instance {
   /** Starts one; `stop` ends it and removes what it made. `prepare` is given its directory, and may
@@ -46,17 +20,19 @@ export class Instance {
     const instance = new Instance();
     instance.base = mkdtempSync(join(tmpdir(), "wsm-pwa-"));
     chmodSync(instance.base, 0o755);
-    const { config = "", templates = {}, env = {} } = await prepare(instance.base);
-    instance.env = env;
+    const { config = "", templates = {}, env = {}, model } = await prepare(instance.base);
+    Object.assign(instance, { env, model });
     instance.dir = join(instance.base, "wsm");
     instance.port = await freePort();
     mkdirSync(join(instance.dir, "etc/templates"), { recursive: true });
-    writeFileSync(join(instance.dir, "etc/config.toml"), CONFIG(instance.port) + config);
+    writeFileSync(join(instance.dir, "etc/config.toml"), WEB(instance.port) + config);
     for (const [name, text] of Object.entries({ site: SITE, ...templates })) {
       writeFileSync(join(instance.dir, `etc/templates/${name}.toml`), text);
     }
     instance.repository = repository(join(instance.base, "shop"));
     await instance.up();
+    instance.wsm("repo", "add", instance.repository, "--name", "shop");
+    if (model) instance.keep("anthropic-api-key");
     return instance;
   }
 
@@ -66,8 +42,33 @@ export class Instance {
 
   /** Runs a verb of the command line. */
   wsm(...args) {
+    return this.run(args);
+  }
+
+  run(args, more = {}) {
     const env = { ...process.env, HOME: this.base };
-    return execFileSync(join(BIN, "wsm"), ["--dir", this.dir, ...args], { encoding: "utf8", env, timeout: 120_000 });
+    return execFileSync(join(BIN, "wsm"), ["--dir", this.dir, ...args], { encoding: "utf8", env, timeout: 120_000, stdio: "pipe", ...more });
+  }
+
+  /** Sets a secret that no model but the fake is ever shown. */
+  keep(name) {
+    this.run(["secret", "set", name], { input: "sk-never-used-outside\n" });
+  }
+
+  /** Asks the API as root does, at its socket. */
+  async ask(method, path, body) {
+    const [status, text] = await new Promise((resolve, reject) => {
+      const headers = { "content-type": "application/json" };
+      const asked = request({ socketPath: join(this.dir, "run/wsm.sock"), method, path, headers }, (answer) => {
+        const parts = [];
+        answer.on("data", (part) => parts.push(part));
+        answer.on("end", () => resolve([answer.statusCode, Buffer.concat(parts).toString()]));
+      });
+      asked.once("error", reject);
+      asked.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+    if (status >= 300) throw new Error(`${method} ${path}: ${status} ${text}`);
+    return text === "" ? null : JSON.parse(text);
   }
 
   json(...args) {
@@ -126,22 +127,10 @@ export class Instance {
       for (const agent of this.json("ls", "-a")) this.wsm("rm", "--purge", agent.name);
     } finally {
       await this.down();
+      this.model?.stop();
       rmSync(this.base, { recursive: true, force: true });
     }
   }
-}
-
-function repository(path) {
-  mkdirSync(path);
-  const git = (...args) => execFileSync("git", ["-C", path, ...args], { stdio: "pipe" });
-  git("init", "-q", "-b", "main");
-  git("config", "user.name", "Demo Person");
-  git("config", "user.email", "demo@example.com");
-  writeFileSync(join(path, "index.html"), "<!doctype html>\n<title>Shop</title>\n<p>Welcome.\n");
-  writeFileSync(join(path, "cart.py"), "def total(items):\n    return sum(item.price for item in items)\n");
-  git("add", "-A");
-  git("commit", "-q", "-m", "a shop");
-  return path;
 }
 
 export function freePort() {

@@ -3,6 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Person } from "./people.mjs";
 
+/** `WSM_MANY=200 npm run e2e`: that many real agents. */
+const MANY = Number(process.env.WSM_MANY ?? 0);
+
 const STATES = ["working", "idle", "idle", "stopped", "blocked", "failed"];
 
 /** As many agents as this, made from a real one. */
@@ -20,12 +23,17 @@ export function loads(shared) {
   test("200 agents scroll smoothly", async () => {
     const person = await Person.come(shared.browser, shared.instance, "phone");
     const token = shared.instance.token("own");
-    const [real] = shared.instance.json("ls");
-    await person.page.route("**/v1/feed*", (route) =>
-      route.fulfill({ contentType: "text/event-stream", body: `event: agents\nid: 1\ndata: ${JSON.stringify(many(real, 200))}\n\n` }),
-    );
+    if (MANY > 0) {
+      // As many real ones, where somebody has the time: the feed is the daemon's.
+      for (let at = 0; at < MANY; at += 1) shared.instance.agent(`team${at % 12}-area${at % 5}-task-${at}`);
+    } else {
+      const [real] = shared.instance.json("ls");
+      await person.page.route("**/v1/feed*", (route) =>
+        route.fulfill({ contentType: "text/event-stream", body: `event: agents\nid: 1\ndata: ${JSON.stringify(many(real, 200))}\n\n` }),
+      );
+    }
     await person.signIn(token);
-    await person.page.getByText("task-199").first().waitFor({ state: "attached" });
+    await person.page.getByText(`task-${(MANY || 200) - 1}`).first().waitFor({ state: "attached" });
     const gaps = await person.page.evaluate(async () => {
       const list = document.querySelector(".scroll");
       const gaps = [];

@@ -10,9 +10,12 @@ const PAGES = [
   ["#/agents/shop-web-cart/terminal", "terminal"],
   ["#/agents/shop-web-cart/changes", "changes"],
   ["#/agents/shop-web-cart/services", "services"],
+  ["#/agents/shop-web-cart/resources", "resources"],
   ["#/agents/shop-web-cart/recordings", "recordings"],
   ["#/agents/shop-web-cart/people", "people"],
   ["#/agents/shop-web-cart/details", "details"],
+  ["#/new", "a new agent"],
+  ["#/trash", "the trash"],
   ["#/activity", "activity"],
   ["#/settings", "settings"],
 ];
@@ -24,7 +27,7 @@ export function looks(shared) {
       await person.open("");
       await person.page.getByLabel("Token").waitFor();
       await person.isAccessible("sign in");
-      await person.signIn(shared.instance.token("own"));
+      await person.pair();
       await person.page.getByRole("link", { name: /refactor/ }).waitFor();
       for (const [hash, name] of PAGES) {
         await person.open(hash);

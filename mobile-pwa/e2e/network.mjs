@@ -11,13 +11,26 @@ export function network(shared) {
     await person.page.getByRole("link", { name: /billing/ }).waitFor();
     await person.page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
     await person.page.waitForFunction(() => localStorage.getItem("wsm.known")?.includes("billing"));
+    await person.open("#/agents/billing/text");
+    await person.page.getByRole("log").getByText("agent@billing").first().waitFor();
+    await person.page.waitForFunction(() => Object.keys(localStorage).some((key) => key.startsWith("wsm.text.")));
     await person.context.setOffline(true);
     await person.page.getByText("No network").waitFor();
     await person.page.reload();
+    // The page of an agent has what it showed last, and what is written now waits.
+    await person.page.getByText(/Its text of/).waitFor();
+    await person.page.getByRole("log").getByText("agent@billing").first().waitFor();
+    await person.page.getByRole("textbox", { name: "Message to billing" }).fill("echo waited-$((40+2))");
+    await person.page.getByRole("button", { name: "Send", exact: true }).tap();
+    await person.page.getByText("when wsm is there").waitFor();
+    await person.isAccessible("an agent without a network");
+    await person.page.getByRole("link", { name: "All agents" }).tap();
     await person.page.getByRole("link", { name: /billing/ }).waitFor();
     await person.page.getByText("What you see is from").waitFor();
     await person.context.setOffline(false);
     await person.page.getByText("What you see is from").waitFor({ state: "detached" });
+    await person.open("#/agents/billing/text");
+    await person.shows("waited-42");
     await person.leave();
   });
 

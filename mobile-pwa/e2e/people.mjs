@@ -29,6 +29,20 @@ export class Person {
     await this.page.goto(this.instance.url);
     await this.page.getByLabel("Token").fill(token);
     await this.page.getByRole("button", { name: "Sign in" }).click();
+    await this.isIn();
+  }
+
+  /** Comes in as a device of root's, which may do all that root may. */
+  async pair() {
+    const { instance, page } = this;
+    const made = await instance.ask("POST", "/v1/pairings");
+    await page.goto(made.url);
+    const number = (await page.locator(".pair-number").textContent()).trim();
+    await instance.ask("POST", `/v1/pairings/${made.id}/confirm`, { number });
+    await this.isIn();
+  }
+
+  async isIn() {
     await this.page.getByRole("heading", { name: "Agents" }).or(this.page.getByRole("navigation", { name: "Agents" })).first().waitFor();
   }
 
@@ -37,16 +51,15 @@ export class Person {
   }
 
   /** Opens an agent's terminal, and waits until it is there. */
-  async terminal(agent, name = "main") {
+  async terminal(agent, name = "main", shows = "$") {
     await this.open(`#/agents/${agent}/terminal?t=${name}`);
     await this.page.locator(".xterm-screen").waitFor();
-    await this.shows("$");
+    await this.shows(shows);
   }
 
   /** What the terminal shows, as the document has it: the drawing of the graphics card has no text. */
-  async shows(text) {
+  async shows(text, agent = decodeURIComponent(/agents\/([^/?]+)/.exec(this.page.url())?.[1] ?? "")) {
     const { instance, page } = this;
-    const agent = decodeURIComponent(/agents\/([^/?]+)/.exec(page.url())[1]);
     await page.waitForFunction(
       async ({ agent, text }) => {
         const response = await fetch(`/v1/agents/${agent}/capture`);

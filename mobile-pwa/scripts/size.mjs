@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 
 const BUDGETS = [
-  { route: "list and approve", from: ["index", "agent"], max: 30 },
-  { route: "terminal", from: ["index", "agent", "terminals", "addon-webgl"], max: 160 },
+  { route: "list and approve", from: ["index", "agent", "text", "diff"], max: 30 },
+  { route: "terminal", from: ["index", "agent", "diff", "terminals", "addon-webgl"], max: 160 },
 ];
 
 const dist = new URL("../dist/", import.meta.url);

@@ -1,13 +1,13 @@
 // The frame around every page.
 
 import { useSignalEffect } from "@preact/signals";
-import { agentNamed, expired, needing, now, seenAt, way, who } from "./live/store";
+import { agentNamed, agents, expired, needing, now, seenAt, way, who } from "./live/store";
 import { KeyHelp } from "./ui/help";
 import { newer, renew } from "./live/worker";
+import { watches } from "./model/rights";
 import { since } from "./model/time";
 import { Agents, NewLink, Nothing } from "./pages/agents";
-import { SignIn, brought } from "./pages/signin";
-import { route } from "./route";
+import { brought, route } from "./route";
 import { wide } from "./settings";
 import { Confirmation } from "./ui/dialog";
 import { Icon, type IconName } from "./ui/icon";
@@ -15,9 +15,14 @@ import { List, Search, Summary } from "./ui/list";
 import { Wait, lazy } from "./ui/load";
 import { Toasts } from "./ui/toast";
 
+const SignIn = lazy<{ again?: boolean }>(() => import("./pages/signin").then((it) => it.SignIn));
+const LinkOver = lazy(() => import("./pages/signin").then((it) => it.LinkOver));
 const Agent = lazy(() => import("./pages/agent").then((it) => it.AgentPage));
 const Activity = lazy(() => import("./pages/activity").then((it) => it.Activity));
 const New = lazy(() => import("./pages/new").then((it) => it.NewAgentPage));
+const Desk = lazy(() => import("./pages/desk").then((it) => it.Desk));
+const Trash = lazy(() => import("./pages/trash").then((it) => it.Trash));
+const Share = lazy(() => import("./pages/share").then((it) => it.SharePage));
 const Settings = lazy(() => import("./pages/settings").then((it) => it.SettingsPage));
 
 const PLACES: ReadonlyArray<{ page: string; label: string; icon: IconName; hash: string }> = [
@@ -25,6 +30,9 @@ const PLACES: ReadonlyArray<{ page: string; label: string; icon: IconName; hash:
   { page: "activity", label: "Activity", icon: "history", hash: "#/activity" },
   { page: "settings", label: "Settings", icon: "settings", hash: "#/settings" },
 ];
+
+/** Only where terminals have room beside each other. */
+const DESK = { page: "desk", label: "Desk", icon: "desk", hash: "#/desk" } as const;
 
 function Links({ places = PLACES }) {
   const { page } = route.value;
@@ -84,6 +92,12 @@ function Page() {
       return <New />;
     case "settings":
       return <Settings />;
+    case "share":
+      return <Share />;
+    case "trash":
+      return <Trash />;
+    case "desk":
+      return <Desk />;
     default:
       return wide.value ? <Nothing /> : <Agents />;
   }
@@ -109,7 +123,7 @@ function Side() {
         <List current={page === "agent" ? (parts[0] ?? "") : ""} />
       </div>
       <div class="side-foot">
-        <Links places={PLACES.slice(1)} />
+        <Links places={[DESK, ...PLACES.slice(1)]} />
       </div>
     </nav>
   );
@@ -127,12 +141,26 @@ function useTitle(): void {
   });
 }
 
+/** For whoever came by a link there is one agent, and no other page. */
+function Watched() {
+  const [agent] = agents.value;
+  return (
+    <div class="shell alone">
+      <div class="page">
+        <Away />
+        {agent ? <Agent key={agent.id} name={agent.id} /> : <Wait />}
+      </div>
+    </div>
+  );
+}
+
 export function App() {
   useTitle();
   if (brought()) return <SignIn />;
   if (who.value === undefined) return <Wait />;
   if (who.value === null) return <SignIn />;
-  if (expired.value) return <SignIn again />;
+  if (expired.value) return watches(who.value) ? <LinkOver /> : <SignIn again />;
+  if (watches(who.value)) return <Watched />;
   const inner = route.value.page === "agent";
   return (
     <>

@@ -10,6 +10,7 @@ export const SHORTCUTS: ReadonlyArray<[string, string]> = [
   ["Enter", "Open it"],
   ["c", "Write to the agent"],
   ["a", "Agents"],
+  ["d", "Desk: terminals side by side"],
   ["v", "Activity"],
   ["s", "Settings"],
   ["Ctrl+Shift+Escape", "Out of a terminal"],
@@ -41,6 +42,7 @@ const ACTS: Record<string, () => void> = {
   j: () => move(1),
   k: () => move(-1),
   a: () => go("#/"),
+  d: () => go("#/desk"),
   v: () => go("#/activity"),
   s: () => go("#/settings"),
   "?": () => {

@@ -39,6 +39,9 @@ window.addEventListener("hashchange", () => {
   route.value = parse(location.hash);
 });
 
+/** Whether the address brings something that is used before anything else. */
+export const brought = (): boolean => LINKS.includes(route.value.page);
+
 /** An address within the app. */
 export function to(...parts: string[]): string {
   return `#/${parts.map(encodeURIComponent).join("/")}`;

@@ -27,5 +27,7 @@ test("256 colours", () => {
 });
 
 test("inverse swaps", () => {
-  expect(css({ inverse: true, fg: "red" })).toEqual({ color: "var(--term-bg)", background: "red" });
+  const sheet = { ink: "#1d2430", paper: "#fcfcfd" };
+  expect(css({ inverse: true, fg: "#17693a" }, sheet)).toEqual({ color: "#fcfcfd", background: "#17693a" });
+  expect(css({ fg: "rgb(255 255 255)" }, sheet).color).not.toBe("rgb(255 255 255)");
 });

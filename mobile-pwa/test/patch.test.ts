@@ -45,3 +45,16 @@ test("a patch that was cut is shown as far as it goes", () => {
   expect(parse(PATCH.slice(0, 90))[0]?.path).toBe("cart.py");
   expect(parse("")).toEqual([]);
 });
+
+test("what an agent is about to write has no numbers", () => {
+  const [edited, made, ...rest] = parse("--- /w/a.sql\n+++ /w/a.sql\n x\n--- y\n+++ z\n--- /dev/null\n+++ /w/b\n+new\n");
+  expect(rest).toEqual([]);
+  expect(edited).toMatchObject({ path: "/w/a.sql", status: "changed", added: 1, removed: 1 });
+  // A line that looks like a head is a line: nothing is hidden by it.
+  expect(edited?.hunks[0]?.lines.map((line) => [line.kind, line.text])).toEqual([
+    ["same", "x"],
+    ["removed", "-- y"],
+    ["added", "++ z"],
+  ]);
+  expect(made).toMatchObject({ path: "/w/b", status: "added", added: 1 });
+});

@@ -66,7 +66,7 @@ mod tests {
             host: vec![source(
                 "schema = 1\nname = \"task\"\nextends = [\"claude\"]\n\
                  [params.depth]\ntype = \"int\"\ndefault = 3\n\
-                 [params.where]\nchoices = [\"here\", \"there\"]\nrequired = true\n",
+                 [params.where]\ndescription = \"Which\"\nchoices = [\"here\", \"there\"]\nrequired = true\n",
             )],
             user: vec![source(
                 "schema = 1\nname = \"task\"\n[params.depth]\ntype = \"int\"\ndefault = 5\n",
@@ -82,6 +82,8 @@ mod tests {
         assert_eq!((&*depth.kind, depth.default.as_deref()), ("int", Some("5")));
         assert_eq!(place.choices, ["here", "there"]);
         assert!(place.required && !depth.required);
+        assert_eq!((&*place.description, &*depth.description), ("Which", ""));
+        assert!(param("task").prompt && !place.prompt);
         assert_eq!(forms.len(), crate::list(&sources).len());
     }
 }

@@ -67,6 +67,8 @@ pub(crate) fn values(
 pub struct ParamInfo {
     /// Name.
     pub name: String,
+    /// One line for people; empty: its name says it.
+    pub description: String,
     /// `string`, `int` or `bool`.
     #[serde(rename = "type")]
     pub kind: String,
@@ -78,14 +80,23 @@ pub struct ParamInfo {
     pub pattern: Option<String>,
     /// Whether it must be given.
     pub required: bool,
+    /// Whether it is the whole of the first prompt.
+    pub prompt: bool,
 }
 
 /// Every declared parameter.
 pub(crate) fn infos(flat: &Flat) -> Vec<ParamInfo> {
+    let text = |path: &[&str]| match flat.get(&Path::of(path)).map(|leaf| &leaf.value) {
+        Some(Value::Text(text)) => text.as_str(),
+        _ => "",
+    };
+    let prompt = text(&["agent", "prompt"]);
     let info = |(name, _): (&str, &Leaf)| {
         let param = Param::read(flat, name);
         ParamInfo {
             name: name.to_owned(),
+            description: text(&["params", name, "description"]).to_owned(),
+            prompt: prompt == format!("{{param.{name}}}"),
             kind: param.kind.to_owned(),
             default: param.default,
             choices: param.choices.to_vec(),

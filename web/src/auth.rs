@@ -38,17 +38,29 @@ pub(crate) fn caller(
         let known = known.map_err(|problem| place.missed(edge, problem))?;
         return Ok((known, None));
     }
-    let cookie = place.jar.value(&parts.headers).ok_or_else(unknown)?;
+    let session = place.jar.value(&parts.headers);
+    let link = place.jar.link(&parts.headers);
+    if session.is_none() && link.is_none() {
+        return Err(unknown().into());
+    }
     // Asked first: what a page of somebody else's sends is no try of this address.
     let kind = kind(&parts.method, &parts.headers);
     let said = Said::read(&parts.headers, place.proxied);
     if !said.is_some_and(|said| said.ours(&place.net, kind)) {
         return Err(foreign());
     }
-    match edge.daemon.authenticate_session(cookie, &address)? {
-        Some(actor) => Ok((actor, Some(place.jar))),
-        None => Err(place.missed(edge, unknown())),
+    if let Some(cookie) = session
+        && let Some(actor) = edge.daemon.authenticate_session(cookie, &address)?
+    {
+        return Ok((actor, Some(place.jar)));
     }
+    // Who is signed in stays so, whatever links were opened in the same browser.
+    let known = match &link {
+        Some(code) => edge.daemon.authenticate_link(code, &address),
+        None => Err(unknown()),
+    };
+    let known = known.map_err(|problem| place.missed(edge, problem))?;
+    Ok((known, None))
 }
 
 /// A page of somebody else's asks, or a program that forgot to say who it is.

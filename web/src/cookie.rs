@@ -6,6 +6,12 @@ use axum::http::header::{COOKIE, HeaderMap, HeaderValue};
 /// that another host, another path or plain HTTP set.
 const NAME: &str = "__Host-wsm";
 
+/// The same for what a link brought: another cookie, so that opening one signs nobody out.
+const LINK_NAME: &str = "__Host-wsm-link";
+
+/// What a link's value begins with; what follows stands in its cookie.
+const LINK_PREFIX: &str = "wsml_";
+
 /// Longest value: ours have 52 characters.
 const VALUE_BYTES_MAX: usize = 128;
 
@@ -27,13 +33,29 @@ impl Jar {
         }
     }
 
+    fn link_name(&self) -> String {
+        match self {
+            Jar::Secure => LINK_NAME.to_owned(),
+            Jar::Loopback(port) => format!("wsm-link-{port}"),
+        }
+    }
+
     /// The header that has the browser keep `value` for so long.
     pub(crate) fn keep(&self, value: &str, seconds: u64) -> HeaderValue {
+        self.line(&self.name(), value, seconds)
+    }
+
+    /// The header that has it keep a link's value; `None`: that is no link's.
+    pub(crate) fn keep_link(&self, code: &str, seconds: u64) -> Option<HeaderValue> {
+        let value = code.strip_prefix(LINK_PREFIX)?;
+        plain(value).then(|| self.line(&self.link_name(), value, seconds))
+    }
+
+    fn line(&self, name: &str, value: &str, seconds: u64) -> HeaderValue {
         let secure = match self {
             Jar::Secure => "; Secure",
             Jar::Loopback(_) => "",
         };
-        let name = self.name();
         let line =
             format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
         HeaderValue::from_str(&line).expect("letters and digits")
@@ -46,10 +68,25 @@ impl Jar {
 
     /// The value that the browser sent; two of one name are none that could be believed.
     pub(crate) fn value<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
-        let lines = headers.get_all(COOKIE).iter();
-        let lines: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
-        find(&lines, &self.name())
+        named(headers, &self.name())
     }
+
+    /// The value of the link that the browser opened.
+    pub(crate) fn link(&self, headers: &HeaderMap) -> Option<String> {
+        let value = named(headers, &self.link_name())?;
+        Some(format!("{LINK_PREFIX}{value}"))
+    }
+}
+
+fn named<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let lines = headers.get_all(COOKIE).iter();
+    let lines: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
+    find(&lines, name)
+}
+
+fn plain(value: &str) -> bool {
+    let plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    plain && !value.is_empty() && value.len() <= VALUE_BYTES_MAX
 }
 
 /// The one cookie of this name.
@@ -59,10 +96,7 @@ pub(crate) fn find<'a>(lines: &[&'a str], name: &str) -> Option<&'a str> {
         let (found, value) = pair.trim_matches([' ', '\t']).split_once('=')?;
         (found == name).then_some(value)
     });
-    let value = values.next().filter(|value| {
-        let plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        plain && !value.is_empty() && value.len() <= VALUE_BYTES_MAX
-    });
+    let value = values.next().filter(|value| plain(value));
     value.filter(|_| values.next().is_none())
 }
 
@@ -103,5 +137,29 @@ mod tests {
             Jar::Loopback(7443).forget(),
             "wsm-7443=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict"
         );
+    }
+
+    #[test]
+    fn a_link_has_a_cookie_of_its_own() {
+        for (jar, line) in [
+            (
+                Jar::Secure,
+                "__Host-wsm-link=abc; Path=/; Max-Age=60; HttpOnly; SameSite=Strict; Secure",
+            ),
+            (
+                Jar::Loopback(7443),
+                "wsm-link-7443=abc; Path=/; Max-Age=60; HttpOnly; SameSite=Strict",
+            ),
+        ] {
+            let kept = jar.keep_link("wsml_abc", 60).unwrap();
+            assert_eq!(kept, line);
+            let mut headers = HeaderMap::new();
+            headers.insert(COOKIE, HeaderValue::from_str(line).unwrap());
+            assert_eq!(jar.link(&headers).unwrap(), "wsml_abc");
+            assert_eq!(jar.value(&headers), None);
+            for bad in ["wsm_abc", "wsml_", "wsml_a;b", "wsml_a b", "abc"] {
+                assert_eq!(jar.keep_link(bad, 60), None, "{bad}");
+            }
+        }
     }
 }

@@ -2,14 +2,18 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::{HOST, HeaderMap};
+use axum::http::header::{HOST, HeaderMap, SET_COOKIE};
+use axum::response::{IntoResponse, Response};
 use wsm_api::link::{Link, LinkMade, LinkOpened, NewLink, OpenLink};
 use wsm_api::problem::{Code, Problem};
 
 use crate::Edge;
 use crate::extract::{Body, Caller, Path};
-use crate::problem::Answer;
+use crate::problem::{Answer, Failure};
 use crate::visitor::Visitor;
+
+/// No link is good for longer.
+const DAYS_MAX: u64 = 30;
 
 #[utoipa::path(get, path = "/v1/agents/{agent}/links",
     params(("agent" = String, Path, description = "Name or id")),
@@ -65,14 +69,22 @@ pub(crate) async fn remove(
 }
 
 #[utoipa::path(post, path = "/v1/links/open", request_body = OpenLink,
-    responses((status = 200, body = LinkOpened), (status = "default", body = Problem)))]
+    responses(
+        (status = 200, body = LinkOpened, description = "A page of ours, which sends `x-wsm: 1`, gets \
+            a cookie that is as good as the link, for whoever has no session there"),
+        (status = "default", body = Problem),
+    ))]
 /// Opens a link: nobody needs to be known for that. Its value is good as a bearer's token then.
 pub(crate) async fn open(
     State(edge): State<Edge>,
     visitor: Visitor,
     Body(open): Body<OpenLink>,
-) -> Answer<LinkOpened> {
-    Ok(Json(visitor.try_link(&edge, &open.code).await?))
+) -> Result<Response, Failure> {
+    let opened = visitor.try_link(&edge, &open.code).await?;
+    // However long browsers keep it, the daemon knows when the link ends.
+    let cookie = visitor.keep(&open.code, DAYS_MAX * 24 * 60 * 60);
+    let cookie = cookie.map(|line| [(SET_COOKIE, line)]);
+    Ok((cookie, Json(opened)).into_response())
 }
 
 /// What a link begins with: the name that the caller came in by, else that of the configuration.

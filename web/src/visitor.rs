@@ -5,12 +5,15 @@ use std::time::Instant;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::StatusCode;
+use axum::http::header::HeaderValue;
 use axum::http::request::Parts;
 use wsm_api::link::LinkOpened;
 use wsm_api::problem::{Code, Problem};
 
 use crate::Edge;
 use crate::auth::Place;
+use crate::cookie::Jar;
+use crate::origin::Said;
 use crate::peer::{Origin, Peer};
 use crate::problem::Failure;
 
@@ -19,6 +22,8 @@ use crate::problem::Failure;
 pub(crate) struct Visitor {
     /// Where from; `None`: this machine.
     address: Option<IpAddr>,
+    /// Where its browser may keep the link: of a page of ours, and of nobody else's.
+    jar: Option<Jar>,
     /// Holds the connection's place; a WebSocket keeps it until it ends.
     pub(crate) peer: Peer,
 }
@@ -27,6 +32,11 @@ impl Visitor {
     /// Where from, as the journal has it.
     pub(crate) fn address(&self) -> String {
         self.address.map(|it| it.to_string()).unwrap_or_default()
+    }
+
+    /// The header that has its browser keep a link for so long.
+    pub(crate) fn keep(&self, code: &str, seconds: u64) -> Option<HeaderValue> {
+        self.jar.as_ref()?.keep_link(code, seconds)
     }
 
     /// Opens a link. A wrong one counts as a try of this address.
@@ -50,12 +60,15 @@ impl FromRequestParts<Edge> for Visitor {
         let ConnectInfo(peer) = ConnectInfo::<Peer>::from_request_parts(parts, edge)
             .await
             .map_err(|missing| Failure::invalid(StatusCode::FORBIDDEN, missing.body_text()))?;
-        let address = match &peer.origin {
-            Origin::Local { .. } => None,
+        let (address, jar) = match &peer.origin {
+            Origin::Local { .. } => (None, None),
             Origin::Net { address, .. } => {
-                Some(Place::of(edge, address.ip(), &parts.headers)?.address)
+                let place = Place::of(edge, address.ip(), &parts.headers)?;
+                let said = Said::read(&parts.headers, place.proxied);
+                let ours = said.is_some_and(|said| said.not_others(&place.net));
+                (Some(place.address), ours.then_some(place.jar))
             }
         };
-        Ok(Visitor { address, peer })
+        Ok(Visitor { address, jar, peer })
     }
 }

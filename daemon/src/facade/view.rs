@@ -213,6 +213,8 @@ pub(super) fn template(
 ) -> TemplateInfo {
     let param = |param: wsm_template::ParamInfo| Param {
         name: param.name,
+        description: param.description,
+        prompt: param.prompt,
         kind: param.kind,
         default: param.default,
         choices: param.choices,

@@ -937,10 +937,14 @@ export interface Param {
   choices: string[];
   /** What it is when nobody says. */
   default?: string | null;
+  /** One line for people; empty: its name says it. */
+  description?: string;
   /** Name, as `set` names it. */
   name: string;
   /** What the whole value must match, as a shell matches file names. */
   pattern?: string | null;
+  /** Whether it is the whole of the first prompt. */
+  prompt?: boolean;
   /** Whether it must be given. */
   required: boolean;
   /** `string`, `int` or `bool`. */

@@ -2,6 +2,7 @@
 
 import { effect } from "@preact/signals";
 import { call } from "../api/client";
+import { watches } from "../model/rights";
 import { route } from "../route";
 import { expired, way, who } from "./store";
 
@@ -14,7 +15,7 @@ let shown: string | null = null;
 let saying: Promise<unknown> = Promise.resolve();
 
 function say(agent: string, visible: boolean): void {
-  if (!who.peek() || expired.peek() || way.peek() !== "live") return;
+  if (!who.peek() || watches(who.peek()) || expired.peek() || way.peek() !== "live") return;
   saying = saying.then(() => call("post /v1/visible", { body: { agent, visible } })).catch(() => undefined);
 }
 

@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import type { Agent, Share } from "../api/api.gen";
 import { call } from "../api/client";
-import { may } from "../model/rights";
+import { may, watches } from "../model/rights";
 import { who } from "./store";
 
 const known = signal<ReadonlyMap<string, Share[]>>(new Map());
@@ -37,5 +37,5 @@ export const approves = (agent: Agent): boolean => allowed("approver", agent);
 function allowed(role: "driver" | "approver", agent: Agent): boolean {
   const me = who.value;
   if (may(role, agent, me)) return true;
-  return me?.user !== agent.owner && may(role, agent, me, shares(agent));
+  return me?.user !== agent.owner && !watches(me) && may(role, agent, me, shares(agent));
 }

@@ -4,6 +4,7 @@ import { batch, computed, signal } from "@preact/signals";
 import type { Agent, Event as Row, Whoami } from "../api/api.gen";
 import { Refusal, address, call, onUnknown } from "../api/client";
 import { needsYou } from "../model/agents";
+import { watches } from "../model/rights";
 import * as kept from "./kept";
 import { type Known, type Message, journal, reduce } from "./reduce";
 
@@ -36,6 +37,7 @@ window.setInterval(() => {
 const QUIET_MS = 25_000;
 /** A hidden page lets go of its feed: a browser has six connections for all of its tabs. */
 const HIDDEN_MS = 20_000;
+const WATCH_MS = 3_000;
 const BACKOFF_MS = [500, 1000, 2000, 4000, 8000, 15_000];
 
 let feed: EventSource | undefined;
@@ -106,9 +108,24 @@ export function forget(): void {
   });
 }
 
+/** Who watches by a link is told nothing of the journal: the one agent is asked for. */
+async function watch(): Promise<void> {
+  window.clearTimeout(timer);
+  try {
+    take({ type: "agents", agents: await call("get /v1/agents") });
+    timer = window.setTimeout(() => void watch(), WATCH_MS);
+  } catch (error) {
+    if (error instanceof Refusal && error.unreachable) lost();
+  }
+}
+
 function listen(): void {
   feed?.close();
   window.clearTimeout(timer);
+  if (watches(who.peek())) {
+    void watch();
+    return;
+  }
   const source = new EventSource(address("/v1/feed", { query: { after: last || undefined } }));
   feed = source;
   heard = Date.now();
@@ -137,7 +154,7 @@ function take(message: Message): void {
     way.value = "live";
     seenAt.value = Date.now();
   });
-  if (message.type !== "journal" && who.value) kept.write({ at: seenAt.value, agents: agents.value, who: who.value });
+  if (message.type !== "journal" && who.value && !watches(who.value)) kept.write({ at: seenAt.value, agents: agents.value, who: who.value });
 }
 
 /** Applies what a call answered, before the feed tells it. */

@@ -39,6 +39,9 @@ export const label = (state: State): string => LABELS[state] ?? state;
 /** Whether a person has to do something before it goes on. */
 export const needsYou = (agent: Agent): boolean => !agent.trashed && (agent.state === "blocked" || tone(agent.state) === "trouble");
 
+/** Where its files lie is the same for all of them: a file is named as in its repository. */
+export const within = (agent: Agent, text: string): string => (agent.workspace ? text.replaceAll(`${agent.workspace}/`, "") : text);
+
 /** A name's parts: groups from the outside in, three levels at most. */
 export function parts(name: string): string[] {
   const words = name.split("-");

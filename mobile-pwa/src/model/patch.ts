@@ -24,6 +24,35 @@ export interface File {
 }
 
 export function parse(patch: string): File[] {
+  return patch.startsWith("--- ") ? bare(patch) : git(patch);
+}
+
+/** What an agent is about to write (terminal/src/hook/diff.rs): a head, and lines without numbers. */
+function bare(patch: string): File[] {
+  const files: File[] = [];
+  const all = patch.split("\n");
+  if (all[all.length - 1] === "") all.pop();
+  for (let at = 0; at < all.length; at += 1) {
+    const [line = "", next = ""] = [all[at], all[at + 1]];
+    const file = files[files.length - 1];
+    // Only the first is sure to be a head; another must name the same file twice, or come out of nothing.
+    if (line.startsWith("--- ") && next.startsWith("+++ ") && (!file || headed(line, next))) {
+      const added = line === "--- /dev/null";
+      files.push({ path: next.slice(4), from: "", status: added ? "added" : "changed", hunks: [{ head: "", lines: [] }], added: 0, removed: 0 });
+      at += 1;
+      continue;
+    }
+    if (!file) continue;
+    const kind = line.startsWith("+") ? "added" : line.startsWith("-") ? "removed" : "same";
+    if (kind !== "same") file[kind] += 1;
+    file.hunks[0]?.lines.push({ kind, text: line.slice(1), before: 0, after: 0 });
+  }
+  return files;
+}
+
+const headed = (line: string, next: string): boolean => /^\+\+\+ \//.test(next) && (line === "--- /dev/null" || line.slice(4) === next.slice(4));
+
+function git(patch: string): File[] {
   const files: File[] = [];
   const all = patch.split("\n");
   if (all[all.length - 1] === "") all.pop();

@@ -23,6 +23,9 @@ export function may(role: "approver" | "driver", agent: Agent, who: Who, shares:
   return mine !== undefined && ROLES.indexOf(mine.role) >= ROLES.indexOf(role);
 }
 
+/** Whoever came by a link: sees one agent's screen, and nothing else. */
+export const watches = (who: Who): boolean => who?.scope === "watch";
+
 /** Whether this way in is good for agents of one's own. */
 export const creates = (who: Who): boolean => Boolean(who && reaches(who, "own") && (who.agents ?? []).length === 0);
 

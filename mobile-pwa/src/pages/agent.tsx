@@ -3,8 +3,10 @@
 import { useEffect } from "preact/hooks";
 import type { Agent } from "../api/api.gen";
 import { call } from "../api/client";
-import { agentNamed, learn, way } from "../live/store";
+import { agentNamed, learn, way, who } from "../live/store";
 import { drives } from "../live/shares";
+import { within } from "../model/agents";
+import { watches } from "../model/rights";
 import { go, route, to } from "../route";
 import { settings, wide } from "../settings";
 import "../style/agent.css";
@@ -15,7 +17,7 @@ import { QuestionCard } from "../ui/question";
 import { Menu } from "./menu";
 
 const Terminals = lazy(() => import("./terminals").then((it) => it.Terminals));
-const Text = lazy(() => import("./terminals").then((it) => it.Text));
+const Text = lazy(() => import("./text").then((it) => it.Text));
 const Changes = lazy(() => import("./changes").then((it) => it.Changes));
 const Services = lazy(() => import("./services").then((it) => it.Services));
 const Recordings = lazy(() => import("./recordings").then((it) => it.Recordings));
@@ -78,8 +80,13 @@ function Restore({ agent }: { agent: Agent }) {
   );
 }
 
+/** What a guest sees. */
+const WATCHED = TABS.slice(0, 2);
+
+const tabs = (): readonly Tab[] => (watches(who.value) ? WATCHED : TABS);
+
 const Back = () =>
-  wide.value ? null : (
+  wide.value || watches(who.value) ? null : (
     <a class="icon-button" href="#/" aria-label="All agents">
       <Icon name="back" />
     </a>
@@ -88,20 +95,18 @@ const Back = () =>
 function Present({ agent }: { agent: Agent }) {
   const asked = route.value.parts[1];
   const first = wide.value ? "terminal" : settings.value.first;
-  const tab = TABS.find((tab) => tab.id === (asked ?? first)) ?? TABS[0];
+  const tab = tabs().find((tab) => tab.id === (asked ?? first)) ?? TABS[0];
   return (
     <main class="page agent" id="main">
       <header class="bar agent-bar">
         <Back />
         <div class="grow">
-          <div class="agent-top">
-            <h1>
-              <Name name={agent.name} />
-            </h1>
-            <StateLine agent={agent} />
-          </div>
+          <h1>
+            <Name name={agent.name} />
+          </h1>
           <p class="agent-why" title={agent.reason}>
-            {agent.reason}
+            <StateLine agent={agent} />
+            {within(agent, agent.reason)}
           </p>
         </div>
         {drives(agent) && <Menu agent={agent} />}
@@ -141,8 +146,9 @@ function Tabs({ agent, current }: { agent: Agent; current: string }) {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
     event.preventDefault();
-    const at = TABS.findIndex((tab) => tab.id === current);
-    const next = TABS[(at + step + TABS.length) % TABS.length];
+    const all = tabs();
+    const at = all.findIndex((tab) => tab.id === current);
+    const next = all[(at + step + all.length) % all.length];
     if (!next) return;
     go(to("agents", agent.name, next.id), { replace: true });
     requestAnimationFrame(() => document.getElementById(`tab-${next.id}`)?.focus());
@@ -150,7 +156,7 @@ function Tabs({ agent, current }: { agent: Agent; current: string }) {
   useEffect(() => document.getElementById(`tab-${current}`)?.scrollIntoView({ block: "nearest", inline: "center" }), [current]);
   return (
     <div class="tabs" role="tablist" aria-label={`Parts of ${agent.name}`} onKeyDown={move}>
-      {TABS.map((tab) => (
+      {tabs().map((tab) => (
         <a
           key={tab.id}
           id={`tab-${tab.id}`}

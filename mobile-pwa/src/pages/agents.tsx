@@ -40,7 +40,7 @@ export function Nothing() {
       <div class="empty welcome">
         <h2>Choose an agent</h2>
         <p>
-          <kbd>j</kbd> and <kbd>k</kbd> move, <kbd>Enter</kbd> opens, <kbd>/</kbd> searches, <kbd>?</kbd> shows all keys.
+          <kbd>j</kbd> and <kbd>k</kbd> move, <kbd>Enter</kbd> opens, <kbd>/</kbd> searches, <kbd>d</kbd> shows terminals side by side, <kbd>?</kbd> shows all keys.
         </p>
       </div>
     </main>

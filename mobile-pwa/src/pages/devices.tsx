@@ -1,21 +1,23 @@
 // Devices that are signed in, adding one, and inviting people.
 
-import { useEffect, useState } from "preact/hooks";
-import { encode } from "uqr";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Device, InvitationMade, Pairing, PairingMade } from "../api/api.gen";
 import { call, words } from "../api/client";
-import { now, who } from "../live/store";
+import { now, rows, who } from "../live/store";
 import { administers } from "../model/rights";
 import { since } from "../model/time";
 import { givenUp, make, possible } from "../passkey";
+import { Code } from "../ui/code";
 import { Dialog, confirm } from "../ui/dialog";
 import { Icon } from "../ui/icon";
 import { Shown, useLoad } from "../ui/load";
-import { say, tell } from "../ui/toast";
+import { copy, say, tell } from "../ui/toast";
 import { Section } from "./section";
 
 export function Devices() {
-  const devices = useLoad(() => call("get /v1/devices"), []);
+  // Whoever is let in fetches a session a moment later.
+  const newest = rows.value.find((row) => /^(session|device|passkey)/.test(row.verb))?.seq ?? 0;
+  const devices = useLoad(() => call("get /v1/devices"), [newest], 0, true);
   const [adding, add] = useState(false);
   if (devices.error) return null;
   return (
@@ -96,23 +98,12 @@ function Row({ device, again }: { device: Device; again: () => void }) {
   );
 }
 
-/** Black on white with a margin, whatever the colours of the page: that is what cameras read. */
-export function Code({ text }: { text: string }) {
-  const { data, size } = encode(text, { border: 3 });
-  const squares = data.flatMap((row, y) => row.flatMap((dark, x) => (dark ? [`M${x} ${y}h1v1h-1z`] : []))).join("");
-  return (
-    <svg class="code" viewBox={`0 0 ${size} ${size}`} role="img" aria-label="A code to scan" shape-rendering="crispEdges">
-      <rect width={size} height={size} fill="#fff" />
-      <path d={squares} fill="#000" />
-    </svg>
-  );
-}
-
 const ASK_MS = 1_500;
 
 function Pair({ close }: { close: () => void }) {
   const [made, put] = useState<PairingMade | undefined>(undefined);
   const [pairing, see] = useState<Pairing | undefined>(undefined);
+  const admitted = useRef(false);
   const [error, fail] = useState("");
   useEffect(() => {
     call("post /v1/pairings").then(put, (why: unknown) => fail(words(why)));
@@ -125,12 +116,14 @@ function Pair({ close }: { close: () => void }) {
     }, ASK_MS);
     return () => {
       window.clearInterval(timer);
-      void call("delete /v1/pairings/{pairing}", { path }).catch(() => undefined);
+      // One that was let in fetches its session yet.
+      if (!admitted.current) void call("delete /v1/pairings/{pairing}", { path }).catch(() => undefined);
     };
   }, [made?.id]);
   const admit = async (number: string) => {
     try {
       await call("post /v1/pairings/{pairing}/confirm", { path: { pairing: made?.id ?? "" }, body: { number } });
+      admitted.current = true;
       say("The device is signed in");
       close();
     } catch (why) {
@@ -182,14 +175,6 @@ function Invite() {
       tell(error);
     }
   };
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(made?.url ?? "");
-      say("The address was copied");
-    } catch {
-      say("Copy it from the page", true);
-    }
-  };
   return (
     <>
       <button class="button" onClick={() => void invite()}>
@@ -204,7 +189,7 @@ function Invite() {
             <button class="button" onClick={() => put(undefined)}>
               Close
             </button>
-            <button class="button primary" onClick={() => void copy()}>
+            <button class="button primary" onClick={() => void copy(made.url)}>
               Copy
             </button>
           </div>

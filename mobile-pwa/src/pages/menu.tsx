@@ -89,7 +89,8 @@ async function remove(agent: Agent): Promise<void> {
   if (!(await confirm(`Put ${agent.name} into the trash?`, text, "Put into the trash", true))) return;
   try {
     await call("delete /v1/agents/{agent}", { path: { agent: agent.id } });
-    say(`${agent.name} is in the trash`);
+    const undo = async () => learn(await call("post /v1/agents/{agent}/restore", { path: { agent: agent.id } }));
+    say(`${agent.name} is in the trash`, false, { label: "Undo", act: () => void undo().catch(tell) });
     go("#/");
   } catch (error) {
     tell(error);

@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import type { Param, Repository, TemplateInfo } from "../api/api.gen";
 import { Refusal, call, words } from "../api/client";
+import { shared, taken } from "../live/shared";
 import { learn } from "../live/store";
 import { type Values, initial, request, settings, wrong, wrongName } from "../model/form";
 import { go, to } from "../route";
@@ -44,15 +45,17 @@ const NoRepository = () => (
 );
 
 function Form({ templates, repositories }: { templates: TemplateInfo[]; repositories: Repository[] }) {
-  const [template, choose] = useState(templates[0]);
-  const [repository, setRepository] = useState(repositories[0]?.name ?? "");
+  const before = last();
+  const [template, choose] = useState(templates.find((it) => it.name === before.template) ?? templates[0]);
+  const [repository, setRepository] = useState((repositories.find((it) => it.name === before.repository) ?? repositories[0])?.name ?? "");
   const [name, setName] = useState("");
-  const [prompt, setPrompt] = useState("");
+  const [prompt, setPrompt] = useState(shared.peek());
   const [base, setBase] = useState("");
   const [values, setValues] = useState<Values>(initial(template?.params ?? []));
   const [busy, work] = useState(false);
   const [failed, fail] = useState<unknown>(undefined);
-  const params = template?.params ?? [];
+  // What is the whole of the prompt is asked for once.
+  const params = (template?.params ?? []).filter((param) => !param.prompt);
   const bad = wrongName(name) !== "" || params.some((param) => wrong(param, values[param.name] ?? "") !== "");
   const submit = async (event: Event) => {
     event.preventDefault();
@@ -63,8 +66,10 @@ function Form({ templates, repositories }: { templates: TemplateInfo[]; reposito
       const body = request({ template: template.name, repository, name, prompt, base, set: settings(params, values) });
       const made = await call("post /v1/agents", { body });
       if ("state" in made) {
+        remember(template.name, repository);
+        taken();
         learn(made);
-        go(to("agents", made.name));
+        go(to("agents", made.name), { replace: true });
       }
     } catch (why) {
       fail(why);
@@ -131,6 +136,25 @@ function Form({ templates, repositories }: { templates: TemplateInfo[]; reposito
   );
 }
 
+const LAST = "wsm.new";
+
+/** What was made last on this device is what is made next, mostly. */
+function last(): { template?: string; repository?: string } {
+  try {
+    return (JSON.parse(localStorage.getItem(LAST) ?? "{}") ?? {}) as { template?: string; repository?: string };
+  } catch {
+    return {};
+  }
+}
+
+function remember(template: string, repository: string): void {
+  try {
+    localStorage.setItem(LAST, JSON.stringify({ template, repository }));
+  } catch {
+    // It is asked for again then.
+  }
+}
+
 function Failure({ why }: { why: unknown }) {
   const details = why instanceof Refusal ? why.details : [];
   return (
@@ -155,7 +179,10 @@ function Field({ param, value, put }: { param: Param; value: string; put: (value
     return (
       <label class="check">
         <input type="checkbox" checked={value === "true"} onChange={(event) => put(String(event.currentTarget.checked))} />
-        {param.name}
+        <span>
+          {param.name}
+          {param.description && <small class="muted block">{param.description}</small>}
+        </span>
       </label>
     );
   }
@@ -184,7 +211,9 @@ function Field({ param, value, put }: { param: Param; value: string; put: (value
           onInput={(event) => put(event.currentTarget.value)}
         />
       )}
-      {(problem || param.pattern) && <small class={problem ? "problem" : ""}>{problem || `like ${param.pattern}`}</small>}
+      {(problem || param.description || param.pattern) && (
+        <small class={problem ? "problem" : ""}>{problem || [param.description, param.pattern && `like ${param.pattern}`].filter(Boolean).join(", ")}</small>
+      )}
     </label>
   );
 }

@@ -1,5 +1,7 @@
 // Offers of agents: to accept, to decline, to take back.
 
+import "../style/agent.css";
+import "../style/pages.css";
 import type { Agent, Offer } from "../api/api.gen";
 import { call } from "../api/client";
 import { now, rows, who } from "../live/store";

@@ -13,6 +13,7 @@ import { confirm } from "../ui/dialog";
 import { Icon } from "../ui/icon";
 import { Shown, useLoad } from "../ui/load";
 import { say, tell } from "../ui/toast";
+import { Links } from "./links";
 import { Offers } from "./offers";
 
 const EVERY_MS = 5_000;
@@ -35,6 +36,7 @@ export function People({ agent }: { agent: Agent }) {
         {owns(agent, who.value) && (
           <>
             <ShareForm agent={agent} done={shares.again} />
+            <Links agent={agent} />
             <HandoffForm agent={agent} />
           </>
         )}

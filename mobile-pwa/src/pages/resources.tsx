@@ -46,6 +46,7 @@ function All({ agent, usage }: { agent: Agent; usage: Usage }) {
           The kernel killed {kills} {kills === 1 ? "process" : "processes"} of it for want of memory in the last day.
         </p>
       )}
+      <p class="muted small span">{spanned(samples)}, newest at the right</p>
       <div class="charts">
         <Chart name="CPU" points={series(samples, (it) => it.cpu_milli)} limit={usage.cpu_limit_milli} words={cores} />
         <Chart name="Memory" points={series(samples, (it) => it.memory_bytes)} limit={usage.memory_limit_bytes} words={size} />
@@ -58,6 +59,14 @@ function All({ agent, usage }: { agent: Agent; usage: Usage }) {
       <Hosts usage={usage} />
     </>
   );
+}
+
+/** How long the charts are. */
+function spanned(samples: readonly UsageSample[]): string {
+  const [first, last] = [samples[0], samples[samples.length - 1]];
+  const minutes = Math.round((Date.parse(last?.at ?? "") - Date.parse(first?.at ?? "")) / 60_000);
+  if (minutes < 1) return "The last minute";
+  return minutes < 100 ? `The last ${minutes} ${minutes === 1 ? "minute" : "minutes"}` : `The last ${Math.round(minutes / 60)} hours`;
 }
 
 interface ChartProps {
@@ -92,6 +101,13 @@ function Chart({ name, points, limit, words }: ChartProps) {
   );
 }
 
+/** What this host does not count for a service is not told as nothing. */
+function figures(used: Used | undefined): string {
+  const cpu = used?.cpu_milli ?? undefined;
+  const memory = used?.memory_bytes ?? undefined;
+  return [cpu !== undefined && cores(cpu), memory !== undefined && size(memory)].filter(Boolean).join(", ") || "not counted here";
+}
+
 function Services({ agent, samples }: { agent: Agent; samples: readonly UsageSample[] }) {
   const last = samples[samples.length - 1]?.services ?? {};
   const names = agent.services.map((service) => service.name).filter((name) => last[name]);
@@ -109,7 +125,7 @@ function Services({ agent, samples }: { agent: Agent; samples: readonly UsageSam
                 <path class="line" d={path(points, ceiling(highest(points)), 90, 24)} vector-effect="non-scaling-stroke" />
               </svg>
               <span class="muted small figures">
-                {cores(last[name]?.cpu_milli ?? 0)}, {size(last[name]?.memory_bytes ?? 0)}
+                {figures(last[name])}
               </span>
             </li>
           );

@@ -8,7 +8,7 @@ import type { Tone } from "../model/agents";
 import { drives } from "../live/shares";
 import { ago } from "../model/time";
 import { Icon } from "../ui/icon";
-import { say, tell } from "../ui/toast";
+import { copy, tell } from "../ui/toast";
 import { Portal } from "./ports";
 
 const TONES: Record<ServiceState, Tone> = {
@@ -177,14 +177,6 @@ function Ports({ agent }: { agent: Agent }) {
 }
 
 function PortRow({ agent, port }: { agent: Agent; port: Port }) {
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(port.url);
-      say("The address was copied");
-    } catch {
-      say(port.url);
-    }
-  };
   return (
     <li>
       <Icon name="ports" />
@@ -195,7 +187,7 @@ function PortRow({ agent, port }: { agent: Agent; port: Port }) {
         <p class="muted small">{port.outside ? `on the host: ${port.url || port.outside}` : "not published"}</p>
       </div>
       {port.url && (
-        <button class="icon-button" aria-label={`Copy the address of ${port.name}`} onClick={() => void copy()}>
+        <button class="icon-button" aria-label={`Copy the address of ${port.name}`} onClick={() => void copy(port.url)}>
           <Icon name="copy" />
         </button>
       )}

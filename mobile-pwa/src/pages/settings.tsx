@@ -1,5 +1,6 @@
 // Settings: this device, oneself, and what an administrator sees.
 
+import "../style/agent.css";
 import "../style/pages.css";
 import type { Secret, Status, Token } from "../api/api.gen";
 import { call } from "../api/client";
@@ -39,6 +40,15 @@ export function SettingsPage() {
   );
 }
 
+const REACH: Record<string, string> = {
+  watch: "watches",
+  view: "may look",
+  approve: "may look and answer questions",
+  drive: "may type into agents",
+  own: "may do all with agents of one’s own",
+  admin: "may do all that the user may",
+};
+
 function Me() {
   const me = who.value;
   if (!me) return null;
@@ -53,7 +63,7 @@ function Me() {
               <b>{me.user}</b> <span class="soft">{me.role}</span>
             </p>
             <p class="muted small">
-              by {me.via}, good for: {me.scope}
+              {me.device ? `signed in on ${me.device}` : me.via.startsWith("link:") ? "by a link" : "by a token"}, {REACH[me.scope] ?? me.scope}
             </p>
           </div>
           <button class="button" onClick={() => void out()}>

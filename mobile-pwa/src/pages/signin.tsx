@@ -1,13 +1,15 @@
 // Coming in: by a token, a pairing, an invitation or a link to watch.
 
+import "../style/sign.css";
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { Refusal, words } from "../api/client";
-import { enter } from "../live/store";
+import { Refusal, call, words } from "../api/client";
+import { enter, forget, who } from "../live/store";
+import { watches } from "../model/rights";
 import { givenUp, logIn, possible } from "../passkey";
-import { go, route } from "../route";
+import { go, route, to } from "../route";
 import { Icon } from "../ui/icon";
-import { claimInvitation, claimPairing, openLink, redeem, signIn } from "../session";
+import { claimInvitation, claimPairing, openLink, redeem, signIn, signOut } from "../session";
 
 /** What a link brings stands behind the `#`, and goes away once it is used. */
 const done = async () => {
@@ -23,9 +25,6 @@ export function SignIn({ again = false }: { again?: boolean }) {
   if (page === "watch") return <Watch code={code} />;
   return <ByToken again={again} />;
 }
-
-/** Whether the address brings something that is used before anything else. */
-export const brought = (): boolean => ["pair", "invite", "watch"].includes(route.value.page);
 
 function Box({ title, text, children }: { title: string; text: ComponentChildren; children: ComponentChildren }) {
   return (
@@ -185,17 +184,56 @@ function Invited({ code }: { code: string }) {
   );
 }
 
+/** A guest has no token: signing in is offered to whoever has more than the link. */
+export function LinkOver() {
+  return (
+    <Box title="The link has ended" text="Whoever gave it to you can make another.">
+      <a class="button" href="#/" onClick={forget}>
+        Sign in
+      </a>
+    </Box>
+  );
+}
+
+/** A link is kept beside a session, and who is signed in stays so: sees the agent as oneself, or signs out for it. */
 function Watch({ code }: { code: string }) {
   const { error, run } = useTry();
+  const [hidden, hide] = useState("");
+  const known = who.value !== undefined;
   useEffect(() => {
+    if (!known) return;
     void run(async () => {
-      await openLink(code);
-      await done();
+      const { agent, id } = await openLink(code);
+      const me = who.peek();
+      if (!me || watches(me)) await done();
+      else if (await sees(id)) go(to("agents", agent), { replace: true });
+      else hide(agent);
     });
-  }, [code]);
+  }, [code, known]);
+  if (hidden && who.value) {
+    return (
+      <Box title="A link to watch" text={`It shows ${hidden}, which you don’t see as ${who.value.user}.`}>
+        <Failed error={error} />
+        <div class="actions">
+          <a class="button primary" href="#/">
+            Stay signed in
+          </a>
+          <button class="button" onClick={() => void run(() => signOut().then(done))}>
+            Sign out and watch
+          </button>
+        </div>
+      </Box>
+    );
+  }
   return (
     <Box title="A link to watch" text={error ? "It does not open anything any more." : "A moment"}>
       <Failed error={error} />
     </Box>
   );
 }
+
+const sees = (agent: string): Promise<boolean> =>
+  call("get /v1/agents/{agent}", { path: { agent } }).then(
+    () => true,
+    () => false,
+  );

@@ -4,20 +4,13 @@ import { useState } from "preact/hooks";
 import type { Agent } from "../api/api.gen";
 import { call } from "../api/client";
 import { drives } from "../live/shares";
-import { go, route, to } from "../route";
+import { go, to } from "../route";
 import { wide } from "../settings";
+import { chosen } from "../terminal/chosen";
 import { Compose } from "../terminal/compose";
 import { TerminalPane } from "../terminal/pane";
-import { TextView } from "../terminal/text";
 import { Icon } from "../ui/icon";
 import { tell } from "../ui/toast";
-
-const MAIN = "main";
-
-function chosen(agent: Agent): string {
-  const asked = route.value.query.get("t");
-  return asked && agent.terminals.includes(asked) ? asked : (agent.terminals[0] ?? MAIN);
-}
 
 export function Terminals({ agent }: { agent: Agent }) {
   const [split, setSplit] = useState(false);
@@ -82,15 +75,5 @@ function Strip({ agent, current, split, tiled, setSplit }: StripProps) {
         </button>
       )}
     </div>
-  );
-}
-
-export function Text({ agent }: { agent: Agent }) {
-  const current = chosen(agent);
-  return (
-    <>
-      <TextView key={current} agent={agent} terminal={current} />
-      {drives(agent) && <Compose key={agent.id} agent={agent} terminal={current} />}
-    </>
   );
 }

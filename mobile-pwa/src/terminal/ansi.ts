@@ -1,5 +1,7 @@
 // A screen with colours (`capture?styled=true`: text and SGR) as pieces of text for a document.
 
+import { readable } from "./contrast";
+
 export interface Style {
   fg?: string;
   bg?: string;
@@ -95,15 +97,21 @@ function without(style: Style, name: keyof Style): Style {
   return rest;
 }
 
+/** Colours where a program chose none. */
+export interface Sheet {
+  ink: string;
+  paper: string;
+}
+
 /** As a document shows it. */
-export function css(style: Style): Record<string, string> {
-  const { fg, bg } = style.inverse ? { fg: style.bg ?? "var(--term-bg)", bg: style.fg ?? "var(--text)" } : style;
+export function css(style: Style, { ink, paper }: Sheet): Record<string, string> {
+  const { fg, bg } = style.inverse ? { fg: style.bg ?? paper, bg: style.fg ?? ink } : style;
   const decoration = [style.underline && "underline", style.strike && "line-through"].filter(Boolean).join(" ");
   return {
-    ...(fg ? { color: fg } : {}),
+    ...(fg || bg ? { color: readable(fg ?? ink, bg ?? paper) } : {}),
     ...(bg ? { background: bg } : {}),
     ...(style.bold ? { "font-weight": "650" } : {}),
-    ...(style.dim ? { opacity: "0.75" } : {}),
+    ...(style.dim ? { opacity: "0.8" } : {}),
     ...(style.italic ? { "font-style": "italic" } : {}),
     ...(decoration ? { "text-decoration": decoration } : {}),
   };

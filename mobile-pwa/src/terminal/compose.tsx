@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Agent } from "../api/api.gen";
 import { Refusal, call } from "../api/client";
+import { draft, keepDraft } from "../live/drafts";
 import { way } from "../live/store";
 import { Icon } from "../ui/icon";
 import { say, tell } from "../ui/toast";
@@ -18,7 +19,11 @@ const WHEN: Record<queues.Waiting["when"], string> = {
 };
 
 export function Compose({ agent, terminal }: { agent: Agent; terminal: string }) {
-  const [text, write] = useState("");
+  const [text, put] = useState(() => draft(agent.id));
+  const write = (text: string) => {
+    put(text);
+    keepDraft(agent.id, text);
+  };
   const [busy, work] = useState(false);
   const [queue, change] = useQueue(agent, terminal);
   const reachable = way.value === "live";

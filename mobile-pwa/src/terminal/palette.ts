@@ -1,6 +1,7 @@
 // Colours of terminals.
 
 import type { ITheme } from "@xterm/xterm";
+import type { Sheet } from "./ansi";
 
 const DARK: ITheme = {
   background: "#0b0e13",
@@ -51,6 +52,11 @@ const LIGHT: ITheme = {
 };
 
 export const palette = (dark: boolean): ITheme => (dark ? DARK : LIGHT);
+
+const SHEETS = [LIGHT, DARK].map((of) => ({ ink: String(of.foreground), paper: String(of.background) }));
+
+/** Where a program chose no colour. */
+export const sheet = (dark: boolean): Sheet => SHEETS[dark ? 1 : 0] ?? { ink: "", paper: "" };
 
 /** The first 16 colours, for the text view. */
 export function sixteen(dark: boolean): string[] {

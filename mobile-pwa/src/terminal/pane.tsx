@@ -1,6 +1,7 @@
 // A terminal on a page: the picture, who types, and the row of keys.
 
 import { useSignalEffect } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Agent } from "../api/api.gen";
 import { call } from "../api/client";
@@ -19,10 +20,12 @@ interface Props {
   readOnly?: boolean;
   /** Beside others: has a head of its own. */
   title?: string;
+  /** Shown in its place. */
+  head?: ComponentChildren;
   close?: () => void;
 }
 
-export function TerminalPane({ agent, terminal, readOnly = false, title, close }: Props) {
+export function TerminalPane({ agent, terminal, readOnly = false, title, head, close }: Props) {
   const view = useRef<HTMLDivElement>(null);
   const host = useRef<HTMLDivElement>(null);
   const [session, put] = useState<Session | undefined>(undefined);
@@ -42,10 +45,10 @@ export function TerminalPane({ agent, terminal, readOnly = false, title, close }
     session?.canvas.setFont(settings.value.font);
   });
   return (
-    <section class="term" aria-label={`Terminal ${terminal} of ${agent.name}`}>
+    <section class="term" aria-label={`Terminal ${terminal} of ${agent.name}`} aria-busy={session?.status.value.is === "connecting"}>
       {title !== undefined && (
         <header class="term-head">
-          <span class="grow">{title}</span>
+          {head ?? <span class="grow">{title}</span>}
           {close && (
             <button class="icon-button" aria-label={`Close ${title}`} onClick={close}>
               <Icon name="close" />
@@ -54,7 +57,8 @@ export function TerminalPane({ agent, terminal, readOnly = false, title, close }
         </header>
       )}
       {session && <Bar session={session} agent={agent} terminal={terminal} />}
-      <div class="term-view" ref={view} data-dark={isDark.value}>
+      {/* The program may be drawn smaller than its window: whoever clicks beside it wants to type as well. */}
+      <div class="term-view" ref={view} data-dark={isDark.value} onClick={() => !readOnly && session?.focus()}>
         <div class="term-host" ref={host} />
         {!running && <p class="term-off">It is {agent.state}: no terminal runs.</p>}
       </div>

@@ -129,6 +129,11 @@ export class Session {
     }, REFUSED_MS);
   }
 
+  /** Keys go there, where keys do. */
+  focus(): void {
+    if (!coarse.matches) this.canvas.term.focus();
+  }
+
   ask(wish: LeaseWish): void {
     this.link?.ask(wish);
   }

@@ -1,17 +1,22 @@
 // What a terminal showed, as a document: the browser's own scrolling, selection and search.
 
-import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Agent } from "../api/api.gen";
 import { call } from "../api/client";
+import { keepText, keptText } from "../live/texts";
+import { who } from "../live/store";
+import { watches } from "../model/rights";
+import { stamp } from "../model/time";
 import { isDark } from "../settings";
 import "../style/terminal.css";
 import { Shown, useLoad } from "../ui/load";
 import { Icon } from "../ui/icon";
-import { type Piece, css, isPlain, lines } from "./ansi";
-import { sixteen } from "./palette";
+import { type Piece, type Sheet, css, isPlain, lines } from "./ansi";
+import { sheet, sixteen } from "./palette";
 
 const HISTORY_LINES = 2_000;
 const EVERY_MS = 1_500;
+const KEEP_MS = 1_000;
 /** So near to the end counts as the end. */
 const NEAR_PX = 40;
 
@@ -22,13 +27,33 @@ export function TextView({ agent, terminal }: { agent: Agent; terminal: string }
       query: { terminal, history_lines: HISTORY_LINES, styled: true },
     });
   const screen = useLoad(ask, [agent.id, terminal], EVERY_MS);
-  return <Shown of={screen}>{(value) => <Document text={value.text} name={`${agent.name}, ${terminal}`} />}</Shown>;
+  const text = screen.value?.text;
+  useEffect(() => {
+    // Left alone while it changes: once is enough for when it is left.
+    if (text === undefined || watches(who.peek())) return undefined;
+    const timer = window.setTimeout(() => keepText(agent.id, terminal, text), KEEP_MS);
+    return () => window.clearTimeout(timer);
+  }, [agent.id, terminal, text]);
+  const name = `${agent.name}, ${terminal}`;
+  const before = screen.error && text === undefined ? keptText(agent.id, terminal) : undefined;
+  if (before) {
+    return (
+      <>
+        <p class="term-bar" role="status">
+          Its text of {stamp(before.at)}: {screen.error}.
+        </p>
+        <Document text={before.text} name={name} />
+      </>
+    );
+  }
+  return <Shown of={screen}>{(value) => <Document text={value.text} name={name} />}</Shown>;
 }
 
 function Document({ text, name }: { text: string; name: string }) {
   const view = useRef<HTMLDivElement>(null);
   const [atEnd, stay] = useState(true);
   const palette = sixteen(isDark.value);
+  const paper = sheet(isDark.value);
   const shown = useMemo(() => lines(text, palette), [text, isDark.value]);
   const toEnd = () => view.current?.scrollTo({ top: view.current.scrollHeight });
   useLayoutEffect(() => {
@@ -50,7 +75,7 @@ function Document({ text, name }: { text: string; name: string }) {
       >
         <pre>
           {shown.map((line, at) => (
-            <Line key={at} line={line} />
+            <Line key={at} line={line} paper={paper} />
           ))}
         </pre>
       </div>
@@ -63,10 +88,10 @@ function Document({ text, name }: { text: string; name: string }) {
   );
 }
 
-function Line({ line }: { line: Piece[] }) {
+function Line({ line, paper }: { line: Piece[]; paper: Sheet }) {
   return (
     <div>
-      {line.length === 0 ? "\n" : line.map((it, at) => (isPlain(it.style) ? it.text : <span key={at} style={css(it.style)}>{it.text}</span>))}
+      {line.length === 0 ? "\n" : line.map((it, at) => (isPlain(it.style) ? it.text : <span key={at} style={css(it.style, paper)}>{it.text}</span>))}
     </div>
   );
 }

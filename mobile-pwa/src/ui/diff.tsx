@@ -1,7 +1,7 @@
 // A patch, file by file.
 
 import { useMemo, useState } from "preact/hooks";
-import { type File, parse } from "../model/patch";
+import { type File, type Hunk, parse } from "../model/patch";
 import "../style/diff.css";
 
 /** A file with more lines is shown when it is asked for. */
@@ -10,12 +10,19 @@ const LINES_OPEN = 400;
 const MARK = { same: " ", added: "+", removed: "−", note: "" } as const;
 const STATUS = { changed: "", added: "new", removed: "deleted", renamed: "renamed", binary: "binary" } as const;
 
-export function Diff({ patch, uncommitted }: { patch: string; uncommitted?: ReadonlySet<string> }) {
+interface Props {
+  patch: string;
+  uncommitted?: ReadonlySet<string>;
+  /** Below which files are named without it. */
+  root?: string;
+}
+
+export function Diff({ patch, uncommitted, root = "" }: Props) {
   const files = useMemo(() => parse(patch), [patch]);
   return (
     <div class="diff">
       {files.map((file) => (
-        <FileDiff key={file.path} file={file} loose={uncommitted?.has(file.path) ?? false} />
+        <FileDiff key={file.path} file={file} loose={uncommitted?.has(file.path) ?? false} root={root} />
       ))}
     </div>
   );
@@ -27,7 +34,7 @@ export const Sums = ({ added, removed }: { added: number; removed: number }) => 
   </span>
 );
 
-function FileDiff({ file, loose }: { file: File; loose: boolean }) {
+function FileDiff({ file, loose, root }: { file: File; loose: boolean; root: string }) {
   const lines = file.hunks.reduce((sum, hunk) => sum + hunk.lines.length, 0);
   const [open, show] = useState(lines <= LINES_OPEN);
   return (
@@ -35,7 +42,7 @@ function FileDiff({ file, loose }: { file: File; loose: boolean }) {
       <summary>
         <span class="grow path">
           {file.from && <span class="muted">{file.from} → </span>}
-          {file.path}
+          {root && file.path.startsWith(`${root}/`) ? file.path.slice(root.length + 1) : file.path}
         </span>
         {STATUS[file.status] && <span class="pill">{STATUS[file.status]}</span>}
         {loose && <span class="pill">not committed</span>}
@@ -51,20 +58,28 @@ function Hunks({ file }: { file: File }) {
   return (
     <div class="hunks" tabIndex={0} role="region" aria-label={`Changes in ${file.path}`}>
       {file.hunks.map((hunk, at) => (
-        <table key={at} class="hunk">
-          <caption>{hunk.head || (at > 0 ? "…" : "")}</caption>
-          <tbody>
-            {hunk.lines.map((line, index) => (
-              <tr key={index} class={line.kind}>
-                <td class="number">{line.before || ""}</td>
-                <td class="number">{line.after || ""}</td>
-                <td class="mark">{MARK[line.kind]}</td>
-                <td class="code">{line.text || " "}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+        <Table key={at} hunk={hunk} head={hunk.head || (at > 0 ? "…" : "")} />
       ))}
     </div>
+  );
+}
+
+function Table({ hunk, head }: { hunk: Hunk; head: string }) {
+  // What an agent is about to write has no numbers yet.
+  const numbered = hunk.lines.some((line) => line.before > 0 || line.after > 0);
+  return (
+    <table class="hunk">
+      <caption>{head}</caption>
+      <tbody>
+        {hunk.lines.map((line, at) => (
+          <tr key={at} class={line.kind}>
+            {numbered && <td class="number">{line.before || ""}</td>}
+            {numbered && <td class="number">{line.after || ""}</td>}
+            <td class="mark">{MARK[line.kind]}</td>
+            <td class="code">{line.text || " "}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
   );
 }

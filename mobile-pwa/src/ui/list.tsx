@@ -3,8 +3,9 @@
 import { computed, signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Agent } from "../api/api.gen";
-import { agents, now } from "../live/store";
-import { type Sorted, counts, label, sort, tone } from "../model/agents";
+import { agents, now, who } from "../live/store";
+import { type Sorted, counts, label, sort, tone, within } from "../model/agents";
+import { creates } from "../model/rights";
 import { since } from "../model/time";
 import { to } from "../route";
 import { Icon } from "./icon";
@@ -39,7 +40,7 @@ function Row({ agent, current }: { agent: Agent; current: string }) {
             <Name name={agent.name} without={1} />
             <StateLine agent={agent} />
           </span>
-          <span class="row-why">{agent.reason}</span>
+          <span class="row-why">{within(agent, agent.reason)}</span>
           {said.length > 0 && (
             <span class="row-notes">
               {said.map((note) => (
@@ -68,7 +69,7 @@ function Needing({ agent, current }: { agent: Agent; current: string }) {
           </time>
         </span>
         <span class="need-why">
-          <b>{label(agent.state)}</b> {question ? heading(question) : agent.reason}
+          <b>{label(agent.state)}</b> {question ? heading(question) : within(agent, agent.reason)}
         </span>
       </a>
       <Quick agent={agent} />
@@ -165,6 +166,9 @@ export function List({ current }: { current: string }) {
           </ul>
         </section>
       ))}
+      <a class="list-foot" href="#/trash">
+        Trash
+      </a>
     </div>
   );
 }
@@ -174,8 +178,12 @@ function None() {
     <div class="empty">
       <h2>No agents yet</h2>
       <p>
-        Start one with <code>wsm new --template shell</code> in a repository on that machine.
+        {creates(who.value) ? <a class="link" href="#/new">Make one here</a> : "Start one"}
+        {", or with "}<code>wsm new --template shell</code> in a repository on that machine.
       </p>
+      <a class="link" href="#/trash">
+        Trash
+      </a>
     </div>
   );
 }

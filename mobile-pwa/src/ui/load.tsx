@@ -40,8 +40,11 @@ export interface Loaded<T> {
   put: (value: T) => void;
 }
 
-/** What `ask` answers; asked again when `keys` change, and every `every` milliseconds while the page is seen. */
-export function useLoad<T>(ask: () => Promise<T>, keys: readonly unknown[], every = 0): Loaded<T> {
+/**
+ * What `ask` answers; asked again when `keys` change, and every `every` milliseconds while the page is seen.
+ * `stays`: what was answered for other keys is shown until the new answer is there.
+ */
+export function useLoad<T>(ask: () => Promise<T>, keys: readonly unknown[], every = 0, stays = false): Loaded<T> {
   const [value, put] = useState<T | undefined>(undefined);
   const [error, fail] = useState("");
   const turn = useRef(0);
@@ -57,7 +60,7 @@ export function useLoad<T>(ask: () => Promise<T>, keys: readonly unknown[], ever
     );
   }, keys);
   useEffect(() => {
-    put(undefined);
+    if (!stays) put(undefined);
     again();
     const timer = every > 0 && window.setInterval(() => document.visibilityState === "visible" && again(), every);
     return () => {

@@ -5,7 +5,9 @@ import type { Agent, Question } from "../api/api.gen";
 import { call } from "../api/client";
 import { approves } from "../live/shares";
 import { learn, now } from "../live/store";
+import { within } from "../model/agents";
 import { since } from "../model/time";
+import { to } from "../route";
 import "../style/question.css";
 import { Icon } from "./icon";
 import { lazy } from "./load";
@@ -40,6 +42,28 @@ export async function answer(agent: Agent, question: Question, yes: boolean, mes
   }
 }
 
+/** A file is named from its workspace; a command stands there as it runs, to the letter. */
+const asked = (agent: Agent, question: Question): string => (question.diff ? within(agent, question.command) : question.command);
+
+/** The change says itself which file it is of. */
+const named = ({ command, diff }: Question): boolean => diff.includes(`\n+++ ${command}\n`) || diff.startsWith(`+++ ${command}\n`);
+
+/** A diff that can't be read is shown as it came: what is approved is seen. */
+function Change({ agent, question }: { agent: Agent; question: Question }) {
+  const patch = question.diff;
+  return (
+    <div class="question-diff">
+      {patch.startsWith("--- ") || patch.startsWith("diff --git ") ? (
+        <Diff patch={patch} root={agent.workspace} />
+      ) : (
+        <pre class="command" tabIndex={0} aria-label="The exact change">
+          {patch}
+        </pre>
+      )}
+    </div>
+  );
+}
+
 /** All of it, to decide by. `wanted`: a notification led here. */
 export function QuestionCard({ agent, question, wanted = "" }: { agent: Agent; question: Question; wanted?: string }) {
   const [busy, work] = useState(false);
@@ -61,16 +85,12 @@ export function QuestionCard({ agent, question, wanted = "" }: { agent: Agent; q
         </time>
       </header>
       {question.detail && <p class="soft">{question.detail}</p>}
-      {question.command && (
+      {question.command && !named(question) && (
         <pre class="command" tabIndex={0} aria-label="The exact command">
-          {question.command}
+          {asked(agent, question)}
         </pre>
       )}
-      {question.diff && (
-        <div class="question-diff">
-          <Diff patch={question.diff} />
-        </div>
-      )}
+      {question.diff && <Change agent={agent} question={question} />}
       {SURE[question.confidence] && <p class="muted small">{SURE[question.confidence]}</p>}
       {may && question.answerable && telling && (
         <label class="field">
@@ -81,12 +101,12 @@ export function QuestionCard({ agent, question, wanted = "" }: { agent: Agent; q
       {may && question.answerable ? (
         <div class="actions">
           {!telling && (
-            <button class="button quiet" disabled={busy} onClick={() => tellIt(true)}>
-              Say why
+            <button class="icon-button" aria-label="Deny and say why" title="Deny and say why" disabled={busy} onClick={() => tellIt(true)}>
+              <Icon name="text" />
             </button>
           )}
           <button class={wanted === "deny" ? "button danger wanted" : "button danger"} disabled={busy} onClick={() => void act(false)}>
-            <Icon name="close" /> Deny
+            <Icon name="close" /> {message.trim() ? "Deny, and say so" : "Deny"}
           </button>
           <button class="button primary" disabled={busy} onClick={() => void act(true)}>
             <Icon name="check" /> Approve
@@ -107,6 +127,7 @@ export function Quick({ agent }: { agent: Agent }) {
   const questions = agent.questions ?? [];
   const [question] = questions;
   if (!question) return null;
+  const text = asked(agent, question);
   const whole = questions.length === 1 && question.diff === "" && question.command.length <= WHOLE && !question.command.includes("\n");
   const act = async (yes: boolean) => {
     work(true);
@@ -115,7 +136,7 @@ export function Quick({ agent }: { agent: Agent }) {
   };
   return (
     <div class="quick">
-      {question.command && <code class="command">{question.command.length <= WHOLE ? question.command : `${question.command.slice(0, WHOLE)}…`}</code>}
+      {text && <code class="command">{text.length <= WHOLE ? text : `${text.slice(0, WHOLE)}…`}</code>}
       {whole && question.answerable && question.command && approves(agent) && (
         <div class="actions">
           <button class="button danger" disabled={busy} onClick={() => void act(false)}>
@@ -124,6 +145,13 @@ export function Quick({ agent }: { agent: Agent }) {
           <button class="button primary" disabled={busy} onClick={() => void act(true)}>
             Approve
           </button>
+        </div>
+      )}
+      {!whole && question.answerable && approves(agent) && (
+        <div class="actions">
+          <a class="button" href={`${to("agents", agent.name)}?question=${encodeURIComponent(question.id)}`}>
+            {question.diff ? "See the change" : "See all of it"}
+          </a>
         </div>
       )}
     </div>

@@ -7,6 +7,13 @@ interface Toast {
   id: number;
   text: string;
   bad: boolean;
+  /** Something to do about it. */
+  offer?: Offer | undefined;
+}
+
+interface Offer {
+  label: string;
+  act: () => void;
 }
 
 const toasts = signal<Toast[]>([]);
@@ -14,13 +21,23 @@ const toasts = signal<Toast[]>([]);
 const spoken = signal("");
 let next = 1;
 
-export function say(text: string, bad = false): void {
+export function say(text: string, bad = false, offer?: Offer): void {
   const id = next++;
-  toasts.value = [...toasts.value.filter((toast) => toast.text !== text).slice(-2), { id, text, bad }];
-  window.setTimeout(() => drop(id), bad ? 8_000 : 4_000);
+  toasts.value = [...toasts.value.filter((toast) => toast.text !== text).slice(-2), { id, text, bad, offer }];
+  window.setTimeout(() => drop(id), bad || offer ? 8_000 : 4_000);
 }
 
 export const tell = (error: unknown): void => say(words(error), true);
+
+/** An address for elsewhere. */
+export async function copy(address: string): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(address);
+    say("The address was copied");
+  } catch {
+    say(`The browser gives no access to the clipboard: ${address}`, true);
+  }
+}
 
 export function announce(text: string): void {
   spoken.value = text;
@@ -37,6 +54,11 @@ export function Toasts() {
         {toasts.value.map((toast) => (
           <div key={toast.id} class={toast.bad ? "toast bad" : "toast"} onClick={() => drop(toast.id)}>
             {toast.text}
+            {toast.offer && (
+              <button class="button quiet" onClick={toast.offer.act}>
+                {toast.offer.label}
+              </button>
+            )}
           </div>
         ))}
       </div>

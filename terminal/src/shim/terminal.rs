@@ -31,6 +31,8 @@ const INPUT_BYTES_MAX: usize = 64 * 1024;
 const DRAIN_QUIET: Duration = Duration::from_millis(15);
 /// … and this long is enough, if children keep writing.
 const DRAIN_MAX: Duration = Duration::from_millis(200);
+/// How long a program may take to draw itself anew for another size.
+const REDRAWS: Duration = Duration::from_secs(2);
 /// Silence after which the terminal counts as quiet.
 const QUIET: Duration = Duration::from_millis(QUIET_MS);
 /// Room for signals that is kept.
@@ -69,6 +71,9 @@ pub(super) struct Terminal {
     typed_at: Option<Instant>,
     pub(super) wrote_at: Option<Instant>,
     pub(super) echo: Echo,
+    /// When it wrote what was not drawn anew for another size.
+    acted_at: Option<Instant>,
+    resized_at: Option<Instant>,
     active: bool,
     signals_left: u32,
     signals_at: Instant,
@@ -107,6 +112,8 @@ impl Terminal {
             typed_at: None,
             wrote_at: None,
             echo: Echo::default(),
+            acted_at: None,
+            resized_at: None,
             active: false,
             signals_left: SIGNALS_BURST,
             signals_at: now,
@@ -217,13 +224,7 @@ impl Terminal {
         fed.signals.shrink_to(KEPT_SIGNALS);
         self.fed = fed;
         self.wrote_at = Some(now);
-        if !self.active {
-            self.active = true;
-            events.push(Event::Activity {
-                terminal: self.name.to_string(),
-                active: true,
-            });
-        }
+        self.acts(now, events);
         if let Some(drain) = &mut self.drain {
             drain.quiet = now + DRAIN_QUIET;
         }
@@ -302,6 +303,22 @@ impl Terminal {
         }
     }
 
+    /// Takes output for a sign of life, but what a program draws anew because somebody looks at it
+    /// in a window of another size.
+    fn acts(&mut self, now: Instant, events: &mut Vec<Event>) {
+        if self.resized_at.is_some_and(|at| now - at < REDRAWS) {
+            return;
+        }
+        self.acted_at = Some(now);
+        if !self.active {
+            self.active = true;
+            events.push(Event::Activity {
+                terminal: self.name.to_string(),
+                active: true,
+            });
+        }
+    }
+
     /// Gives it this size. Viewers draw the reflowed screen anew.
     pub(super) fn resize(&mut self, (cols, rows): (u16, u16)) -> bool {
         if !self.screen.resize(cols, rows) {
@@ -313,6 +330,7 @@ impl Terminal {
             pty::set_size(master.as_fd(), cols, rows).unwrap_or_default();
         }
         self.resized = self.ring.end();
+        self.resized_at = Some(Instant::now());
         if let Some(recorder) = &mut self.recorder {
             recorder.resized((cols, rows), Instant::now());
         }
@@ -321,7 +339,7 @@ impl Terminal {
 
     /// When [`Terminal::tick`] has something to do.
     pub(super) fn due(&self) -> Option<Instant> {
-        let quiet = self.wrote_at.filter(|_| self.active).map(|at| at + QUIET);
+        let quiet = self.acted_at.filter(|_| self.active).map(|at| at + QUIET);
         let title = self.title_due.then(|| {
             if self.signals_left > 0 {
                 self.signals_at
@@ -363,7 +381,7 @@ impl Terminal {
                 title: self.screen.title().to_owned(),
             });
         }
-        if self.active && self.wrote_at.is_none_or(|at| now - at >= QUIET) {
+        if self.active && self.acted_at.is_none_or(|at| now - at >= QUIET) {
             self.active = false;
             events.push(Event::Activity {
                 terminal: self.name.to_string(),

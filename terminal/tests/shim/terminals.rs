@@ -317,6 +317,40 @@ fn a_new_process_takes_the_terminal_over() {
 }
 
 #[test]
+fn what_is_drawn_anew_for_another_size_is_no_sign_of_life() {
+    let shim = Shim::start();
+    let mut daemon = shim.connect();
+    daemon.request(Request::Subscribe);
+    let script = "trap 'printf \"drawn\\033]2;drawn\\007\"' WINCH; sleep 0.2; printf 'up\\033]2;up\\007'; \
+                  while :; do read -r -t 0.1 line && printf 'told\\033]2;told\\007'; done";
+    daemon.start_terminal("main#1", script);
+    daemon.event("activity", |event| {
+        matches!(event, Event::Activity { active: true, .. })
+    });
+    daemon.event("silence", |event| {
+        matches!(event, Event::Activity { active: false, .. })
+    });
+    let mut viewer = Viewer::attach(&shim, attach());
+    viewer.until_text("up");
+    viewer.client.send(&Frame::Resize { cols: 90, rows: 25 });
+    let mut acted = |until: &str| {
+        let mut acted = false;
+        loop {
+            match daemon.event("any", |_| true) {
+                Event::Activity { active, .. } => acted |= active,
+                Event::Title { title, .. } if title == until => return acted,
+                _ => {}
+            }
+        }
+    };
+    assert!(!acted("drawn"), "somebody looked, and that was all");
+    // As long as a program may take to draw itself.
+    std::thread::sleep(Duration::from_millis(2_100));
+    viewer.input(1, "x\n");
+    assert!(acted("told"));
+}
+
+#[test]
 fn what_is_noticed_is_told_and_bounded() {
     let shim = Shim::start();
     let mut daemon = shim.connect();

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use wsm_tests::persona::Persona;
 use wsm_tests::repo::Repo;
 use wsm_tests::repository;
@@ -99,6 +99,48 @@ fn who_has_a_link_watches_and_does_nothing_else() {
     assert_eq!(there(&["whoami"]).code, 3);
     assert_eq!(served.opens(code), "401");
     it_ends_by_its_time_and_with_its_owner(&served, &ann, &eve);
+}
+
+#[test]
+fn a_browser_keeps_a_link_beside_its_session() {
+    for tls in ["", "tls = \"off\""] {
+        let served = Served::start(tls);
+        let (ann, eve) = (Persona::new("ann"), Persona::new("eve"));
+        let repo = Repo::small(&ann, "project");
+        served.wsm.new_agent_as(&ann, &repo, "shell", "anns");
+        let made = served.link(&ann, &[]);
+        let opened = json!({"code": text(&made, "code")});
+        let guest = served.browser();
+        // A page of somebody else's opens nothing that would be kept.
+        for headers in [
+            json!({"x-wsm": null}),
+            json!({"Origin": "https://evil.test"}),
+        ] {
+            guest
+                .ask("POST", "/v1/links/open", opened.clone(), headers)
+                .ok();
+            assert_eq!(guest.get("/v1/whoami").status, 401);
+        }
+        guest.post("/v1/links/open", opened.clone()).ok();
+        assert_eq!(guest.get("/v1/whoami").ok()["scope"], "watch");
+        let seen = guest.get("/v1/agents").ok();
+        assert_eq!(seen.as_array().map(Vec::len), Some(1), "{seen}");
+        assert_eq!(guest.get("/v1/agents/anns/capture").status, 200);
+        let foreign = json!({"Origin": "https://evil.test", "Sec-Fetch-Site": "cross-site"});
+        let read = guest.ask("GET", "/v1/agents/anns/capture", Value::Null, foreign);
+        assert_eq!(read.status, 403);
+        let send = json!({"text": "x", "enter": true});
+        assert_eq!(guest.post("/v1/agents/anns/send", send).status, 403);
+        // Who is signed in stays so.
+        let token = served.token(&eve, "own");
+        let signed_in = served.signed_in(&token, "laptop");
+        signed_in.post("/v1/links/open", opened).ok();
+        assert_eq!(signed_in.get("/v1/whoami").ok()["user"], eve.name());
+        let id = text(&made["link"], "id");
+        let end = ["unshare", "anns", "--link", id];
+        served.wsm.wsm_as(&ann, &end).ok();
+        assert_eq!(guest.get("/v1/whoami").status, 401);
+    }
 }
 
 /// What whoever has the link is refused, and without a name.
