@@ -53,9 +53,9 @@ self.addEventListener("push", (event) => {
 });
 
 async function show(told: Told): Promise<void> {
-  await badge(told.badge);
   const { title, ...options } = told.notification;
   await self.registration.showNotification(title, { icon: "/icon-192.png", badge: "/badge-96.png", ...options } as NotificationOptions);
+  await badge(told.badge);
 }
 
 async function badge(count: number | undefined): Promise<void> {

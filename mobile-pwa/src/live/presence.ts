@@ -9,21 +9,27 @@ import { expired, way, who } from "./store";
 const AGAIN_MS = 20_000;
 
 let timer = 0;
-let told = "";
+/** What this page showed when it said so last. */
+let shown: string | null = null;
+/** One after the other: what is said last is what holds. */
+let saying: Promise<unknown> = Promise.resolve();
+
+function say(agent: string, visible: boolean): void {
+  if (!who.peek() || watches(who.peek()) || expired.peek() || way.peek() !== "live") return;
+  saying = saying.then(() => call("post /v1/visible", { body: { agent, visible } })).catch(() => undefined);
+}
 
 function tell(): void {
   window.clearTimeout(timer);
-  const visible = document.visibilityState === "visible";
   const { page, parts } = route.peek();
-  const agent = page === "agent" ? (parts[0] ?? null) : null;
-  // A hidden page says so once; what is said of a visible one runs out by itself.
-  const now = JSON.stringify([visible, agent]);
-  if (!visible && now === told) return;
-  told = now;
-  if (who.peek() && !watches(who.peek()) && !expired.peek() && way.peek() === "live") {
-    call("post /v1/visible", { body: { agent, visible } }).catch(() => undefined);
-  }
-  if (visible) timer = window.setTimeout(tell, AGAIN_MS);
+  const visible = document.visibilityState === "visible";
+  const agent = visible && page === "agent" ? (parts[0] ?? null) : null;
+  // Who has left is rung up again at once, not when what was said has run out.
+  if (shown !== null && shown !== agent) say(shown, false);
+  shown = agent;
+  if (agent === null) return;
+  say(agent, true);
+  timer = window.setTimeout(tell, AGAIN_MS);
 }
 
 export function observe(): void {
