@@ -152,7 +152,7 @@ export function Quick({ agent, at }: { agent: Agent; at: number }) {
           </button>
         </div>
       )}
-      {!fits(questions) && question.answerable && approves(agent) && (
+      {!whole && question.answerable && approves(agent) && (
         <div class="actions">
           <a class="button" href={`${to("agents", agent.name)}?question=${encodeURIComponent(question.id)}`}>
             {question.diff ? "See the change" : "See all of it"}
