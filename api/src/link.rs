@@ -2,6 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What a link's value begins with: it is no token, and good for no more than to look.
+pub const PREFIX: &str = "wsml_";
+
+/// No link is good for longer, in seconds.
+pub const SECONDS_MAX: u64 = 30 * 86_400;
+
 /// A link, without its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -1,6 +1,7 @@
 //! The session's cookie: read from a request, written into an answer.
 
 use axum::http::header::{COOKIE, HeaderMap, HeaderValue};
+use wsm_api::link::PREFIX;
 
 /// Its name wherever TLS is spoken, here or in front of us. The prefix makes browsers refuse one
 /// that another host, another path or plain HTTP set.
@@ -8,9 +9,6 @@ const NAME: &str = "__Host-wsm";
 
 /// The same for what a link brought: another cookie, so that opening one signs nobody out.
 const LINK_NAME: &str = "__Host-wsm-link";
-
-/// What a link's value begins with; what follows stands in its cookie.
-const LINK_PREFIX: &str = "wsml_";
 
 /// Longest value: ours have 52 characters.
 const VALUE_BYTES_MAX: usize = 128;
@@ -47,7 +45,7 @@ impl Jar {
 
     /// The header that has it keep a link's value; `None`: that is no link's.
     pub(crate) fn keep_link(&self, code: &str, seconds: u64) -> Option<HeaderValue> {
-        let value = code.strip_prefix(LINK_PREFIX)?;
+        let value = code.strip_prefix(PREFIX)?;
         plain(value).then(|| self.line(&self.link_name(), value, seconds))
     }
 
@@ -74,7 +72,7 @@ impl Jar {
     /// The value of the link that the browser opened.
     pub(crate) fn link(&self, headers: &HeaderMap) -> Option<String> {
         let value = named(headers, &self.link_name())?;
-        Some(format!("{LINK_PREFIX}{value}"))
+        Some(format!("{PREFIX}{value}"))
     }
 }
 

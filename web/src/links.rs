@@ -4,16 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header::{HOST, HeaderMap, SET_COOKIE};
 use axum::response::{IntoResponse, Response};
-use wsm_api::link::{Link, LinkMade, LinkOpened, NewLink, OpenLink};
+use wsm_api::link::{Link, LinkMade, LinkOpened, NewLink, OpenLink, SECONDS_MAX};
 use wsm_api::problem::{Code, Problem};
 
 use crate::Edge;
 use crate::extract::{Body, Caller, Path};
 use crate::problem::{Answer, Failure};
 use crate::visitor::Visitor;
-
-/// No link is good for longer.
-const DAYS_MAX: u64 = 30;
 
 #[utoipa::path(get, path = "/v1/agents/{agent}/links",
     params(("agent" = String, Path, description = "Name or id")),
@@ -82,7 +79,7 @@ pub(crate) async fn open(
 ) -> Result<Response, Failure> {
     let opened = visitor.try_link(&edge, &open.code).await?;
     // However long browsers keep it, the daemon knows when the link ends.
-    let cookie = visitor.keep(&open.code, DAYS_MAX * 24 * 60 * 60);
+    let cookie = visitor.keep(&open.code, SECONDS_MAX);
     let cookie = cookie.map(|line| [(SET_COOKIE, line)]);
     Ok((cookie, Json(opened)).into_response())
 }

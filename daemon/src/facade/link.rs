@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::time::Instant;
 
-use wsm_api::link::{Link, LinkOpened, NewLink};
+use wsm_api::link::{Link, LinkOpened, NewLink, PREFIX, SECONDS_MAX};
 use wsm_api::problem::{Code, Problem};
 
 use super::Daemon;
@@ -17,12 +17,8 @@ use crate::engine::{row, store_problem};
 use crate::role::Verb;
 use crate::store::{Change, LinkRow, People, now_ms, rfc3339};
 
-/// What a link's value begins with: it is no token, and good for no more than to look.
-pub(super) const LINK_PREFIX: &str = "wsml_";
-
-/// How long a link is good, unless told otherwise, and at most.
+/// How long a link is good, unless told otherwise.
 const LINK_SECONDS: u64 = 86_400;
-const LINK_SECONDS_MAX: u64 = 30 * 86_400;
 
 /// Links of one agent: more than anybody tells apart.
 const LINKS_MAX: usize = 20;
@@ -55,7 +51,7 @@ impl Daemon {
     ) -> Result<(Link, String), Problem> {
         let record = self.find(actor, agent, Verb::LinkNew)?.now().record.clone();
         let seconds = new.expires_s.unwrap_or(LINK_SECONDS);
-        if seconds == 0 || seconds > LINK_SECONDS_MAX {
+        if seconds == 0 || seconds > SECONDS_MAX {
             return Err(invalid(
                 "a link ends after a second at least, and 30 days at most",
             ));
@@ -68,7 +64,7 @@ impl Daemon {
         }
         let failed =
             |e: std::io::Error| Problem::new(Code::Failed, format!("draw a link: {e}"), "");
-        let value = LINK_PREFIX.to_owned() + &random_text(TOKEN_CHARACTERS).map_err(failed)?;
+        let value = PREFIX.to_owned() + &random_text(TOKEN_CHARACTERS).map_err(failed)?;
         let now = now_ms();
         let link = LinkRow {
             id: random_text(10).map_err(failed)?,

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
+use wsm_api::link::PREFIX as LINK_PREFIX;
 use wsm_api::problem::{Code, Problem};
 use wsm_api::user::{NewToken, Token, TokenMade};
 
 use super::Daemon;
-use super::link::LINK_PREFIX;
 use super::people::{invalid, subject};
 use crate::actor::{Actor, Way};
 use crate::agent::assemble::random_text;

@@ -97,12 +97,8 @@ fn told() -> Row {
     row(Who::from("ada"), "test", "host", "something")
 }
 
-#[test]
-fn people_read_back_and_go_with_all_that_is_theirs() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let store = Store::open(&dir.path().join("wsm.db")).expect("a new database");
-    let record = record();
-    let token = TokenRow {
+fn token_of_bob() -> TokenRow {
+    TokenRow {
         id: "t".into(),
         user: "bob".into(),
         label: "ci".into(),
@@ -114,7 +110,15 @@ fn people_read_back_and_go_with_all_that_is_theirs() {
         revoked_ms: None,
         used_ms: None,
         address: String::new(),
-    };
+    }
+}
+
+#[test]
+fn people_read_back_and_go_with_all_that_is_theirs() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = Store::open(&dir.path().join("wsm.db")).expect("a new database");
+    let record = record();
+    let token = token_of_bob();
     let share = ShareRow {
         agent: record.id.to_string(),
         user: "bob".into(),
@@ -156,19 +160,7 @@ fn people_read_back_and_go_with_all_that_is_theirs() {
 fn nothing_is_made_with_what_has_just_ended() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = Store::open(&dir.path().join("wsm.db")).expect("a new database");
-    let token = TokenRow {
-        id: "t".into(),
-        user: "bob".into(),
-        label: "ci".into(),
-        hash: [7; 32],
-        scope: Scope::Drive,
-        agents: None,
-        created_ms: 1,
-        expires_ms: 2,
-        revoked_ms: None,
-        used_ms: None,
-        address: String::new(),
-    };
+    let token = token_of_bob();
     let session = |id: &str, token: Option<&str>, passkey: Option<&str>| {
         let device = DeviceRow {
             id: id.into(),

@@ -9,9 +9,10 @@ import { since } from "../model/time";
 import { givenUp, make, possible } from "../passkey";
 import { Code } from "../ui/code";
 import { Dialog, confirm } from "../ui/dialog";
+import { Handed } from "../ui/handed";
 import { Icon } from "../ui/icon";
 import { Shown, useLoad } from "../ui/load";
-import { copy, say, tell } from "../ui/toast";
+import { say, tell } from "../ui/toast";
 import { Section } from "./section";
 
 export function Devices() {
@@ -181,19 +182,12 @@ function Invite() {
         <Icon name="people" /> Invite somebody
       </button>
       {made && (
-        <Dialog title="An invitation" close={() => put(undefined)}>
-          <p class="soft">Whoever opens this address comes in as a new member. It is good once, for a week.</p>
-          <Code text={made.url} />
-          <p class="mono small address">{made.url}</p>
-          <div class="actions">
-            <button class="button" onClick={() => put(undefined)}>
-              Close
-            </button>
-            <button class="button primary" onClick={() => void copy(made.url)}>
-              Copy
-            </button>
-          </div>
-        </Dialog>
+        <Handed
+          title="An invitation"
+          text="Whoever opens this address comes in as a new member. It is good once, for a week."
+          url={made.url}
+          close={() => put(undefined)}
+        />
       )}
     </>
   );

@@ -5,11 +5,11 @@ import type { Agent, Link, LinkMade } from "../api/api.gen";
 import { call } from "../api/client";
 import { now } from "../live/store";
 import { since, stamp } from "../model/time";
-import { Code } from "../ui/code";
-import { confirm, Dialog } from "../ui/dialog";
+import { confirm } from "../ui/dialog";
+import { Handed } from "../ui/handed";
 import { Icon } from "../ui/icon";
 import { Shown, useLoad } from "../ui/load";
-import { copy, tell } from "../ui/toast";
+import { tell } from "../ui/toast";
 import { Section } from "./section";
 
 const LENGTHS: ReadonlyArray<[string, number]> = [
@@ -43,7 +43,14 @@ export function Links({ agent }: { agent: Agent }) {
           links.again();
         }}
       />
-      {made && <Made made={made} close={() => put(undefined)} />}
+      {made && (
+        <Handed
+          title="A link to watch by"
+          text={`Copy it now: it is not shown again. It is good until ${stamp(made.link.expires)}.`}
+          url={made.url}
+          close={() => put(undefined)}
+        />
+      )}
     </Section>
   );
 }
@@ -106,23 +113,5 @@ function Make({ agent, done }: { agent: Agent; done: (made: LinkMade) => void })
         Make a link
       </button>
     </form>
-  );
-}
-
-function Made({ made, close }: { made: LinkMade; close: () => void }) {
-  return (
-    <Dialog title="A link to watch by" close={close}>
-      <p class="soft">Copy it now: it is not shown again. It is good until {stamp(made.link.expires)}.</p>
-      <Code text={made.url} />
-      <p class="mono small address">{made.url}</p>
-      <div class="actions">
-        <button class="button" onClick={close}>
-          Close
-        </button>
-        <button class="button primary" onClick={() => void copy(made.url)}>
-          Copy
-        </button>
-      </div>
-    </Dialog>
   );
 }
