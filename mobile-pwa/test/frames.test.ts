@@ -42,6 +42,11 @@ describe("down", () => {
     });
   });
 
+  test("what a program would copy is text", () => {
+    expect(decode(worded(0x27, "git log — \n"))).toEqual({ kind: "copy", text: "git log — \n" });
+    expect(() => decode(message(0x27, 0xff))).toThrow(Malformed);
+  });
+
   test("what is not known is skipped, what is broken is told", () => {
     expect(decode(message(0x77, 1, 2))).toBeUndefined();
     expect(() => decode(message())).toThrow(Malformed);

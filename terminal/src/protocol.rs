@@ -27,9 +27,9 @@ pub use self::report::{
 pub const PROTOCOL_VERSION: u32 = 1;
 
 /// Newest additions to it that this side knows. 2: leases, presence, pictures, recordings. 3: whose
-/// a process is. 4: what programs report of themselves. Nothing that came with one is sent to a side that does not know it, but for fields
-/// that it may skip.
-pub const SPEAKS: u32 = 4;
+/// a process is. 4: what programs report of themselves. 5: what they would copy. Nothing that came
+/// with one is sent to a side that does not know it, but for fields that it may skip.
+pub const SPEAKS: u32 = 5;
 
 /// Longest frame in bytes, either way.
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
@@ -98,6 +98,12 @@ pub enum Frame {
     },
     /// Shim: who may type.
     Lease(Lease),
+    /// Shim: the program would put this on the clipboard of whoever may type (OSC 52). It is the
+    /// person who does, or not.
+    Copy {
+        /// What: tabs and newlines are its only controls.
+        text: String,
+    },
     /// Shim: output that starts at `seq`.
     Output {
         /// Sequence number of the first byte.

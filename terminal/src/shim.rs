@@ -10,6 +10,7 @@
 //! has a bound: nobody, neither the agent nor a viewer, can make it grow or keep it from the others.
 
 mod client;
+mod copy;
 mod desk;
 mod echo;
 mod guest;
@@ -421,20 +422,10 @@ impl Shim {
         }
     }
 
-    /// A viewer's terminal takes more.
-    fn draw(&mut self, id: u64) {
-        if let Some(client) = self.clients.get_mut(&id)
-            && let Some(tty) = &mut client.tty
-            && tty.flush().is_err()
-        {
-            client.gone = true;
-        }
-        self.serve(id);
-    }
-
     /// What time brings, and what the last turn left to say.
     fn tick(&mut self, now: Instant) {
         self.tick_leases(now);
+        self.tell_copies(now);
         let mut exits = Vec::new();
         for terminal in self.terminals.values_mut() {
             if let Some(exit) = terminal.tick(now, &mut self.events) {

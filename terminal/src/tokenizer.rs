@@ -19,8 +19,8 @@ use unicode_width::UnicodeWidthChar;
 
 use crate::protocol::Mark;
 
-/// Longest OSC kept, in bytes; the rest of a longer one is dropped with it. Clipboards and images
-/// are dropped anyway, links and titles are far shorter.
+/// Longest OSC kept, in bytes; the rest of a longer one is dropped with it. A copy of 48 KiB fits,
+/// links and titles are far shorter.
 pub const OSC_BYTES_MAX: usize = 64 * 1024;
 /// Longest CSI between its introducer and its final byte. xterm's 32 parameters fit.
 pub const CSI_BYTES_MAX: usize = 256;
@@ -60,6 +60,8 @@ pub enum Signal {
     Title(String),
     /// A wish for a notification.
     Notice(String),
+    /// A wish to put this on somebody's clipboard.
+    Copy(String),
     /// Where the program stands.
     Mark(Mark),
     /// An answer the program expects and that needs no screen.
@@ -421,9 +423,7 @@ pub(crate) fn run<T, const STEP: usize>(all: &[T], such: impl Fn(&T) -> bool) ->
 pub fn sanitize(text: &[u8], bytes_max: usize) -> String {
     let mut clean = String::new();
     for character in String::from_utf8_lossy(text).chars() {
-        // Bidirectional controls could make the rest of a person's screen lie.
-        let hidden = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if character.is_control() || hidden {
+        if character.is_control() || turns(character) {
             continue;
         }
         if clean.len() + character.len_utf8() > bytes_max {
@@ -432,6 +432,11 @@ pub fn sanitize(text: &[u8], bytes_max: usize) -> String {
         clean.push(character);
     }
     clean
+}
+
+/// Bidirectional controls: they could make the rest of a person's screen lie.
+fn turns(character: char) -> bool {
+    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ export class Canvas implements Screen {
   /** Shown whole, whatever size it has. */
   private whole = true;
   private own = "";
+  // Frames end anywhere, and xterm.js 6.0 loses a character that is cut behind a byte 0x80 (xtermjs#6003).
+  private decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
   constructor(
     private readonly view: HTMLElement,
@@ -78,11 +80,12 @@ export class Canvas implements Screen {
       this.term.reset();
       this.size(cols, rows);
     });
-    this.term.write(bytes, done);
+    this.decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+    this.output(bytes, done);
   }
 
   output(bytes: Uint8Array, done: () => void): void {
-    this.term.write(bytes, done);
+    this.term.write(this.decoder.decode(bytes, { stream: true }), done);
   }
 
   resized(cols: number, rows: number): void {

@@ -10,7 +10,8 @@ import { owns } from "../model/rights";
 import { coarse, isDark, settings } from "../settings";
 import "../style/terminal.css";
 import { Icon } from "../ui/icon";
-import { announce, say, tell } from "../ui/toast";
+import { size } from "../model/time";
+import { announce, copy, say, tell } from "../ui/toast";
 import { Keys } from "./keys";
 import { Session } from "./session";
 
@@ -57,6 +58,7 @@ export function TerminalPane({ agent, terminal, readOnly = false, title, head, c
         </header>
       )}
       {session && <Bar session={session} agent={agent} terminal={terminal} />}
+      {session && <Offer session={session} agent={agent} />}
       {/* The program may be drawn smaller than its window: whoever clicks beside it wants to type as well. */}
       <div class="term-view" ref={view} data-dark={isDark.value} onClick={() => !readOnly && session?.focus()}>
         <div class="term-host" ref={host} />
@@ -142,6 +144,28 @@ function LeaseBar({ session, agent, terminal }: { session: Session; agent: Agent
           Take it
         </button>
       )}
+    </div>
+  );
+}
+
+/** What the program would copy: nothing gets to the clipboard but by a tap. */
+function Offer({ session, agent }: { session: Session; agent: Agent }) {
+  const text = session.offered.value;
+  if (text === "") return null;
+  const put = () => {
+    session.offered.value = "";
+  };
+  return (
+    <div class="term-bar" role="status">
+      <span class="grow term-offer">
+        <b>{agent.name}</b> wants to copy {size(new TextEncoder().encode(text).length)}: <code>{text.slice(0, 200)}</code>
+      </span>
+      <button class="button" onClick={() => void copy(text, "Copied").then(put)}>
+        Copy
+      </button>
+      <button class="icon-button" aria-label="Don't copy" onClick={put}>
+        <Icon name="close" />
+      </button>
     </div>
   );
 }

@@ -37,6 +37,8 @@ export class Session {
   readonly lease = signal<Lease>({ epoch: 0, yours: false, asked: [] });
   /** Why a key was not taken, for a moment. */
   readonly refused = signal("");
+  /** What the program would put on the clipboard. */
+  readonly offered = signal("");
   readonly ctrl = signal(false);
   readonly geometry = signal<Geometry>(coarse.matches ? "keep" : "fit");
   readonly whole = signal(true);
@@ -82,6 +84,9 @@ export class Session {
         this.lease.value = lease;
       },
       refused: (why: string) => this.refuse(why),
+      copy: (text: string) => {
+        this.offered.value = text;
+      },
     };
     this.link = new Link(place, this.canvas, watcher, reason, size);
   }

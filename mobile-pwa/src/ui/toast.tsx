@@ -29,13 +29,13 @@ export function say(text: string, bad = false, offer?: Offer): void {
 
 export const tell = (error: unknown): void => say(words(error), true);
 
-/** An address for elsewhere. */
-export async function copy(address: string): Promise<void> {
+/** An address for elsewhere, or what a program would copy. */
+export async function copy(text: string, done = "The address was copied"): Promise<void> {
   try {
-    await navigator.clipboard.writeText(address);
-    say("The address was copied");
+    await navigator.clipboard.writeText(text);
+    say(done);
   } catch {
-    say(`The browser gives no access to the clipboard: ${address}`, true);
+    say(`The browser gives no access to the clipboard: ${text}`, true);
   }
 }
 

@@ -32,6 +32,7 @@ export type Down =
   | { kind: "exited"; exit: Exit }
   | { kind: "refused"; reason: string }
   | { kind: "lease"; lease: Lease }
+  | { kind: "copy"; text: string }
   | { kind: "pong" };
 
 export interface Attach {
@@ -60,6 +61,7 @@ const RESIZED = 0x22;
 const EXITED = 0x23;
 const REFUSED = 0x24;
 const LEASE = 0x26;
+const COPY = 0x27;
 const PING = 0x40;
 const PONG = 0x41;
 
@@ -104,6 +106,8 @@ function payload(kind: number, view: DataView): Down | undefined {
       return { kind: "refused", reason: words(view) };
     case LEASE:
       return { kind: "lease", lease: lease(words(view)) };
+    case COPY:
+      return { kind: "copy", text: words(view) };
     case PONG:
       return { kind: "pong" };
     default:

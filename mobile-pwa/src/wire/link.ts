@@ -21,6 +21,8 @@ export interface Watcher {
   status(status: Status): void;
   lease(lease: Lease): void;
   refused(reason: string): void;
+  /** The program would put this on the clipboard. */
+  copy(text: string): void;
 }
 
 export interface Place {
@@ -184,6 +186,9 @@ export class Link {
       case "lease":
         this.epoch = frame.lease.yours ? frame.lease.epoch : 0;
         this.watcher.lease(frame.lease);
+        break;
+      case "copy":
+        this.watcher.copy(frame.text);
         break;
       case "refused":
         this.watcher.refused(frame.reason);

@@ -33,6 +33,7 @@ const EXITED: u8 = 0x23;
 const REFUSED: u8 = 0x24;
 const PICTURE: u8 = 0x25;
 const LEASE: u8 = 0x26;
+const COPY: u8 = 0x27;
 const OPEN: u8 = 0x30;
 const STDIN: u8 = 0x31;
 const STDIN_END: u8 = 0x32;
@@ -86,6 +87,7 @@ impl Frame {
             Frame::Ask(act) => json(out, ASK, act),
             Frame::Picture { seq, bytes } => raw(out, PICTURE, &[&seq.to_le_bytes(), bytes]),
             Frame::Lease(lease) => json(out, LEASE, lease),
+            Frame::Copy { text } => raw(out, COPY, &[text.as_bytes()]),
             Frame::Snapshot {
                 seq,
                 cols,
@@ -161,6 +163,9 @@ fn decode_payload(kind: u8, rest: &[u8]) -> Option<Option<Frame>> {
             bytes: rest.get(8..)?.to_vec(),
         },
         LEASE => Frame::Lease(serde_json::from_slice(rest).ok()?),
+        COPY => Frame::Copy {
+            text: String::from_utf8(rest.to_vec()).ok()?,
+        },
         SNAPSHOT => Frame::Snapshot {
             seq: u64_at(rest, 0)?,
             cols: u16_at(rest, 8)?,

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::Shim;
 use super::client::{Client, Role};
 use super::terminal::Terminal;
 use super::tty::Tty;
@@ -148,6 +149,19 @@ impl Terminal {
             client.send(&Frame::Exited(exit));
             client.closing = true;
         }
+    }
+}
+
+impl Shim {
+    /// A viewer's terminal takes more.
+    pub(super) fn draw(&mut self, id: u64) {
+        if let Some(client) = self.clients.get_mut(&id)
+            && let Some(tty) = &mut client.tty
+            && tty.flush().is_err()
+        {
+            client.gone = true;
+        }
+        self.serve(id);
     }
 }
 

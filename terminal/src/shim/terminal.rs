@@ -76,6 +76,8 @@ pub(super) struct Terminal {
     resized_at: Option<Instant>,
     active: bool,
     signals_left: u32,
+    /// What the program would copy, if it was not told yet.
+    pub(super) copy: Option<String>,
     signals_at: Instant,
     title_due: bool,
     /// Viewers get the output that is there, in this turn.
@@ -116,6 +118,7 @@ impl Terminal {
             resized_at: None,
             active: false,
             signals_left: SIGNALS_BURST,
+            copy: None,
             signals_at: now,
             title_due: false,
             shows: false,
@@ -245,6 +248,12 @@ impl Terminal {
             Signal::Bell => Event::Bell { terminal },
             Signal::Notice(text) => Event::Notice { terminal, text },
             Signal::Mark(mark) => Event::Mark { terminal, mark },
+            Signal::Copy(text) => {
+                if self.may_signal(now) {
+                    self.copy = Some(text);
+                }
+                return;
+            }
             Signal::Title(_) => {
                 // Told when its turn comes: the last one always is.
                 self.title_due = true;

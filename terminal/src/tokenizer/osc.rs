@@ -1,6 +1,6 @@
 //! Which operating system commands pass, and what is learnt from them.
 
-use super::{Signal, Sink, Tokenizer, sanitize};
+use super::{Signal, Sink, Tokenizer, sanitize, turns};
 use crate::protocol::Mark;
 
 /// Longest link in bytes; browsers stop near there too.
@@ -27,6 +27,7 @@ impl Tokenizer {
             }
             (b"8", Some(link)) => hyperlink(link, sink),
             (b"9", Some(text)) => notice_9(text, sink),
+            (b"52", Some(rest)) => copy(rest, sink),
             (b"777", Some(text)) => {
                 if let Some(text) = text.strip_prefix(b"notify;") {
                     notice(&text.replace_byte(b';', b": "), sink);
@@ -178,6 +179,23 @@ fn notice_99(rest: &[u8], sink: &mut impl Sink) {
         notice(&base64(text), sink);
     } else {
         notice(text, sink);
+    }
+}
+
+/// `selection ; base64`, whatever the selection. A query (`?`) would read a person's clipboard: it is
+/// no base64, and nothing. What has no glyph is left out: whoever is asked shall see what it is.
+fn copy(rest: &[u8], sink: &mut impl Sink) {
+    let Some(split) = rest.iter().position(|&byte| byte == b';') else {
+        return;
+    };
+    let text = base64(&rest[split + 1..]);
+    let shown = |c: &char| matches!(c, '\n' | '\t') || !(c.is_control() || turns(*c));
+    let text: String = String::from_utf8_lossy(&text)
+        .chars()
+        .filter(shown)
+        .collect();
+    if !text.is_empty() {
+        sink.signal(Signal::Copy(text));
     }
 }
 

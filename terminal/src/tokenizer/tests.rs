@@ -129,6 +129,21 @@ fn what_is_learnt() {
 }
 
 #[test]
+fn a_copy_is_a_wish_and_a_query_nothing() {
+    // "rm -rf\r\n", an escape and a turn of direction.
+    let signals = seen(concat!(
+        "\x1b]52;c;cm0gLXJmDQob4oCu\x07\x1b]52;;aGk=\x1b\\\x1b]52;p0;aGk\x07",
+        "\x1b]52;c;?\x07\x1b]52;c;\x07\x1b]52;c\x07\x1b]52\x07\x1b]52;c;!\x07"
+    ));
+    assert_eq!(signals.viewers, "");
+    let copy = |text: &str| Signal::Copy(text.into());
+    assert_eq!(signals.signals, [copy("rm -rf\n"), copy("hi"), copy("hi")]);
+    let longest = "QUFB".repeat(OSC_BYTES_MAX / 4 - 2);
+    assert_eq!(seen(format!("\x1b]52;c;{longest}\x07")).signals.len(), 1);
+    assert_eq!(seen(format!("\x1b]52;c;{longest}QUFBQUFB\x07")).signals, []);
+}
+
+#[test]
 fn endless_sequences_keep_nothing() {
     let mut tokenizer = Tokenizer::new(80, 24);
     let mut seen = Seen::default();

@@ -135,6 +135,40 @@ fn one_types_and_the_other_asks_and_gets_it() {
 }
 
 #[test]
+fn what_a_program_would_copy_is_told_to_who_may_type() {
+    let (shim, mut daemon) = started();
+    let looks = Attach {
+        read_only: true,
+        ..attach()
+    };
+    let fits = Attach {
+        fit: true,
+        ..attach()
+    };
+    let mut ada = come(&shim, &mut daemon, "ada", attach());
+    let mut by_cli = come(&shim, &mut daemon, "ada", fits);
+    let mut bob = come(&shim, &mut daemon, "bob", attach());
+    let mut eve = come(&shim, &mut daemon, "eve", looks);
+    let mut old = Viewer::attach_by(shim.connect_as(4), attach());
+    // The keyboard is free: whoever may type could have it.
+    send(&mut daemon, None, "\x1b]52;c;b25l\x07first\r");
+    for viewer in [&mut ada, &mut bob, &mut eve, &mut old] {
+        viewer.until_text("first");
+    }
+    by_cli.until_text("wants to copy 3 bytes");
+    assert_eq!(ada.copies, ["one"]);
+    assert_eq!(bob.copies, ["one"]);
+    assert!(by_cli.copies.is_empty() && eve.copies.is_empty() && old.copies.is_empty());
+    // A query is nothing, and a secret on a clipboard stays there.
+    ada.input(1, "\x1b]52;c;?\x07\x1b]52;c;dHdv\x07second\r");
+    for viewer in [&mut ada, &mut bob] {
+        viewer.until_text("second");
+    }
+    assert_eq!(ada.copies, ["one", "two"]);
+    assert_eq!(bob.copies, ["one"]);
+}
+
+#[test]
 fn who_looks_is_told_and_named_by_the_ticket() {
     let (shim, mut daemon) = started();
     let mut ada = come(&shim, &mut daemon, "ada", attach());

@@ -26,6 +26,7 @@ pub(crate) struct Viewer {
     pub(crate) refused: Vec<String>,
     pub(crate) lease: Lease,
     pub(crate) pictures: u32,
+    pub(crate) copies: Vec<String>,
 }
 
 impl Viewer {
@@ -50,6 +51,7 @@ impl Viewer {
             refused: Vec::new(),
             lease: Lease::default(),
             pictures: 0,
+            copies: Vec::new(),
         }
     }
 
@@ -85,6 +87,7 @@ impl Viewer {
             Frame::Exited(exit) => self.exit = Some(exit),
             Frame::Refused { reason } => self.refused.push(reason),
             Frame::Lease(lease) => self.lease = lease,
+            Frame::Copy { text } => self.copies.push(text),
             Frame::Picture { seq, bytes } => {
                 self.screen.feed(&bytes, &mut fed);
                 self.seq = seq;
