@@ -231,7 +231,10 @@ fn sockets() -> Vec<Case> {
             ));
         }
     }
-    let every = "import socket\nfor f in range(64):\n for t in (1, 2, 3, 4, 5, 6, 10):\n  for p in (0, 1, 3, 17, 255):\n   \
+    // Outside, root's kernel looks for a module each time, which takes minutes on a slow machine. Inside
+    // the filter answers at once: whoever is late there reached the kernel, and is told as such.
+    let every = "import socket, time\nend = time.time() + 20\nfor f in range(64):\n for t in (1, 2, 3, 4, 5, 6, 10):\n  \
+                 if time.time() > end: print('and more'); break\n  for p in (0, 1, 3, 17, 255):\n   \
                  if f == 1 or f in (2, 10) and t not in (3, 10): continue\n   if f == 16 and p == 0: continue\n   \
                  try: socket.socket(f, t, p); print(f, t, p, end=', ')\n   except OSError: pass\n";
     cases.extend([
