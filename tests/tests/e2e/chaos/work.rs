@@ -46,8 +46,11 @@ impl Chaos<'_> {
     pub(super) fn diverge(&mut self, blow: &Blow) {
         let name = self.any_running();
         let worktree = self.wsm.agent(&name).workspace;
-        let script = "\"$@\" exec \"$name\" -- git commit -q --allow-empty -m agent && \
-                      git -C \"$worktree\" commit -q --allow-empty -m human && \
+        // git refuses a commit if the branch moved since it looked (`cannot lock ref`), as it does
+        // when the agent's commit arrives in between: a person tries again.
+        let script = "human() { git -C \"$worktree\" commit -q --allow-empty -m human; }; \
+                      \"$@\" exec \"$name\" -- git commit -q --allow-empty -m agent && \
+                      { human || human; } && \
                       \"$@\" diff \"$name\"";
         let mut line = self.every(script);
         line.env("name", &name).env("worktree", &worktree);
