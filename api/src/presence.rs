@@ -50,6 +50,9 @@ pub struct Lease {
     pub device: String,
     /// Users who asked for it, the first first.
     pub asked: Vec<String>,
+    /// What is typed is recorded.
+    #[serde(default)]
+    pub recorded: bool,
 }
 
 /// A wish to change who may type.

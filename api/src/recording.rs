@@ -2,6 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Whether what people type into an agent's terminals is recorded, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RecordInput {
+    /// It is, until the agent stops; lines that are not echoed are left out.
+    pub on: bool,
+}
+
 /// What a terminal showed, from one start of the agent on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

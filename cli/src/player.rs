@@ -63,7 +63,7 @@ fn draw(screen: &mut Screen, event: &Event<'_>) -> io::Result<()> {
     match event.kind {
         Kind::Screen => screen.draw(event.bytes),
         Kind::Output => screen.write(event.bytes),
-        Kind::Meta | Kind::Resize | Kind::Exit => Ok(()),
+        Kind::Meta | Kind::Resize | Kind::Exit | Kind::Input => Ok(()),
     }
 }
 

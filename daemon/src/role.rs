@@ -253,6 +253,8 @@ verbs! {
     Merge Role(Owner), Own;
     /// Change what it may reach: its owner chose the template, and may choose again.
     PolicyChange Role(Owner), Own;
+    /// Have what people type recorded.
+    RecordInput Role(Owner), Own;
     /// Take the keyboard from whoever has it.
     LeaseTake Role(Owner), Own;
     /// Trash it, purge it, take it out of the trash.

@@ -33,6 +33,8 @@ pub use wire::FrameReader;
 /// means that it hangs or is frozen.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// From which [`Shim::speaks`] on what people type can be recorded.
+pub const INPUTS: u32 = 5;
 /// From which [`Shim::speaks`] on there are leases, presence and recordings.
 pub const LEASES: u32 = 2;
 

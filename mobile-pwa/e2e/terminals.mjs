@@ -64,6 +64,31 @@ export function terminals(shared) {
     await person.leave();
   });
 
+  test("what a program would copy gets to the clipboard by a tap", async () => {
+    const { instance, browser } = shared;
+    const permissions = ["clipboard-read", "clipboard-write"];
+    const person = await Person.come(browser, instance, "desktop", { permissions });
+    await person.signIn(instance.token("own"));
+    await person.terminal("docs-index");
+    const clipboard = () => person.page.evaluate(() => navigator.clipboard.readText());
+    await person.page.evaluate(() => navigator.clipboard.writeText("mine"));
+    // A query is not answered: what lies on the clipboard is nobody's business.
+    await person.type("printf '\\033]52;c;?\\007'; printf '\\033]52;c;%s\\007' $(printf 'git log — one' | base64); cat -v\n");
+    await person.page.getByText("wants to copy 15 B").waitFor();
+    await person.page.getByText("git log — one", { exact: true }).waitFor();
+    assert.equal(await clipboard(), "mine");
+    await person.isAccessible("an offer to copy");
+    await person.page.getByRole("button", { name: "Copy", exact: true }).click();
+    await person.page.getByText("Copied", { exact: true }).first().waitFor();
+    assert.equal(await clipboard(), "git log — one");
+    assert.equal(await person.page.getByText("wants to copy").count(), 0);
+    // cat -v would have shown an answer.
+    await person.type("\x03echo end-$((1+1))\n");
+    await person.shows("end-2");
+    assert.doesNotMatch(JSON.parse(instance.wsm("--json", "capture", "docs-index")).text, /\]52;c;bWluZQ/);
+    await person.leave();
+  });
+
   test("one keyboard for two people: the second is told, asks, and gets it", async () => {
     const { instance, browser } = shared;
     const root = await Person.come(browser, instance, "desktop");

@@ -38,7 +38,7 @@ describe("down", () => {
   test("a lease has all its fields, told or not", () => {
     expect(decode(worded(0x26, '{"epoch":3}'))).toEqual({
       kind: "lease",
-      lease: { epoch: 3, yours: false, asked: [] },
+      lease: { epoch: 3, yours: false, asked: [], recorded: false },
     });
   });
 

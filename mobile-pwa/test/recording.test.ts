@@ -36,6 +36,8 @@ test("steps with their times", () => {
       ...event("o", 250_000, [0xa9]),
       ...event("?", 0, [1]),
       ...event("r", 0, [120, 0, 40, 0]),
+      ...event("i", 0, utf8.encode("ada\nl")),
+      ...event("i", 0, utf8.encode("ada\n\n")),
       ...event("x", 10_000, utf8.encode('{"code":3}')),
     ]),
   );
@@ -45,6 +47,8 @@ test("steps with their times", () => {
     ["output", 1500],
     ["output", 1750],
     ["resize", 1750],
+    ["input", 1750],
+    ["input", 1750],
     ["exit", 1760],
   ]);
   expect(begin(recorded, 1600)).toBe(0);
@@ -56,6 +60,9 @@ test("steps with their times", () => {
     [1.5, "o", ""],
     [0.25, "o", "é"],
     [0, "r", "120x40"],
+    [0, "m", "ada types"],
+    [0, "i", "l"],
+    [0, "i", "\n"],
     [0.01, "x", "3"],
   ]);
 });

@@ -27,8 +27,8 @@ pub use self::report::{
 pub const PROTOCOL_VERSION: u32 = 1;
 
 /// Newest additions to it that this side knows. 2: leases, presence, pictures, recordings. 3: whose
-/// a process is. 4: what programs report of themselves. 5: what they would copy. Nothing that came
-/// with one is sent to a side that does not know it, but for fields that it may skip.
+/// a process is. 4: what programs report of themselves. 5: what they would copy, and recorded input.
+/// Nothing that came with one is sent to a side that does not know it, but for fields that it may skip.
 pub const SPEAKS: u32 = 5;
 
 /// Longest frame in bytes, either way.
@@ -325,6 +325,11 @@ pub enum Request {
         /// They may dispose of what others hold.
         #[serde(default)]
         over: bool,
+    },
+    /// From now on what people type is recorded, too; or no more.
+    RecordInput {
+        /// It is.
+        on: bool,
     },
     /// What was reported after this number, and which questions are open.
     Reports {

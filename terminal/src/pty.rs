@@ -9,6 +9,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::sys::termios::{LocalFlags, tcgetattr};
 
 /// Takes over a descriptor that this process was given as a number.
 ///
@@ -47,6 +48,15 @@ pub fn close_others(keep: &[RawFd]) -> io::Result<()> {
         from = from.max(kept.saturating_add(1));
     }
     Ok(())
+}
+
+/// Whether a line is read that is not shown, as a password is. `true` if nobody can tell.
+#[must_use]
+pub fn hides_input(master: BorrowedFd<'_>) -> bool {
+    tcgetattr(master).map_or(true, |now| {
+        let flags = now.local_flags;
+        flags.contains(LocalFlags::ICANON) && !flags.contains(LocalFlags::ECHO)
+    })
 }
 
 /// Sets the size of a terminal; the kernel tells the foreground process group.

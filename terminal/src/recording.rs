@@ -17,7 +17,7 @@ mod events;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::events::{Event, Kind, Recording};
+pub use self::events::{Event, Kind, Recording, typed};
 
 /// Bytes of a segment: more than the largest screen and what is written between two looks at it.
 pub const SEGMENT_BYTES: usize = 2 * 1024 * 1024;

@@ -14,6 +14,7 @@ mod copy;
 mod desk;
 mod echo;
 mod guest;
+mod keys;
 mod launcher;
 mod log;
 mod owner;
@@ -92,6 +93,8 @@ pub(crate) struct Shim {
     terminals: BTreeMap<String, Terminal>,
     logs: BTreeMap<String, Log>,
     recordings: Slots,
+    /// What people type is recorded, too.
+    record_input: bool,
     desk: Option<Desk>,
     /// Pipes whose processes were forgotten but whose children may write on.
     orphans: Vec<OwnedFd>,
@@ -155,6 +158,7 @@ impl Shim {
             terminals: BTreeMap::new(),
             logs,
             recordings: Slots::new(recordings.into_iter()),
+            record_input: false,
             desk,
             orphans: Vec::new(),
             events: Vec::new(),

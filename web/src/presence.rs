@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use wsm_api::presence::{Lease, LeaseChange, Presence};
 use wsm_api::problem::Problem;
-use wsm_api::recording::Recording;
+use wsm_api::recording::{RecordInput, Recording};
 
 use crate::Edge;
 use crate::extract::{Body, Caller, Path};
@@ -48,6 +48,20 @@ pub(crate) async fn recordings(
     Path(agent): Path<String>,
 ) -> Answer<Vec<Recording>> {
     Ok(Json(edge.daemon.recordings(&caller.actor, &agent).await?))
+}
+
+#[utoipa::path(post, path = "/v1/agents/{agent}/recordings/input", request_body = RecordInput,
+    params(("agent" = String, Path, description = "Name or id")),
+    responses((status = 200, body = RecordInput), (status = "default", body = Problem)))]
+/// Has what people type recorded, or no more.
+pub(crate) async fn record_input(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path(agent): Path<String>,
+    Body(wish): Body<RecordInput>,
+) -> Answer<RecordInput> {
+    let done = edge.daemon.record_input(&caller.actor, &agent, wish);
+    Ok(Json(done.await?))
 }
 
 #[utoipa::path(get, path = "/v1/agents/{agent}/recordings/{recording}",

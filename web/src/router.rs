@@ -169,6 +169,7 @@ routes! {
     post   "/v1/agents/{agent}/lease"                      presence::lease          Lease;
     get    "/v1/agents/{agent}/recordings"                 presence::recordings     Recordings;
     get    "/v1/agents/{agent}/recordings/{recording}"     presence::recording      Recordings;
+    post   "/v1/agents/{agent}/recordings/input"           presence::record_input   RecordInput;
 }
 
 /// The whole API.

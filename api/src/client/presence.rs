@@ -5,7 +5,7 @@ use hyper::Method;
 use super::wire::{self, Target};
 use super::{Client, Result};
 use crate::presence::{Lease, LeaseChange, Presence};
-use crate::recording::Recording;
+use crate::recording::{RecordInput, Recording};
 use crate::terminal::{NewTicket, Ticket};
 
 impl Client {
@@ -33,6 +33,16 @@ impl Client {
     pub async fn lease(&self, agent: &str, change: &LeaseChange) -> Result<Lease> {
         let body = Some(wire::encode(change));
         self.post(Target::agent(agent).then("lease"), body).await
+    }
+
+    /// Has what people type recorded, or no more.
+    ///
+    /// # Errors
+    /// See [`super::ClientError`].
+    pub async fn record_input(&self, agent: &str, on: bool) -> Result<RecordInput> {
+        let target = Target::agent(agent).then("recordings").then("input");
+        let body = wire::encode(&RecordInput { on });
+        self.post(target, Some(body)).await
     }
 
     /// Recordings of its terminals, oldest first.

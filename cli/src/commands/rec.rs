@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use wsm_api::problem::Code;
-use wsm_api::recording::Recording;
+use wsm_api::recording::{RecordInput, Recording};
 use wsm_terminal::recording::cast::Cast;
 use wsm_terminal::recording::{self, SEGMENT_BYTES};
 
@@ -26,6 +26,24 @@ pub(crate) enum Verb {
     Play(Play),
     /// Write one as asciicast v3, which asciinema plays.
     Export(Export),
+    /// Have what people type recorded, too; without ON, tell whether it is.
+    Input(Input),
+}
+
+/// Options of `input`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Input {
+    /// Name or id of the agent.
+    agent: String,
+    /// Until the agent stops, or not any more. Lines that are not echoed, as passwords are, are left out.
+    on: Option<Switch>,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Switch {
+    On,
+    Off,
 }
 
 /// Options of `ls`.
@@ -83,7 +101,33 @@ pub(crate) async fn run(context: &Context, verb: &Verb) -> Outcome {
         Verb::Ls(args) => ls(context, args).await,
         Verb::Play(args) => play(context, args).await,
         Verb::Export(args) => export(context, args).await,
+        Verb::Input(args) => input(context, args).await,
     }
+}
+
+async fn input(context: &Context, args: &Input) -> Outcome {
+    let client = &context.client;
+    let on = match args.on {
+        Some(wish) => {
+            client
+                .record_input(&args.agent, wish == Switch::On)
+                .await?
+                .on
+        }
+        None => client
+            .who(&args.agent)
+            .await?
+            .leases
+            .iter()
+            .any(|it| it.recorded),
+    };
+    let text = match (context.output.json, on) {
+        (true, on) => render::json(&RecordInput { on }),
+        (false, true) => "what people type is recorded\n".to_owned(),
+        (false, false) => "what people type is not recorded\n".to_owned(),
+    };
+    render::print(&text)?;
+    Ok(Exit::DONE)
 }
 
 async fn ls(context: &Context, args: &Ls) -> Outcome {

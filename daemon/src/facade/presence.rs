@@ -176,5 +176,6 @@ fn lease(terminal: String, it: protocol::Lease) -> Lease {
         holder,
         device,
         asked: it.asked,
+        recorded: it.recorded,
     }
 }

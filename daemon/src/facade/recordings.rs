@@ -4,13 +4,17 @@ use std::io;
 
 use tokio::sync::Semaphore;
 use wsm_api::problem::{Code, Problem};
-use wsm_api::recording::Recording;
+use wsm_api::recording::{RecordInput, Recording};
+use wsm_terminal::protocol::{Reply, Request};
 
 use super::Daemon;
+use super::terminal::{odd, shim_problem};
 use crate::actor::Actor;
+use crate::engine::row;
 use crate::recordings::{self, Found};
 use crate::role::Verb;
-use crate::store::rfc3339;
+use crate::shim::INPUTS;
+use crate::store::{Change, rfc3339};
 
 /// Each has a file in memory while it is read.
 static READING: Semaphore = Semaphore::const_new(2);
@@ -42,6 +46,51 @@ impl Daemon {
             let message = format!("{agent} has no recording {id:?}");
             Problem::new(Code::NotFound, message, format!("see `wsm rec ls {agent}`"))
         })
+    }
+
+    /// `rec input`: what people type is recorded until the agent stops, or no more. Whoever could
+    /// type is told by the shim. Written down before it is done.
+    ///
+    /// # Errors
+    /// The agent does not run, was started by an older wsm, or nothing of it is recorded.
+    pub async fn record_input(
+        &self,
+        actor: &Actor,
+        agent: &str,
+        RecordInput { on }: RecordInput,
+    ) -> Result<RecordInput, Problem> {
+        let (shim, published) = self.running(actor, agent, Verb::RecordInput)?;
+        if shim.speaks() < INPUTS {
+            let message =
+                format!("{agent} was started by an older wsm: its input can't be recorded");
+            let hint = format!("`wsm restart {agent}` when it may be interrupted");
+            return Err(Problem::new(Code::NotAvailable, message, hint));
+        }
+        if on && recordings::record(&self.engine.etc_dir).is_none() {
+            let hint = "`[recordings] enabled = true` in config.toml, for what starts then";
+            return Err(Problem::new(
+                Code::NotAvailable,
+                "nothing is recorded here",
+                hint,
+            ));
+        }
+        let message = match on {
+            true => "what people type is recorded",
+            false => "what people type is not recorded any more",
+        };
+        let told = row(
+            actor,
+            "recording.input",
+            published.record.id.as_str(),
+            message.to_owned(),
+        );
+        let after = if on { "on" } else { "off" };
+        self.write(&Change::new(told.changed("", after)))?;
+        let request = Request::RecordInput { on };
+        match shim.request(request).await.map_err(|e| shim_problem(&e))? {
+            Reply::Done => Ok(RecordInput { on }),
+            other => Err(odd(&other)),
+        }
     }
 
     async fn read_recordings<T: Send + 'static>(

@@ -548,6 +548,8 @@ export interface Lease {
   epoch: number;
   /** The user who has it; none: whoever types first gets it. */
   holder?: string | null;
+  /** What is typed is recorded. */
+  recorded?: boolean;
   /** Terminal. */
   terminal: string;
 }
@@ -1095,6 +1097,12 @@ export interface Question {
   tool: string;
 }
 
+/** Whether what people type into an agent's terminals is recorded, too. */
+export interface RecordInput {
+  /** It is, until the agent stops; lines that are not echoed are left out. */
+  on: boolean;
+}
+
 /** What a terminal showed, from one start of the agent on. */
 export interface Recording {
   /** When what is still there of it begins (RFC 3339). */
@@ -1600,6 +1608,7 @@ export interface Routes {
   "get /v1/agents/{agent}/ports": { answer: AgentPorts };
   "post /v1/agents/{agent}/previews": { body: NewPreview; answer: Preview };
   "get /v1/agents/{agent}/recordings": { answer: Recording[] };
+  "post /v1/agents/{agent}/recordings/input": { body: RecordInput; answer: RecordInput };
   "get /v1/agents/{agent}/recordings/{recording}": { answer: null };
   "post /v1/agents/{agent}/restart": { answer: Agent };
   "post /v1/agents/{agent}/restore": { answer: Agent };

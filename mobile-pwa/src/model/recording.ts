@@ -4,7 +4,8 @@ export type Step =
   | { at: number; kind: "screen"; bytes: Uint8Array }
   | { at: number; kind: "output"; bytes: Uint8Array }
   | { at: number; kind: "resize"; cols: number; rows: number }
-  | { at: number; kind: "exit"; code: string };
+  | { at: number; kind: "exit"; code: string }
+  | { at: number; kind: "input"; user: string; text: string };
 
 export interface Recorded {
   cols: number;
@@ -21,7 +22,7 @@ const HEAD_BYTES = 32;
 const BLOCK_HEAD_BYTES = 12;
 const MAGIC = "wsmrec1\n";
 
-const [META, SCREEN, OUTPUT, RESIZE, EXIT] = [..."hsorx"].map((kind) => kind.charCodeAt(0));
+const [META, SCREEN, OUTPUT, RESIZE, EXIT, INPUT] = [..."hsorxi"].map((kind) => kind.charCodeAt(0));
 
 /** Reads a file. What the daemon sends has only sound blocks; a length of nothing ends a segment. */
 export function read(file: ArrayBuffer): Recorded {
@@ -103,6 +104,9 @@ function take({ kind, bytes }: Event, at: number, recorded: Recorded): void {
   else if (kind === EXIT) {
     const code = new TextDecoder().decode(bytes).replace(/^\D+|\D+$/g, "");
     recorded.steps.push({ at, kind: "exit", code });
+  } else if (kind === INPUT) {
+    const [user = "", ...typed] = new TextDecoder().decode(bytes).split("\n");
+    recorded.steps.push({ at, kind: "input", user, text: typed.join("\n") });
   }
 }
 
@@ -127,11 +131,15 @@ export function cast(recorded: Recorded, title: string): string {
     title,
   };
   const text = new TextDecoder();
-  let told = 0;
-  const lines = recorded.steps.map((step) => {
+  let [told, typist] = [0, ""];
+  const lines = recorded.steps.flatMap((step) => {
     const after = Math.max(0, Math.round(step.at) - told);
     told += after;
-    return JSON.stringify([after / 1000, ...line(step, text)]);
+    const last = [after / 1000, ...line(step, text)];
+    if (step.kind !== "input" || step.user === typist) return [JSON.stringify(last)];
+    // asciicast knows no names: a marker says whose the keys are from there on.
+    typist = step.user;
+    return [JSON.stringify([after / 1000, "m", `${typist} types`]), JSON.stringify([0, "i", step.text])];
   });
   return `${[JSON.stringify(header), ...lines].join("\n")}\n`;
 }
@@ -147,5 +155,7 @@ function line(step: Step, text: TextDecoder): [string, string] {
       return ["r", `${step.cols}x${step.rows}`];
     case "exit":
       return ["x", step.code];
+    case "input":
+      return ["i", step.text];
   }
 }

@@ -3,6 +3,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Agent, Recording } from "../api/api.gen";
 import { bytes, call } from "../api/client";
+import { who } from "../live/store";
+import { owns } from "../model/rights";
 import { type Recorded, cast, read } from "../model/recording";
 import { length, size, stamp } from "../model/time";
 import { isDark } from "../settings";
@@ -23,6 +25,7 @@ export function Recordings({ agent }: { agent: Agent }) {
   return (
     <div class="scroll" tabIndex={0}>
       <div class="body">
+        {owns(agent, who.value) && <Typed agent={agent} />}
         <Shown of={all}>
           {(found) =>
             found.length === 0 ? (
@@ -57,6 +60,32 @@ export function Recordings({ agent }: { agent: Agent }) {
         </Shown>
       </div>
     </div>
+  );
+}
+
+/** Whether what people type is recorded, while the agent runs. */
+function Typed({ agent }: { agent: Agent }) {
+  const [on, put] = useState<boolean | undefined>(undefined);
+  const path = { agent: agent.id };
+  useEffect(() => {
+    call("get /v1/agents/{agent}/who", { path }).then(
+      ({ leases }) => put(leases.some((lease) => lease.recorded)),
+      () => put(undefined),
+    );
+  }, [agent.id, agent.state]);
+  if (on === undefined) return null;
+  const change = async () => {
+    try {
+      put((await call("post /v1/agents/{agent}/recordings/input", { path, body: { on: !on } })).on);
+    } catch (error) {
+      tell(error);
+    }
+  };
+  return (
+    <label class="check small">
+      <input type="checkbox" checked={on} onChange={() => void change()} />
+      Record what people type, until it stops. They are told.
+    </label>
   );
 }
 

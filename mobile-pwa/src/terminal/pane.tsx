@@ -59,6 +59,11 @@ export function TerminalPane({ agent, terminal, readOnly = false, title, head, c
       )}
       {session && <Bar session={session} agent={agent} terminal={terminal} />}
       {session && <Offer session={session} agent={agent} />}
+      {session?.lease.value.recorded && !readOnly && (
+        <p class="term-bar" role="status">
+          What is typed here is recorded.
+        </p>
+      )}
       {/* The program may be drawn smaller than its window: whoever clicks beside it wants to type as well. */}
       <div class="term-view" ref={view} data-dark={isDark.value} onClick={() => !readOnly && session?.focus()}>
         <div class="term-host" ref={host} />

@@ -34,7 +34,7 @@ async function reason({ agent }: Place): Promise<{ reason: string; final: boolea
 
 export class Session {
   readonly status = signal<Status>({ is: "connecting", tries: 0 });
-  readonly lease = signal<Lease>({ epoch: 0, yours: false, asked: [] });
+  readonly lease = signal<Lease>({ epoch: 0, yours: false, asked: [], recorded: false });
   /** Why a key was not taken, for a moment. */
   readonly refused = signal("");
   /** What the program would put on the clipboard. */

@@ -19,6 +19,8 @@ export interface Lease {
   holder?: Person;
   yours: boolean;
   asked: string[];
+  /** What is typed is recorded. */
+  recorded: boolean;
 }
 
 /** How a process ended. */
@@ -123,7 +125,7 @@ function hello(json: string): Hello {
 
 function lease(json: string): Lease {
   const told = JSON.parse(json) as Partial<Lease> & { epoch: number };
-  return { ...told, yours: told.yours ?? false, asked: told.asked ?? [] };
+  return { ...told, yours: told.yours ?? false, asked: told.asked ?? [], recorded: told.recorded ?? false };
 }
 
 const size = (view: DataView) => ({ cols: view.getUint16(9, true), rows: view.getUint16(11, true) });

@@ -212,7 +212,7 @@ export class Link {
     this.say(frames.attach({ terminal, readOnly, historyLines, resume, ...this.size }));
     this.say(frames.visible(document.visibilityState === "visible"));
     // Nothing held is not told: until a lease comes it is free.
-    this.watcher.lease({ epoch: 0, yours: false, asked: [] });
+    this.watcher.lease({ epoch: 0, yours: false, asked: [], recorded: false });
     if (resume) this.began();
   }
 

@@ -40,6 +40,9 @@ pub struct Lease {
     /// Users who asked for it, the first first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asked: Vec<String>,
+    /// What is typed is recorded, as its owner asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recorded: bool,
 }
 
 impl Lease {

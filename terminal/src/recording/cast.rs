@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Event, Kind, Recording};
+use super::{Event, Kind, Recording, typed};
 use crate::protocol::{REDRAW, RESET};
 
 /// Writes it line by line.
@@ -15,6 +15,8 @@ pub struct Cast {
     told: Duration,
     /// The begin of a character whose rest is to come.
     rest: Vec<u8>,
+    /// Who typed last.
+    typist: String,
 }
 
 impl Cast {
@@ -58,7 +60,21 @@ impl Cast {
                 let code = text.trim_matches(|c: char| !c.is_ascii_digit());
                 self.line(event.at, "x", code, out);
             }
+            Kind::Input => {
+                if let Some((user, text)) = typed(event.bytes) {
+                    self.input(event.at, (user, text), out);
+                }
+            }
         }
+    }
+
+    /// asciicast knows no names: a marker says whose the keys are from there on.
+    fn input(&mut self, at: Duration, (user, text): (&str, &[u8]), out: &mut String) {
+        if self.typist != user {
+            user.clone_into(&mut self.typist);
+            self.line(at, "m", &format!("{user} types"), out);
+        }
+        self.line(at, "i", &String::from_utf8_lossy(text), out);
     }
 
     /// The text of what came, without a character that is cut.

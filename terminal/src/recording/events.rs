@@ -17,6 +17,8 @@ pub enum Kind {
     Resize,
     /// The process ended: what an `Exit` is as JSON.
     Exit,
+    /// Somebody typed: their name, a newline, and what. See [`typed`].
+    Input,
 }
 
 impl Kind {
@@ -27,6 +29,7 @@ impl Kind {
             Kind::Output => b'o',
             Kind::Resize => b'r',
             Kind::Exit => b'x',
+            Kind::Input => b'i',
         }
     }
 
@@ -37,6 +40,7 @@ impl Kind {
             Kind::Output,
             Kind::Resize,
             Kind::Exit,
+            Kind::Input,
         ];
         all.into_iter().find(|kind| kind.code() == code)
     }
@@ -149,6 +153,14 @@ impl<'a> Recording<'a> {
             events
         })
     }
+}
+
+/// Who typed in a [`Kind::Input`], and what.
+#[must_use]
+pub fn typed(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let end = bytes.iter().position(|&byte| byte == b'\n')?;
+    let user = std::str::from_utf8(&bytes[..end]).ok()?;
+    Some((user, &bytes[end + 1..]))
 }
 
 fn meta(segment: Segment<'_>) -> Option<Meta> {

@@ -148,6 +148,7 @@ impl Shim {
                 person,
                 over,
             } => Some(self.dispose(&terminal, &act, (&person.user, over), now)),
+            Request::RecordInput { on } => Some(self.set_record_input(on, now)),
             Request::Reports { after } => Some(self.reports(after)),
             Request::Decide { report, verdict } => Some(self.decide(report, verdict.as_ref())),
         }

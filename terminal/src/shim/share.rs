@@ -3,8 +3,6 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-
 use super::Shim;
 use super::client::Role;
 use super::guest::Trust;
@@ -13,15 +11,12 @@ use super::viewer::Viewer;
 use crate::lease::{News, Refusal, SILENCE_MS};
 use crate::protocol::{Frame, Lease, LeaseAct, Person, Presence, Reply};
 
-/// Terminal of the agent's own program.
-const MAIN: &str = "main";
-
 /// From which [`crate::protocol::SPEAKS`] on a viewer knows leases.
 const LEASES: u32 = 2;
 
 impl Shim {
     /// Leases have no clock of their own.
-    fn clock(&self, now: Instant) -> u64 {
+    pub(super) fn clock(&self, now: Instant) -> u64 {
         let since = now.saturating_duration_since(self.began);
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
@@ -52,7 +47,7 @@ impl Shim {
     }
 
     /// Numbers of a terminal's viewers.
-    fn viewers(&self, terminal: &str) -> Vec<u64> {
+    pub(super) fn viewers(&self, terminal: &str) -> Vec<u64> {
         let of = |id: &&u64| self.viewer(**id).is_some_and(|it| it.terminal == terminal);
         self.clients.keys().filter(of).copied().collect()
     }
@@ -81,9 +76,10 @@ impl Shim {
         match news {
             Some(news) => self.spread(&name, &news, now),
             // Nothing said is a free one.
-            None if held => self.tell(id),
+            None if held || self.recorded(&name) => self.tell(id),
             None => {}
         }
+        self.warn(id, now);
     }
 
     /// A viewer is gone from this terminal.
@@ -102,7 +98,7 @@ impl Shim {
     }
 
     /// The lease has changed: the holder's size is the terminal's, and everybody is told.
-    fn spread(&mut self, terminal: &str, news: &News, now: Instant) {
+    pub(super) fn spread(&mut self, terminal: &str, news: &News, now: Instant) {
         let Some(known) = self.terminals.get(terminal) else {
             return;
         };
@@ -124,7 +120,7 @@ impl Shim {
     }
 
     /// Tells a viewer who may type.
-    fn tell(&mut self, id: u64) {
+    pub(super) fn tell(&mut self, id: u64) {
         let Some(viewer) = self.viewer(id) else {
             return;
         };
@@ -157,6 +153,7 @@ impl Shim {
             holder: lease.holder().and_then(person).or_else(away),
             yours: to.is_some() && lease.holder() == to,
             asked: lease.asked().map(str::to_owned).collect(),
+            recorded: self.record_input && terminal.recorder.is_some(),
         }
     }
 
@@ -290,121 +287,6 @@ impl Shim {
         }
     }
 
-    /// Types without being a viewer.
-    pub(super) fn send(
-        &mut self,
-        terminal: &str,
-        bytes: &[u8],
-        person: Option<&Person>,
-        now: Instant,
-    ) -> Reply {
-        let Some(known) = self.terminals.get_mut(terminal) else {
-            return Reply::NotFound;
-        };
-        if let Some(held) = known.lease.user()
-            && person.is_some_and(|person| !known.lease.admits(&person.user))
-        {
-            let reason = words(&Refusal::Held(held.to_owned()));
-            return Reply::Refused { reason };
-        }
-        let (what, errno) = if known.master.is_none() {
-            (
-                "type into a terminal whose program does not run",
-                Errno::EIO,
-            )
-        } else if known.input(bytes, now) {
-            self.heard_keys(terminal);
-            return Reply::Done;
-        } else {
-            ("type: the program does not read its input", Errno::EAGAIN)
-        };
-        Reply::Failed {
-            what: what.to_owned(),
-            errno: errno as i32,
-        }
-    }
-
-    /// A viewer's keys.
-    pub(super) fn typed(
-        &mut self,
-        id: u64,
-        (epoch, number): (u64, u64),
-        bytes: &[u8],
-        now: Instant,
-    ) {
-        let clock = self.clock(now);
-        let Some(client) = self.clients.get_mut(&id) else {
-            return;
-        };
-        let Role::Viewer(viewer) = &mut client.role else {
-            return;
-        };
-        let Some(terminal) = self.terminals.get_mut(&viewer.terminal) else {
-            return;
-        };
-        if number > 0 && number <= viewer.number {
-            return;
-        }
-        viewer.number = viewer.number.max(number);
-        let drives = terminal.driver == Some(id);
-        let typed = terminal.lease.types(id, epoch, clock);
-        // The size first: what is typed may ask for it.
-        match &typed {
-            Ok(Some(news)) => {
-                let name = Rc::clone(&terminal.name);
-                self.spread(&name, news, now);
-            }
-            Ok(None) if !drives => self.drive(id),
-            Ok(None) | Err(_) => {}
-        }
-        let taken = typed.map_err(|refusal| words(&refusal));
-        if let Err(reason) = taken.and_then(|_| self.type_in(id, bytes, now)) {
-            self.refuse_input(id, reason, now);
-        }
-    }
-
-    /// Keys went to the agent's own program: what it asks elsewhere it asks there from now on.
-    fn heard_keys(&mut self, terminal: &str) {
-        if let Some(desk) = self.desk.as_mut().filter(|_| terminal == MAIN) {
-            desk.typed();
-        }
-    }
-
-    /// Gives it to the program.
-    fn type_in(&mut self, id: u64, bytes: &[u8], now: Instant) -> Result<(), String> {
-        let Some(Role::Viewer(viewer)) = self.clients.get(&id).map(|client| &client.role) else {
-            return Ok(());
-        };
-        let Some(terminal) = self.terminals.get_mut(&viewer.terminal) else {
-            return Ok(());
-        };
-        if terminal.master.is_none() {
-            return Err("no program runs in this terminal".to_owned());
-        }
-        if !terminal.input(bytes, now) {
-            return Err("the program does not read its input".to_owned());
-        }
-        let name = Rc::clone(&terminal.name);
-        if terminal.echo.due(bytes.len()) {
-            self.echo = Some(Rc::clone(&name));
-        }
-        self.heard_keys(&name);
-        Ok(())
-    }
-
-    fn refuse_input(&mut self, id: u64, reason: String, now: Instant) {
-        let Some(client) = self.clients.get_mut(&id) else {
-            return;
-        };
-        if let Role::Viewer(viewer) = &mut client.role {
-            viewer.notify(reason.clone(), now);
-        }
-        client.send(&Frame::Refused { reason });
-        if let Some(tty) = &mut client.tty {
-            tty.ring();
-        }
-    }
-
     /// A viewer's window has another size: the terminal's too, unless that is somebody else's.
     pub(super) fn resized(&mut self, id: u64) {
         let Some(client) = self.clients.get(&id) else {
@@ -424,7 +306,7 @@ impl Shim {
     }
 
     /// This viewer has the terminal's size from now on.
-    fn drive(&mut self, id: u64) {
+    pub(super) fn drive(&mut self, id: u64) {
         let Some(viewer) = self.viewer(id) else {
             return;
         };
@@ -447,12 +329,12 @@ impl Shim {
     }
 }
 
-fn named(user: &str) -> &str {
+pub(super) fn named(user: &str) -> &str {
     if user.is_empty() { "wsm" } else { user }
 }
 
 /// Why, for a person.
-fn words(refusal: &Refusal) -> String {
+pub(super) fn words(refusal: &Refusal) -> String {
     match refusal {
         Refusal::Held(user) => format!(
             "{} has the keyboard; `wsm lease AGENT request` asks for it",

@@ -279,7 +279,7 @@ impl Terminal {
     }
 
     /// Types `bytes`. `false`: too much waits already.
-    pub(super) fn input(&mut self, bytes: &[u8], now: Instant) -> bool {
+    fn input(&mut self, bytes: &[u8], now: Instant) -> bool {
         if self.input.len() + bytes.len() > INPUT_BYTES_MAX {
             return false;
         }
@@ -287,6 +287,17 @@ impl Terminal {
         self.typed_at = Some(now);
         self.write();
         true
+    }
+
+    /// Types for a person, who is named if that is recorded. What nobody was to see is left out.
+    pub(super) fn typed(&mut self, (user, kept): (&str, bool), bytes: &[u8], now: Instant) -> bool {
+        let hidden = |master: &OwnedFd| pty::hides_input(master.as_fd());
+        let kept = kept && !self.master.as_ref().is_none_or(hidden);
+        let taken = self.input(bytes, now);
+        if let Some(recorder) = self.recorder.as_mut().filter(|_| kept && taken) {
+            recorder.input(user, bytes, &mut self.screen, now);
+        }
+        taken
     }
 
     /// What the program asked its terminal. A program that asks and does not read gets no answers.

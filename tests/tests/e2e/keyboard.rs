@@ -90,3 +90,58 @@ fn what_was_shown_is_kept_and_plays_again() {
     let eve = Persona::new("eve");
     let _ = wsm.wsm_as(&eve, &["rec", "ls", "kept"]).fails(4);
 }
+
+#[test]
+fn what_is_typed_is_recorded_only_when_its_owner_asks() {
+    let wsm = Instance::start();
+    let (ann, bob) = (Persona::new("ann"), Persona::new("bob"));
+    let repo = Repo::small(&ann, "project");
+    wsm.new_agent_as(&ann, &repo, "shell", "shared");
+    let share = ["share", "shared", "--with", bob.name(), "--role", "driver"];
+    wsm.wsm_as(&ann, &share).ok();
+    let bobs = attach(&wsm, &bob, &[], 80, 24);
+    bobs.wait_for("$");
+    bobs.line("echo before-$((6*7))");
+    bobs.wait_for("before-42");
+    // It is not bob's to say, and he is told when it begins.
+    let input = |who: &Persona, more: &[&str]| {
+        wsm.wsm_as(who, &[&["rec", "input", "shared"], more].concat())
+    };
+    let _ = input(&bob, &["on"]).fails(3);
+    assert!(input(&ann, &[]).ok().stdout.contains("is not recorded"));
+    input(&ann, &["on"]).ok();
+    bobs.wait_for("what is typed here is recorded");
+    assert!(input(&bob, &[]).ok().stdout.contains("is recorded"));
+    // A password is a line that is not echoed.
+    bobs.line("stty -echo; head -1 >/dev/null; stty echo; echo read-$((6*7))");
+    wait::until_true("a hidden prompt", || {
+        let state = ["exec", "shared", "--", "sh", "-c", "pgrep -x head"];
+        wsm.wsm_as(&ann, &state).code == 0
+    });
+    bobs.line("hunter2-hidden");
+    bobs.wait_for("read-42");
+    bobs.line("echo shown-$((40+4))");
+    bobs.wait_for("shown-44");
+    input(&ann, &["off"]).ok();
+    bobs.line("echo after-$((40+5))");
+    bobs.wait_for("after-45");
+    let exported = || wsm.wsm_as(&ann, &["rec", "export", "shared"]).ok().stdout;
+    wait::until_true("the recording", || exported().contains("after-45"));
+    let cast = exported();
+    let lines = cast.lines().skip(1);
+    let lines: Vec<serde_json::Value> = lines.map(|it| it.parse().expect("JSON lines")).collect();
+    let of = |code: &str| {
+        let such = lines.iter().filter(|it| it[1] == code);
+        such.filter_map(|it| it[2].as_str()).collect::<Vec<_>>()
+    };
+    let typed = of("i").concat();
+    assert!(typed.contains("echo shown-$((40+4))\r"), "{typed}");
+    for never in ["before", "hunter2", "after"] {
+        assert!(!typed.contains(never), "{typed}");
+    }
+    assert_eq!(of("m"), [format!("{} types", bob.name())]);
+    let rows = ["audit", "query", "--verb", "recording.input", "--json"];
+    let rows = wsm.wsm(&rows).ok().stdout;
+    assert_eq!(rows.lines().count(), 2, "{rows}");
+    assert!(rows.contains(ann.name()), "{rows}");
+}

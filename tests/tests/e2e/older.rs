@@ -74,6 +74,7 @@ fn a_shim_of_the_first_version_goes_on_and_refuses_the_rest() {
         &["who", "old"][..],
         &["lease", "old", "request"],
         &["lease", "old", "take"],
+        &["rec", "input", "old", "on"],
         &["handoff", "old", "--to", bob.name()],
     ] {
         not_yet(&by(args));

@@ -35,6 +35,19 @@ impl Served {
     }
 }
 
+/// Opens a link from ninety addresses: how often it was let in.
+const FROM_MANY: &str = r#"
+import http.client, sys
+host, port, body = sys.argv[1], int(sys.argv[2]), '{"code":"%s"}' % sys.argv[3]
+good = 0
+for n in range(90):
+    there = http.client.HTTPConnection(host, port, timeout=20, source_address=(f"127.0.2.{n + 1}", 0))
+    there.request("POST", "/v1/links/open", body, {"Content-Type": "application/json"})
+    good += there.getresponse().status == 200
+    there.close()
+print(good)
+"#;
+
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().expect("a text")
 }
@@ -99,6 +112,23 @@ fn who_has_a_link_watches_and_does_nothing_else() {
     assert_eq!(there(&["whoami"]).code, 3);
     assert_eq!(served.opens(code), "401");
     it_ends_by_its_time_and_with_its_owner(&served, &ann, &eve);
+}
+
+#[test]
+fn a_link_fills_no_journal_wherever_it_is_opened() {
+    let served = Served::start("tls = \"off\"");
+    let ann = Persona::new("ann");
+    let repo = Repo::small(&ann, "project");
+    served.wsm.new_agent_as(&ann, &repo, "shell", "anns");
+    let made = served.link(&ann, &[]);
+    let mut many = Command::new("python3");
+    let port = served.address.port().to_string();
+    many.args(["-c", FROM_MANY, "127.0.0.1", &port, text(&made, "code")]);
+    assert_eq!(cli::run(many, b"").ok().text(), "90");
+    let told = ["audit", "query", "--verb", "agent.link-opened", "--json"];
+    let rows = served.wsm.wsm(&told).ok().stdout.lines().count();
+    // 60 at once, and one more every six seconds.
+    assert!((60..80).contains(&rows), "{rows} rows");
 }
 
 #[test]

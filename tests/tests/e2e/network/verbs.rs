@@ -41,6 +41,8 @@ const DONE: &[(Who, &str, i32)] = &[
     (Ann, "capture far", 0),
     (Ann, "logs far", 0),
     (Ann, "rec ls far", 0),
+    (Ann, "rec input far", 0),
+    (Ann, "rec input far on", 0),
     (Ann, "rec export far -o {dir}/cast", 0),
     (Ann, "svc ls far", 0),
     (Ann, "svc stop far web", 0),
