@@ -80,9 +80,10 @@ class Viewer:
         return time.perf_counter() - begun
 
     def close(self):
+        # tmux waits for a terminal that takes nothing, also when it is told to end.
         self.child.terminate()
-        self.child.wait()
         os.close(self.master)
+        self.child.wait(30)
 
 
 class Tmux:

@@ -58,7 +58,7 @@ export function TerminalPane({ agent, terminal, readOnly = false, title, head, c
         </header>
       )}
       {session && <Bar session={session} agent={agent} terminal={terminal} />}
-      {session && <Offer session={session} agent={agent} />}
+      {session && <Offer session={session} />}
       {session?.lease.value.recorded && !readOnly && (
         <p class="term-bar" role="status">
           What is typed here is recorded.
@@ -154,7 +154,7 @@ function LeaseBar({ session, agent, terminal }: { session: Session; agent: Agent
 }
 
 /** What the program would copy: nothing gets to the clipboard but by a tap. */
-function Offer({ session, agent }: { session: Session; agent: Agent }) {
+function Offer({ session }: { session: Session }) {
   const text = session.offered.value;
   if (text === "") return null;
   const put = () => {
@@ -163,7 +163,8 @@ function Offer({ session, agent }: { session: Session; agent: Agent }) {
   return (
     <div class="term-bar" role="status">
       <span class="grow term-offer">
-        <b>{agent.name}</b> wants to copy {size(new TextEncoder().encode(text).length)}: <code>{text.slice(0, 200)}</code>
+        It wants to copy {size(new TextEncoder().encode(text).length)}
+        <code>{text.slice(0, 200)}</code>
       </span>
       <button class="button" onClick={() => void copy(text, "Copied").then(put)}>
         Copy
