@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use super::Shim;
 use super::client::Role;
 use super::share::{named, words};
+use super::tty::Tty;
 use crate::lease::Refusal;
 use crate::protocol::{Frame, Person, Reply};
 
@@ -72,6 +73,8 @@ impl Shim {
             return;
         }
         viewer.number = viewer.number.max(number);
+        let full = client.tty.as_ref().is_some_and(Tty::full);
+        viewer.typed(full, terminal.ring.end(), now);
         let drives = terminal.driver == Some(id);
         let typed = terminal.lease.types(id, epoch, clock);
         // The size first: what is typed may ask for it.

@@ -13,6 +13,10 @@ pub(super) const UNACKED_HIGH: u64 = 128 * 1024;
 const UNACKED_LOW: u64 = 32 * 1024;
 /// A viewer that lacks more than this gets the screen instead: drawing it is faster than all that.
 const BEHIND_MAX: u64 = 256 * 1024;
+/// The same for who typed while output waited: the echo comes behind all of it.
+const BEHIND_TYPING: u64 = 16 * 1024;
+/// How long that holds.
+const TYPING: Duration = Duration::from_millis(100);
 /// How long a notice stands.
 const NOTICE: Duration = Duration::from_secs(5);
 /// Bytes in a connection's buffer above which nothing is added to it.
@@ -49,6 +53,8 @@ pub(super) struct Viewer {
     pub(super) told: Option<(u16, u16)>,
     /// Number of its last input where no lease tells resends apart.
     pub(super) number: u64,
+    /// Until when the newest screen comes before output that waits.
+    hurried: Option<Instant>,
     paused: bool,
 }
 
@@ -81,12 +87,21 @@ impl Viewer {
             since_ms: now_ms(),
             told: None,
             number: 0,
+            hurried: None,
             paused: false,
         }
     }
 
     pub(super) fn ack(&mut self, seq: u64) {
         self.acked = self.acked.max(seq.min(self.sent));
+    }
+
+    /// It typed. `full`: its terminal takes no more; `end`: of the ring.
+    pub(super) fn typed(&mut self, full: bool, end: u64, now: Instant) {
+        let unacked = self.sent - self.acked;
+        if full || unacked > UNACKED_LOW || end.saturating_sub(self.sent) > BEHIND_TYPING {
+            self.hurried = Some(now + TYPING);
+        }
     }
 
     /// Tells it something, where it has a place for that.
@@ -118,6 +133,7 @@ impl Viewer {
     /// Does what time brings.
     pub(super) fn tick(&mut self, now: Instant) {
         self.next_picture = self.next_picture.filter(|at| now < *at);
+        self.hurried = self.hurried.filter(|at| now < *at);
         if self.notice.take_if(|(_, until)| *until <= now).is_some() {
             self.stale = true;
         }
@@ -140,9 +156,13 @@ impl Viewer {
         } else if unacked <= UNACKED_LOW {
             self.paused = false;
         }
+        let behind_max = match self.hurried {
+            Some(_) => BEHIND_TYPING,
+            None => BEHIND_MAX,
+        };
         if self.paused {
             Next::Nothing
-        } else if self.stale || self.sent < start || end - self.sent > BEHIND_MAX {
+        } else if self.stale || self.sent < start || end - self.sent > behind_max {
             Next::Snapshot
         } else if self.sent < end {
             Next::Bytes
@@ -156,9 +176,8 @@ impl Viewer {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_slow_viewer_is_left_alone_and_then_skips_to_the_newest() {
-        let attach = Attach {
+    fn attach() -> Attach {
+        Attach {
             terminal: "main".into(),
             resume: None,
             cols: 80,
@@ -167,8 +186,12 @@ mod tests {
             history_lines: 0,
             tty: false,
             fit: false,
-        };
-        let mut viewer = Viewer::new(&attach, None, 100);
+        }
+    }
+
+    #[test]
+    fn a_slow_viewer_is_left_alone_and_then_skips_to_the_newest() {
+        let mut viewer = Viewer::new(&attach(), None, 100);
         assert_eq!(viewer.next(0, 0, 100), Next::Snapshot);
         viewer.stale = false;
         assert_eq!(viewer.next(0, 0, 100), Next::Nothing);
@@ -189,5 +212,21 @@ mod tests {
             viewer.next(0, viewer.sent + 1, viewer.sent + 2),
             Next::Snapshot
         );
+    }
+
+    #[test]
+    fn who_types_into_a_flood_is_shown_its_end() {
+        let mut viewer = Viewer::new(&attach(), Some(0), 0);
+        let (now, end) = (Instant::now(), BEHIND_TYPING + 1);
+        // Its own echo, and the first output of a command, are no flood.
+        viewer.typed(false, BEHIND_TYPING, now);
+        assert_eq!(viewer.next(0, 0, end), Next::Bytes);
+        viewer.typed(true, 1, now);
+        assert_eq!(viewer.next(0, 0, end), Next::Snapshot);
+        assert_eq!(viewer.next(0, 0, end - 1), Next::Bytes);
+        viewer.tick(now + TYPING);
+        assert_eq!(viewer.next(0, 0, end), Next::Bytes);
+        viewer.typed(false, end, now);
+        assert_eq!(viewer.next(0, 0, end), Next::Snapshot);
     }
 }
