@@ -1,5 +1,6 @@
 // Every story, with a real wsm, real agents and a real browser. Root; `npm run e2e`.
 import { after, before, describe } from "node:test";
+import { bringing } from "./bringing.mjs";
 import { launch } from "./browser.mjs";
 import { coming } from "./coming.mjs";
 import { desk } from "./desk.mjs";
@@ -38,6 +39,7 @@ describe("questions", () => questions(shared));
 describe("coming", () => coming(shared));
 describe("making", () => making(shared));
 describe("living", () => living(shared));
+describe("bringing", () => bringing(shared));
 describe("desk", () => desk(shared));
 describe("network", () => network(shared));
 describe("loads", () => loads(shared));
