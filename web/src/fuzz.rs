@@ -103,6 +103,8 @@ mod tests {
             "GET /v1/agents HTTP/1.1\r\nHost: wsm.test\r\n\r\n",
             "GET /v1/agents HTTP/1.1\r\nHost: wsm.test\r\nAuthorization: Bearer $\r\n\r\n",
             "POST /v1/session HTTP/1.1\r\nHost: wsm.test\r\nContent-Length: 9\r\n\r\n{}",
+            "POST /v1/passkeys/login/start HTTP/1.1\r\nHost: wsm.test\r\nContent-Type: application/json\r\n\
+             Content-Length: 2\r\nx-wsm: 1\r\n\r\n{}",
         ] {
             super::http(said.as_bytes());
         }

@@ -119,11 +119,10 @@ fn sound(heard: &[u8], known: bool) {
     let status = status.and_then(|rest| rest.get(..3));
     let status: u16 = status.and_then(|s| s.parse().ok()).expect("a status line");
     assert!((100..600).contains(&status), "{status}");
-    let page = [200, 303, 304, 501].contains(&status) && !text.contains("application/json");
-    assert!(
-        known || page || (400..500).contains(&status) || status == 100,
-        "{text}"
-    );
+    let page = [200, 303, 304].contains(&status) && !text.contains("application/json");
+    // 501: the pages are not built in, or the host is not called by a name that passkeys could be for.
+    let refused = (400..500).contains(&status) || status == 501;
+    assert!(known || page || refused || status == 100, "{text}");
 }
 
 async fn served(dir: &Path) -> (Router, String) {
