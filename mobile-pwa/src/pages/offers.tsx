@@ -49,7 +49,7 @@ function One({ offer, again }: { offer: Offer; again: () => void }) {
         <span class="muted">{since(offer.made, now.value)}, until {stamp(offer.expires)}</span>
       </p>
       {offer.note && <blockquote>{offer.note}</blockquote>}
-      <pre class="log">{offer.summary}</pre>
+      <pre class="log" tabIndex={0} aria-label="How it is">{offer.summary}</pre>
       {offer.missing.length > 0 && <p class="problem">It uses secrets that {mine ? "you lack" : "they lack"}: {offer.missing.join(", ")}</p>}
       {offer.logins.length > 0 && <p class="soft">Logins that are removed when it is accepted: {offer.logins.join(", ")}</p>}
       <p class="muted small">Its files stay those of the account {offer.account}.</p>
