@@ -175,7 +175,9 @@ export class Canvas implements Screen {
     if (size !== now) this.term.options.fontSize = size;
   }
 
+  /** When what was written last is drawn: xterm.js looks for its renderer from frames of its own. */
   dispose(): void {
-    this.term.dispose();
+    const later = (then: () => void) => requestAnimationFrame(() => requestAnimationFrame(then));
+    this.term.write("", () => later(() => this.term.dispose()));
   }
 }
