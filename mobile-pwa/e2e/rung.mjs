@@ -14,6 +14,19 @@ const service = await PushService.start(process.argv[2]);
 const browser = await launch();
 let phone;
 
+/** What came and what went out, for who has to find out why nothing is shown. */
+async function evidence() {
+  const sent = await phone.page.evaluate(async () => (await fetch("/v1/notifications/deliveries")).text());
+  return JSON.stringify({ at: Date.now(), rings: phone.rings.map(({ at, topic, notification }) => ({ at, topic, ...notification })), shown: await phone.shown(), place: phone.page.url(), sent });
+}
+
+/** Waits for a notification; one that never comes is told with the evidence. */
+async function shows(what, fits) {
+  return phone.shows(what, fits, PATIENCE).catch(async (error) => {
+    throw new Error(`${error.message}; ${await evidence()}`);
+  });
+}
+
 const orders = {
   async come({ url, token }) {
     phone = await Phone.come(browser, { url }, service, token);
@@ -23,7 +36,7 @@ const orders = {
 
   /** Says yes to this question of an agent's: by its notification's button, and where that leads if it leads anywhere. */
   async approve({ agent, question }) {
-    const { tag, title, body, data } = await phone.shows(`${agent}'s question`, (it) => it.data.agent === agent && it.data.question === question, PATIENCE);
+    const { tag, title, body, data } = await shows(`${agent}'s question`, (it) => it.data.agent === agent && it.data.question === question);
     assert.equal(title, `${agent} needs you`);
     await phone.press(tag, "approve");
     if (data.whole) return { body, by: "button" };
@@ -36,7 +49,7 @@ const orders = {
 
   /** What stands there in place of a question. */
   async over({ agent, body }) {
-    await phone.shows(`${agent}: ${body}`, (it) => it.data.agent === agent && it.body === body, PATIENCE);
+    await shows(`${agent}: ${body}`, (it) => it.data.agent === agent && it.body === body);
     return {};
   },
 };

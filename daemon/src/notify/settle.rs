@@ -9,6 +9,7 @@ use super::pace::{Plan, Rings, gathers, window_ms};
 use crate::agent::evidence::whole;
 use crate::engine::{Engine, WSM};
 use crate::fault;
+use crate::record::Record;
 use crate::store::{Due, Notice, Settled, StoreError};
 
 /// What is looked at in one turn.
@@ -116,6 +117,20 @@ fn of(engine: &Engine, due: &Due, now_ms: u64) -> Settled {
             .visible_until(&notice.user, &notice.agent, now_ms),
         told_ms: due.told_ms,
     };
+    let message = message(due, record);
+    let message = Box::new(message);
+    match at_due(notice.kind, &due.rules, &moment) {
+        Verdict::Tell => Settled::Told {
+            message,
+            expires_ms: now_ms + notice.kind.ttl_s() * 1000,
+        },
+        Verdict::Later(at, _) => Settled::Later(at),
+        Verdict::Silent(why) => Settled::HeldBack(message, why.to_owned()),
+    }
+}
+
+fn message(due: &Due, record: &Record) -> Message {
+    let notice = &due.notice;
     let text = match notice.kind {
         Kind::Over if due.may_see || notice.actor == notice.user => over(notice),
         Kind::Over => "it is over".to_owned(),
@@ -128,20 +143,15 @@ fn of(engine: &Engine, due: &Due, now_ms: u64) -> Settled {
         ..Message::new(notice.kind, &record.name, &text)
     };
     if notice.kind == Kind::Blocked {
-        message.question.clone_from(&notice.about);
         let questions = &record.heard.questions;
-        let asked = questions.iter().find(|it| it.id == notice.about);
-        message.whole = asked.is_some_and(|it| whole(&it.asking, &message.body));
+        // A later row of the same state names none, and takes the place of what was shown.
+        let named = questions.iter().find(|it| it.id == notice.about);
+        if let Some(asked) = named.or(questions.last()) {
+            message.question.clone_from(&asked.id);
+            message.whole = whole(&asked.asking, &message.body);
+        }
     }
-    let message = Box::new(message);
-    match at_due(notice.kind, &due.rules, &moment) {
-        Verdict::Tell => Settled::Told {
-            message,
-            expires_ms: now_ms + notice.kind.ttl_s() * 1000,
-        },
-        Verdict::Later(at, _) => Settled::Later(at),
-        Verdict::Silent(why) => Settled::HeldBack(message, why.to_owned()),
-    }
+    message
 }
 
 /// What stands there instead of what was told.
@@ -150,5 +160,71 @@ fn over(notice: &Notice) -> String {
         (Some(Kind::ServiceDown), _) => format!("{} is no longer down", notice.about),
         (_, WSM) => "it goes on".to_owned(),
         (_, actor) => format!("answered by {actor}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::evidence::Question;
+    use crate::notify::rules::Rules;
+    use crate::record::tests::record;
+    use wsm_terminal::protocol::Asking;
+
+    fn question(id: &str, command: &str) -> Question {
+        let asking = Asking {
+            tool: "Bash".into(),
+            command: command.into(),
+            answerable: true,
+            permission: true,
+            ..Asking::default()
+        };
+        Question {
+            id: id.into(),
+            seq: 1,
+            session: String::new(),
+            asking,
+            since_ms: 1,
+            doubtful: false,
+        }
+    }
+
+    fn due(about: &str) -> Due {
+        let notice = Notice {
+            user: "ada".into(),
+            topic: "a-state".into(),
+            agent: "a".into(),
+            kind: Kind::Blocked,
+            about: about.into(),
+            text: "waits for permission: Bash `make`".into(),
+            actor: WSM.into(),
+            seq: 7,
+            at_ms: 1,
+            told: None,
+        };
+        Due {
+            notice,
+            record: None,
+            may_see: true,
+            rules: Rules::default(),
+            told_ms: None,
+        }
+    }
+
+    #[test]
+    fn what_takes_the_place_of_a_question_still_asks_it() {
+        let mut record = record();
+        record.heard.questions = vec![question("1-1", "rm -r x"), question("1-4", "make")];
+        let told = |about: &str, record: &Record| {
+            let message = message(&due(about), record);
+            (message.question, message.whole)
+        };
+        assert_eq!(told("1-4", &record), ("1-4".into(), true));
+        assert_eq!(told("1-1", &record), ("1-1".into(), false), "not in words");
+        // Of a later row of the same state, which names none; or the one that it names is answered.
+        assert_eq!(told("", &record), ("1-4".into(), true));
+        assert_eq!(told("1-3", &record), ("1-4".into(), true));
+        record.heard.questions.clear();
+        assert_eq!(told("1-4", &record), (String::new(), false));
     }
 }
