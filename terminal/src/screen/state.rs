@@ -43,6 +43,18 @@ fn cells(grid: &Grid<Cell>, waits: bool) -> String {
         let row = &grid[Line(line)][..];
         for (at, cell) in row.iter().enumerate() {
             let mut cell = cell.clone();
+            let whole = at > 0
+                && cell.flags.contains(Flags::WIDE_CHAR_SPACER)
+                && row[at - 1].flags.contains(Flags::WIDE_CHAR);
+            // A character looks as its first half does, whatever the second was cut from.
+            if whole {
+                let first = &row[at - 1];
+                cell = Cell {
+                    c: cell.c,
+                    flags: first.flags & !Flags::WIDE_CHAR | Flags::WIDE_CHAR_SPACER,
+                    ..first.clone()
+                };
+            }
             let spaced = row
                 .get(at + 1)
                 .is_some_and(|next| next.flags.contains(Flags::WIDE_CHAR_SPACER));
