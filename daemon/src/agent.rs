@@ -43,5 +43,6 @@ mod setup;
 pub(crate) mod stage;
 mod stop;
 mod strain;
+mod typing;
 mod unwatched;
 pub(crate) mod work;

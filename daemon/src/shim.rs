@@ -5,6 +5,7 @@
 //! Viewers and streams get connections of their own ([`raw`]), as the protocol asks.
 
 mod run;
+
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -21,6 +22,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
+use wsm_api::problem::{Code, Problem};
 use wsm_terminal::protocol::{
     Event, FRAME_BYTES_MAX, Frame, FrameError, Hello, PROTOCOL_VERSION, Reply, Request,
 };
@@ -343,4 +345,22 @@ async fn write_all(
         }
     }
     shared.close();
+}
+
+/// What a person is told of it.
+pub(crate) fn shim_problem(error: &ShimError) -> Problem {
+    Problem::new(
+        Code::Failed,
+        format!("reach the shim: {error}"),
+        "see `wsm explain`",
+    )
+}
+
+/// The same of an answer that is none.
+pub(crate) fn odd(reply: &Reply) -> Problem {
+    Problem::new(
+        Code::Failed,
+        format!("the shim answered something else: {reply:?}"),
+        "",
+    )
 }

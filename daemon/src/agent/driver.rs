@@ -330,9 +330,10 @@ impl Driver {
                 let answer = self.on_policy(&actor, change).await;
                 drop(reply.send(answer));
             }
-            Message::Offer { .. } | Message::Answer { .. } | Message::Decide { .. } => {
-                self.take_word(message).await;
-            }
+            Message::Offer { .. }
+            | Message::Answer { .. }
+            | Message::RecordInput { .. }
+            | Message::Decide { .. } => self.take_word(message).await,
             Message::Terminal { size, reply } => {
                 drop(reply.send(self.open_shell(size).await));
             }
@@ -376,6 +377,9 @@ impl Driver {
                 accept,
                 reply,
             } => drop(reply.send(self.on_answer(&actor, &to, accept).await)),
+            Message::RecordInput { actor, on, reply } => {
+                drop(reply.send(self.on_record_input(&actor, on).await));
+            }
             Message::Decide {
                 actor,
                 answer,

@@ -115,6 +115,12 @@ pub(crate) enum Message {
         accept: bool,
         reply: Answer<()>,
     },
+    /// What people type is recorded, or no more; answered when the shim was told.
+    RecordInput {
+        actor: Who,
+        on: bool,
+        reply: Answer<()>,
+    },
     /// A question is answered; replied to when the agent was told.
     Decide {
         actor: Who,

@@ -53,11 +53,14 @@ impl Driver {
             self.can_be_closed()?;
         }
         let id = before.id.as_str();
-        self.record.offer = None;
         if !accept {
+            self.record.offer = None;
             let message = format!("{} to {to}", before.name);
             return self.try_commit(before.clone(), row(actor, "handoff.declined", id, message));
         }
+        // The receiver did not ask for it.
+        self.on_record_input(actor, false).await?;
+        self.record.offer = None;
         self.record.owner.clone_from(&offer.to);
         let email = format!("{to}@{}", self.engine.host.hostname);
         self.record.author = (offer.to.clone(), email);

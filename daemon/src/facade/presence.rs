@@ -5,12 +5,12 @@ use wsm_api::problem::{Code, Problem};
 use wsm_terminal::protocol::{self, Person, Reply, Request};
 
 use super::Daemon;
-use super::terminal::{no_terminal, odd, shim_problem};
+use super::terminal::no_terminal;
 use crate::actor::{Actor, Way};
 use crate::agent::run::MAIN;
 use crate::engine::{row, store_problem};
 use crate::role::Verb;
-use crate::shim::{LEASES, Shim};
+use crate::shim::{LEASES, Shim, odd, shim_problem};
 use crate::store::{Change, rfc3339};
 
 /// Who that is to a shim.

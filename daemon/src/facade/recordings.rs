@@ -5,16 +5,14 @@ use std::io;
 use tokio::sync::Semaphore;
 use wsm_api::problem::{Code, Problem};
 use wsm_api::recording::{RecordInput, Recording};
-use wsm_terminal::protocol::{Reply, Request};
 
 use super::Daemon;
-use super::terminal::{odd, shim_problem};
 use crate::actor::Actor;
-use crate::engine::row;
+use crate::agent::handle::Message;
 use crate::recordings::{self, Found};
 use crate::role::Verb;
 use crate::shim::INPUTS;
-use crate::store::{Change, rfc3339};
+use crate::store::rfc3339;
 
 /// Each has a file in memory while it is read.
 static READING: Semaphore = Semaphore::const_new(2);
@@ -48,8 +46,8 @@ impl Daemon {
         })
     }
 
-    /// `rec input`: what people type is recorded until the agent stops, or no more. Whoever could
-    /// type is told by the shim. Written down before it is done.
+    /// `rec input`: what people type is recorded until the agent stops or is handed over, or no more.
+    /// Whoever could type is told.
     ///
     /// # Errors
     /// The agent does not run, was started by an older wsm, or nothing of it is recorded.
@@ -59,7 +57,7 @@ impl Daemon {
         agent: &str,
         RecordInput { on }: RecordInput,
     ) -> Result<RecordInput, Problem> {
-        let (shim, published) = self.running(actor, agent, Verb::RecordInput)?;
+        let (shim, _) = self.running(actor, agent, Verb::RecordInput)?;
         if shim.speaks() < INPUTS {
             let message =
                 format!("{agent} was started by an older wsm: its input can't be recorded");
@@ -74,23 +72,11 @@ impl Daemon {
                 hint,
             ));
         }
-        let message = match on {
-            true => "what people type is recorded",
-            false => "what people type is not recorded any more",
-        };
-        let told = row(
-            actor,
-            "recording.input",
-            published.record.id.as_str(),
-            message.to_owned(),
-        );
-        let after = if on { "on" } else { "off" };
-        self.write(&Change::new(told.changed("", after)))?;
-        let request = Request::RecordInput { on };
-        match shim.request(request).await.map_err(|e| shim_problem(&e))? {
-            Reply::Done => Ok(RecordInput { on }),
-            other => Err(odd(&other)),
-        }
+        let (handle, actor) = (self.find(actor, agent, Verb::RecordInput)?, actor.who());
+        handle
+            .ask(|reply| Message::RecordInput { actor, on, reply })
+            .await?;
+        Ok(RecordInput { on })
     }
 
     async fn read_recordings<T: Send + 'static>(

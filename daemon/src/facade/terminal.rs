@@ -23,7 +23,7 @@ use crate::agent::run::MAIN;
 use crate::egress::EGRESS_LOG;
 use crate::role::Verb;
 use crate::service::service_of;
-use crate::shim::{LEASES, Shim, ShimError};
+use crate::shim::{LEASES, Shim, odd, shim_problem};
 
 /// Signals by number: a shim takes them so.
 const SIGHUP: i32 = 1;
@@ -440,21 +440,5 @@ pub(super) fn no_terminal(agent: &str, terminal: &str) -> Problem {
         Code::NotFound,
         message,
         format!("`wsm show {agent}` lists its terminals; it may not run yet"),
-    )
-}
-
-pub(super) fn shim_problem(error: &ShimError) -> Problem {
-    Problem::new(
-        Code::Failed,
-        format!("reach the shim: {error}"),
-        "see `wsm explain`",
-    )
-}
-
-pub(super) fn odd(reply: &Reply) -> Problem {
-    Problem::new(
-        Code::Failed,
-        format!("the shim answered something else: {reply:?}"),
-        "",
     )
 }

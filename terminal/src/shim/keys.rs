@@ -14,6 +14,8 @@ use crate::protocol::{Frame, Person, Reply};
 
 /// Terminal of the agent's own program.
 const MAIN: &str = "main";
+/// What people are told who type.
+const RECORDED: &str = "what is typed here is recorded";
 
 impl Shim {
     /// Types without being a viewer.
@@ -144,9 +146,13 @@ impl Shim {
             return Reply::Done;
         }
         self.record_input = on;
+        let text = match on {
+            true => RECORDED,
+            false => "what is typed here is not recorded any more",
+        };
         for id in self.clients.keys().copied().collect::<Vec<_>>() {
             self.tell(id);
-            self.warn(id, now);
+            self.warn(id, text, now);
         }
         Reply::Done
     }
@@ -157,21 +163,22 @@ impl Shim {
         self.record_input && known.is_some_and(|it| it.recorder.is_some())
     }
 
-    /// Tells a viewer that could type that it is recorded.
-    pub(super) fn warn(&mut self, id: u64, now: Instant) {
-        let Some(client) = self.clients.get(&id) else {
-            return;
-        };
-        let Role::Viewer(viewer) = &client.role else {
-            return;
-        };
-        if viewer.read_only || !self.recorded(&viewer.terminal) {
-            return;
+    /// Tells a viewer that came that it is recorded.
+    pub(super) fn warn_of_recording(&mut self, id: u64, now: Instant) {
+        if self.record_input {
+            self.warn(id, RECORDED, now);
         }
+    }
+
+    /// Tells a viewer that could type where that would be recorded.
+    fn warn(&mut self, id: u64, text: &str, now: Instant) {
         if let Some(client) = self.clients.get_mut(&id)
             && let Role::Viewer(viewer) = &mut client.role
+            && let Some(terminal) = self.terminals.get(&viewer.terminal)
+            && terminal.recorder.is_some()
+            && !viewer.read_only
         {
-            viewer.notify("what is typed here is recorded".to_owned(), now);
+            viewer.notify(text.to_owned(), now);
         }
     }
 }

@@ -79,7 +79,7 @@ impl Shim {
             None if held || self.recorded(&name) => self.tell(id),
             None => {}
         }
-        self.warn(id, now);
+        self.warn_of_recording(id, now);
     }
 
     /// A viewer is gone from this terminal.

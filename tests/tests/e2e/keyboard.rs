@@ -110,6 +110,7 @@ fn what_is_typed_is_recorded_only_when_its_owner_asks() {
     let _ = input(&bob, &["on"]).fails(3);
     assert!(input(&ann, &[]).ok().stdout.contains("is not recorded"));
     input(&ann, &["on"]).ok();
+    input(&ann, &["on"]).ok();
     bobs.wait_for("what is typed here is recorded");
     assert!(input(&bob, &[]).ok().stdout.contains("is recorded"));
     // A password is a line that is not echoed.
@@ -123,6 +124,7 @@ fn what_is_typed_is_recorded_only_when_its_owner_asks() {
     bobs.line("echo shown-$((40+4))");
     bobs.wait_for("shown-44");
     input(&ann, &["off"]).ok();
+    bobs.wait_for("is not recorded any more");
     bobs.line("echo after-$((40+5))");
     bobs.wait_for("after-45");
     let exported = || wsm.wsm_as(&ann, &["rec", "export", "shared"]).ok().stdout;
@@ -140,8 +142,26 @@ fn what_is_typed_is_recorded_only_when_its_owner_asks() {
         assert!(!typed.contains(never), "{typed}");
     }
     assert_eq!(of("m"), [format!("{} types", bob.name())]);
+    // Whoever gets the agent did not ask for it.
+    input(&ann, &["on"]).ok();
+    wsm.wsm_as(&ann, &["handoff", "shared", "--to", bob.name()])
+        .ok();
+    wsm.wsm_as(&bob, &["accept", "shared"]).ok();
+    assert!(input(&bob, &[]).ok().stdout.contains("is not recorded"));
     let rows = ["audit", "query", "--verb", "recording.input", "--json"];
     let rows = wsm.wsm(&rows).ok().stdout;
-    assert_eq!(rows.lines().count(), 2, "{rows}");
-    assert!(rows.contains(ann.name()), "{rows}");
+    let rows = rows.lines().map(|row| {
+        let row: serde_json::Value = row.parse().expect("JSON lines");
+        let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+        format!("{} {} {}", text("actor"), text("before"), text("after"))
+    });
+    let (ann, bob) = (ann.name(), bob.name());
+    let wanted = [
+        (ann, "off on"),
+        (ann, "on off"),
+        (ann, "off on"),
+        (bob, "on off"),
+    ];
+    let wanted = wanted.map(|(who, change)| format!("{who} {change}"));
+    assert_eq!(rows.collect::<Vec<_>>(), wanted);
 }
