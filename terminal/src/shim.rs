@@ -13,6 +13,7 @@ mod client;
 mod copy;
 mod desk;
 mod echo;
+mod flood;
 mod guest;
 mod keys;
 mod launcher;

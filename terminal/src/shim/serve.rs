@@ -33,7 +33,8 @@ impl Terminal {
             if fits && viewer.letterbox.take().is_some() {
                 viewer.stale = true;
             }
-            let next = viewer.next(pending, self.ring.start(), seq);
+            let flood = self.flood.on() && client.tty.is_none();
+            let next = viewer.next(pending, (self.ring.start(), seq), flood);
             if next != Next::Nothing && std::mem::take(&mut viewer.announce) {
                 let seq = viewer.sent;
                 client.send(&Frame::Resized { seq, cols, rows });
@@ -45,7 +46,7 @@ impl Terminal {
             }
             match (next, &mut client.tty) {
                 (Next::Nothing, _) => break,
-                (Next::Snapshot, _) => self.whole(client),
+                (Next::Snapshot, _) => self.whole(client, flood),
                 (Next::Bytes, Some(tty)) => {
                     let Some(bytes) = self.ring.parts(viewer.sent) else {
                         viewer.stale = true;
@@ -74,15 +75,18 @@ impl Terminal {
     }
 
     /// The whole screen.
-    fn whole(&mut self, client: &mut Client) {
+    fn whole(&mut self, client: &mut Client, flood: bool) {
+        let now = Instant::now();
         let Role::Viewer(viewer) = &mut client.role else {
             return;
         };
         let (cols, rows) = self.screen.size();
         let seq = self.ring.end();
-        let (lines, notice) = (viewer.history_lines as usize, viewer.notice());
-        let bytes = snapshot_with(&mut self.screen, lines, notice);
-        viewer.history_lines = 0;
+        let lines = viewer.history(flood);
+        let bytes = snapshot_with(&mut self.screen, lines, viewer.notice());
+        if flood {
+            viewer.next_picture = Some(next_picture(now));
+        }
         viewer.stale = false;
         viewer.announce = false;
         viewer.sent = seq;
@@ -119,7 +123,7 @@ impl Terminal {
             .filter(|it| same(it) && !viewer.announce);
         let mut letterbox = kept.unwrap_or_else(|| Box::new(Letterbox::new(viewer.size)));
         let bytes = letterbox.paint(&mut self.screen, viewer.notice());
-        viewer.next_picture = Some(now + PICTURE_EVERY.max(now.elapsed() * PICTURE_SHARE));
+        viewer.next_picture = Some(next_picture(now));
         viewer.letterbox = Some(letterbox);
         viewer.stale = false;
         viewer.sent = self.ring.end();
@@ -163,6 +167,11 @@ impl Shim {
         }
         self.serve(id);
     }
+}
+
+/// When another picture may come after one that was begun then.
+fn next_picture(begun: Instant) -> Instant {
+    begun + PICTURE_EVERY.max(begun.elapsed() * PICTURE_SHARE)
 }
 
 /// Marks a viewer as needing the screen, and to be told the size.

@@ -9,6 +9,7 @@ use nix::unistd::{read, write};
 use wsm_sandbox::launch::Exit;
 
 use super::echo::Echo;
+use super::flood::Flood;
 use super::record::Recorder;
 use crate::lease::Lease;
 use crate::protocol::{Event, QUIET_MS};
@@ -71,6 +72,7 @@ pub(super) struct Terminal {
     typed_at: Option<Instant>,
     pub(super) wrote_at: Option<Instant>,
     pub(super) echo: Echo,
+    pub(super) flood: Flood,
     /// When it wrote what was not drawn anew for another size.
     acted_at: Option<Instant>,
     resized_at: Option<Instant>,
@@ -114,6 +116,7 @@ impl Terminal {
             typed_at: None,
             wrote_at: None,
             echo: Echo::default(),
+            flood: Flood::new(now),
             acted_at: None,
             resized_at: None,
             active: false,
@@ -227,6 +230,7 @@ impl Terminal {
         fed.signals.shrink_to(KEPT_SIGNALS);
         self.fed = fed;
         self.wrote_at = Some(now);
+        self.flood.look(self.ring.end(), now);
         self.acts(now, events);
         if let Some(drain) = &mut self.drain {
             drain.quiet = now + DRAIN_QUIET;
@@ -372,10 +376,17 @@ impl Terminal {
             .as_ref()
             .map(|drain| drain.quiet.min(drain.limit));
         let recording = self.recorder.as_ref().and_then(|recorder| recorder.due());
-        [quiet, title, drain, self.show_at, recording]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            quiet,
+            title,
+            drain,
+            self.show_at,
+            recording,
+            self.flood.due(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Does what time brings. Returns how the process ended once its output is complete.
@@ -388,6 +399,11 @@ impl Terminal {
             let terminal = self.name.to_string();
             let stopped = recorder.tick(&mut self.screen, now);
             events.extend(stopped.map(|text| Event::Notice { terminal, text }));
+        }
+        let flooded = self.flood.due().is_some_and(|at| at <= now);
+        if flooded && !self.flood.look(self.ring.end(), now) {
+            // Viewers lack the end of it, and what went by.
+            self.show_at = Some(now);
         }
         self.show(now);
         exit

@@ -17,6 +17,8 @@ const BEHIND_MAX: u64 = 256 * 1024;
 const BEHIND_TYPING: u64 = 16 * 1024;
 /// How long that holds.
 const TYPING: Duration = Duration::from_millis(100);
+/// Who typed gets the next picture after this.
+const SOON: Duration = Duration::from_millis(5);
 /// How long a notice stands.
 const NOTICE: Duration = Duration::from_secs(5);
 /// Bytes in a connection's buffer above which nothing is added to it.
@@ -27,7 +29,10 @@ pub(super) struct Viewer {
     pub(super) terminal: String,
     pub(super) read_only: bool,
     pub(super) size: (u16, u16),
+    /// Lines of history that it wants.
     pub(super) history_lines: u32,
+    /// It lacks lines that went by, or has none yet.
+    owed: bool,
     /// Number of the next byte to send.
     pub(super) sent: u64,
     /// Everything before this was parsed by the viewer.
@@ -74,6 +79,7 @@ impl Viewer {
             read_only: attach.read_only,
             size: (attach.cols, attach.rows),
             history_lines: attach.history_lines,
+            owed: resume.is_none() && attach.history_lines > 0,
             sent: from,
             acked: from,
             stale: resume.is_none(),
@@ -102,6 +108,15 @@ impl Viewer {
         if full || unacked > UNACKED_LOW || end.saturating_sub(self.sent) > BEHIND_TYPING {
             self.hurried = Some(now + TYPING);
         }
+        self.next_picture = self.next_picture.map(|at| at.min(now + SOON));
+    }
+
+    /// The lines of history that its next screen brings along: those that it lacks, when there is
+    /// time. What draws on somebody's terminal can't take back what scrolled away there.
+    pub(super) fn history(&mut self, flood: bool) -> usize {
+        let pays = self.owed && (self.fit || !(flood || self.hurried.is_some()));
+        self.owed &= !pays;
+        if pays { self.history_lines as usize } else { 0 }
     }
 
     /// Tells it something, where it has a place for that.
@@ -127,7 +142,11 @@ impl Viewer {
     /// When [`Viewer::tick`], or its next picture, is due.
     pub(super) fn due(&self) -> Option<Instant> {
         let notice = self.notice.as_ref().map(|(_, until)| *until);
-        notice.into_iter().chain(self.next_picture).min()
+        let owed = self.hurried.filter(|_| self.owed);
+        [notice, self.next_picture, owed]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Does what time brings.
@@ -145,8 +164,8 @@ impl Viewer {
         self.acked = self.sent;
     }
 
-    /// `out`: bytes waiting in its connection; `start`, `end`: of the ring.
-    pub(super) fn next(&mut self, out: usize, start: u64, end: u64) -> Next {
+    /// `out`: bytes waiting in its connection; `start`, `end`: of the ring; `flood`: it gets pictures.
+    pub(super) fn next(&mut self, out: usize, (start, end): (u64, u64), flood: bool) -> Next {
         if out > OUT_HIGH {
             return Next::Nothing;
         }
@@ -160,9 +179,12 @@ impl Viewer {
             Some(_) => BEHIND_TYPING,
             None => BEHIND_MAX,
         };
-        if self.paused {
+        let skips = self.sent < start || end - self.sent > behind_max || flood && self.sent < end;
+        let pays = self.owed && !self.fit && !flood && self.hurried.is_none();
+        if self.paused || flood && self.next_picture.is_some() {
             Next::Nothing
-        } else if self.stale || self.sent < start || end - self.sent > behind_max {
+        } else if self.stale || skips || pays {
+            self.owed |= skips && !self.fit && self.history_lines > 0;
             Next::Snapshot
         } else if self.sent < end {
             Next::Bytes
@@ -192,24 +214,24 @@ mod tests {
     #[test]
     fn a_slow_viewer_is_left_alone_and_then_skips_to_the_newest() {
         let mut viewer = Viewer::new(&attach(), None, 100);
-        assert_eq!(viewer.next(0, 0, 100), Next::Snapshot);
+        assert_eq!(viewer.next(0, (0, 100), false), Next::Snapshot);
         viewer.stale = false;
-        assert_eq!(viewer.next(0, 0, 100), Next::Nothing);
-        assert_eq!(viewer.next(0, 0, 101), Next::Bytes);
-        assert_eq!(viewer.next(OUT_HIGH + 1, 0, 101), Next::Nothing);
+        assert_eq!(viewer.next(0, (0, 100), false), Next::Nothing);
+        assert_eq!(viewer.next(0, (0, 101), false), Next::Bytes);
+        assert_eq!(viewer.next(OUT_HIGH + 1, (0, 101), false), Next::Nothing);
         viewer.sent = 100 + UNACKED_HIGH;
-        assert_eq!(viewer.next(0, 0, viewer.sent + 10), Next::Nothing);
+        assert_eq!(viewer.next(0, (0, viewer.sent + 10), false), Next::Nothing);
         viewer.ack(100 + UNACKED_HIGH - UNACKED_LOW - 1);
-        assert_eq!(viewer.next(0, 0, viewer.sent + 10), Next::Nothing);
+        assert_eq!(viewer.next(0, (0, viewer.sent + 10), false), Next::Nothing);
         viewer.ack(u64::MAX);
         assert_eq!(viewer.acked, viewer.sent);
-        assert_eq!(viewer.next(0, 0, viewer.sent + 10), Next::Bytes);
+        assert_eq!(viewer.next(0, (0, viewer.sent + 10), false), Next::Bytes);
         assert_eq!(
-            viewer.next(0, 0, viewer.sent + BEHIND_MAX + 1),
+            viewer.next(0, (0, viewer.sent + BEHIND_MAX + 1), false),
             Next::Snapshot
         );
         assert_eq!(
-            viewer.next(0, viewer.sent + 1, viewer.sent + 2),
+            viewer.next(0, (viewer.sent + 1, viewer.sent + 2), false),
             Next::Snapshot
         );
     }
@@ -220,13 +242,63 @@ mod tests {
         let (now, end) = (Instant::now(), BEHIND_TYPING + 1);
         // Its own echo, and the first output of a command, are no flood.
         viewer.typed(false, BEHIND_TYPING, now);
-        assert_eq!(viewer.next(0, 0, end), Next::Bytes);
+        assert_eq!(viewer.next(0, (0, end), false), Next::Bytes);
         viewer.typed(true, 1, now);
-        assert_eq!(viewer.next(0, 0, end), Next::Snapshot);
-        assert_eq!(viewer.next(0, 0, end - 1), Next::Bytes);
+        assert_eq!(viewer.next(0, (0, end), false), Next::Snapshot);
+        assert_eq!(viewer.next(0, (0, end - 1), false), Next::Bytes);
         viewer.tick(now + TYPING);
-        assert_eq!(viewer.next(0, 0, end), Next::Bytes);
+        assert_eq!(viewer.next(0, (0, end), false), Next::Bytes);
         viewer.typed(false, end, now);
-        assert_eq!(viewer.next(0, 0, end), Next::Snapshot);
+        assert_eq!(viewer.next(0, (0, end), false), Next::Snapshot);
+    }
+
+    #[test]
+    fn in_a_flood_it_gets_pictures_and_then_what_went_by() {
+        let wish = Attach {
+            history_lines: 1000,
+            ..attach()
+        };
+        let mut viewer = Viewer::new(&wish, Some(0), 0);
+        let now = Instant::now();
+        assert_eq!(viewer.next(0, (0, 10), true), Next::Snapshot);
+        assert_eq!(viewer.history(true), 0);
+        (viewer.sent, viewer.next_picture) = (10, Some(now + 6 * SOON));
+        assert_eq!(viewer.next(0, (0, 20), true), Next::Nothing);
+        // A key has its answer soon.
+        viewer.typed(false, 20, now);
+        assert_eq!(viewer.due(), Some(now + SOON));
+        viewer.tick(now + SOON);
+        assert_eq!(viewer.next(0, (0, 10), true), Next::Nothing);
+        assert_eq!(viewer.next(0, (0, 20), true), Next::Snapshot);
+        viewer.sent = 20;
+        assert_eq!(viewer.next(0, (0, 20), false), Next::Snapshot);
+        assert_eq!(viewer.history(false), 1000);
+        assert_eq!(viewer.next(0, (0, 20), false), Next::Nothing);
+        // Of what it skips otherwise, too.
+        let end = 21 + BEHIND_MAX;
+        assert_eq!(viewer.next(0, (0, end), false), Next::Snapshot);
+        assert_eq!(viewer.history(false), 1000);
+        viewer.sent = end;
+        viewer.ack(end);
+        // A screen that only changed its size has lost nothing.
+        viewer.stale = true;
+        assert_eq!(viewer.next(0, (0, end), false), Next::Snapshot);
+        assert_eq!(viewer.history(false), 0);
+    }
+
+    #[test]
+    fn what_draws_on_a_terminal_is_given_history_once() {
+        let wish = Attach {
+            history_lines: 1000,
+            fit: true,
+            ..attach()
+        };
+        let mut viewer = Viewer::new(&wish, None, 0);
+        assert_eq!(viewer.next(0, (0, 10), true), Next::Snapshot);
+        assert_eq!((viewer.history(true), viewer.history(true)), (1000, 0));
+        viewer.stale = false;
+        viewer.sent = 10;
+        assert_eq!(viewer.next(0, (0, 11 + BEHIND_MAX), false), Next::Snapshot);
+        assert_eq!(viewer.history(false), 0);
     }
 }
