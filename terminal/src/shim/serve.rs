@@ -83,9 +83,15 @@ impl Terminal {
         let (cols, rows) = self.screen.size();
         let seq = self.ring.end();
         let lines = viewer.history(flood);
-        let bytes = snapshot_with(&mut self.screen, lines, viewer.notice());
+        let (screen, notice) = (&mut self.screen, viewer.notice());
+        let bytes = if flood && lines == 0 && notice.is_none() {
+            let draw = || snapshot_with(screen, 0, None);
+            self.flood.picture((seq, (cols, rows)), draw)
+        } else {
+            snapshot_with(screen, lines, notice)
+        };
         if flood {
-            viewer.next_picture = Some(next_picture(now));
+            viewer.next_picture = Some(self.flood.next_picture(now));
         }
         viewer.stale = false;
         viewer.announce = false;
@@ -123,7 +129,7 @@ impl Terminal {
             .filter(|it| same(it) && !viewer.announce);
         let mut letterbox = kept.unwrap_or_else(|| Box::new(Letterbox::new(viewer.size)));
         let bytes = letterbox.paint(&mut self.screen, viewer.notice());
-        viewer.next_picture = Some(next_picture(now));
+        viewer.next_picture = Some(now + PICTURE_EVERY.max(now.elapsed() * PICTURE_SHARE));
         viewer.letterbox = Some(letterbox);
         viewer.stale = false;
         viewer.sent = self.ring.end();
@@ -167,11 +173,6 @@ impl Shim {
         }
         self.serve(id);
     }
-}
-
-/// When another picture may come after one that was begun then.
-fn next_picture(begun: Instant) -> Instant {
-    begun + PICTURE_EVERY.max(begun.elapsed() * PICTURE_SHARE)
 }
 
 /// Marks a viewer as needing the screen, and to be told the size.
