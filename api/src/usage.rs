@@ -19,8 +19,26 @@ pub struct Usage {
     /// What was used, oldest first: each five minutes of the last day, then each ten seconds of the
     /// last quarter of an hour.
     pub samples: Vec<UsageSample>,
+    /// The disk space of its files, when it was counted last.
+    pub disk: Option<Disk>,
     /// By host: what went through since its way out was opened.
     pub hosts: Vec<HostTraffic>,
+}
+
+/// Disk space of an agent's files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Disk {
+    /// When that was (RFC 3339, UTC).
+    pub at: String,
+    /// Its working tree.
+    pub workspace_bytes: u64,
+    /// Its home: what its tools keep.
+    pub home_bytes: u64,
+    /// What its services keep.
+    pub state_bytes: u64,
+    /// There is nothing more; else it was too much to count.
+    pub exact: bool,
 }
 
 /// What was used in some seconds.
@@ -31,6 +49,8 @@ pub struct UsageSample {
     pub at: String,
     /// How many they were.
     pub seconds: u32,
+    /// Disk space of its files, as far as it was counted.
+    pub disk_bytes: Option<u64>,
     /// By all of it.
     #[serde(flatten)]
     pub whole: Used,

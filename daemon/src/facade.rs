@@ -154,6 +154,7 @@ impl Daemon {
         egress::follow_config(&engine);
         engine.keep_checkpoints();
         engine.watch_usage();
+        engine.watch_disks();
         crate::notify::worker::start(&engine);
         engine.keep_rights();
         Ok(Daemon { engine })

@@ -39,6 +39,9 @@ pub struct Sample {
     pub ms: u64,
     /// All of it.
     pub whole: Used,
+    /// Bytes of its files, as they were counted last.
+    #[serde(default)]
+    pub disk: Option<u64>,
     /// Its services.
     pub services: BTreeMap<String, Used>,
 }
@@ -49,6 +52,7 @@ pub struct Track {
     last: Option<(u64, AgentUsage)>,
     looks: VecDeque<Sample>,
     long: Option<Sample>,
+    disk: Option<u64>,
 }
 
 impl Track {
@@ -67,6 +71,7 @@ impl Track {
             at_ms,
             ms,
             whole: used(&before.whole, &now.whole),
+            disk: self.disk,
             services: services.collect(),
         };
         if self.looks.len() >= LOOKS_MAX {
@@ -82,6 +87,11 @@ impl Track {
         }
         self.long = Some(long);
         None
+    }
+
+    /// Its files take so many bytes, as they were counted last.
+    pub fn counted(&mut self, bytes: Option<u64>) {
+        self.disk = bytes;
     }
 
     /// Its limits: CPU in thousandths of a core, memory.
@@ -112,6 +122,7 @@ impl Sample {
         self.at_ms = next.at_ms;
         self.ms += next.ms;
         self.whole = both(&self.whole, &next.whole);
+        self.disk = next.disk.or(self.disk);
         for (name, used) in &next.services {
             let before = self.services.entry(name.clone()).or_default();
             *before = both(before, used);
@@ -209,6 +220,19 @@ mod tests {
         assert_eq!(long[1].whole.memory, Some(60), "the most of it");
         assert_eq!(long[1].whole.oom, 1);
         assert_eq!(long[2].whole.waits, Some((90, 0, 0)));
+    }
+
+    #[test]
+    fn disk_space_is_told_with_every_look_after_it_was_counted() {
+        let mut track = Track::default();
+        track.push(0, usage(group(0, 1, 0), None));
+        track.push(10_000, usage(group(1, 1, 0), None));
+        track.counted(Some(7));
+        track.push(20_000, usage(group(2, 1, 0), None));
+        let told: Vec<_> = track.looks().map(|look| look.disk).collect();
+        assert_eq!(told, [None, Some(7)]);
+        let long = (3..=30).find_map(|n| track.push(n * 10_000, usage(group(n, 1, 0), None)));
+        assert_eq!(long.unwrap().disk, Some(7));
     }
 
     #[test]

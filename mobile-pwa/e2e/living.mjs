@@ -36,6 +36,8 @@ export function living(shared) {
     await person.open("#/agents/shop-web-cart/resources");
     await person.page.getByRole("img", { name: /^Memory: now [\d.]+ MB/ }).waitFor({ timeout: 40_000 });
     await person.page.getByRole("img", { name: /^CPU: now/ }).waitFor();
+    await person.page.getByRole("img", { name: /^Disk: now [\d.]+ [KM]B/ }).waitFor({ timeout: 40_000 });
+    await person.page.getByRole("region", { name: "Disk space" }).getByText("Workspace").waitFor();
     await person.isAccessible("resources");
     await person.leave();
   });

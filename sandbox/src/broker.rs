@@ -14,6 +14,7 @@ mod branch;
 mod checkpoint;
 mod create;
 mod dirs;
+mod disk;
 mod ending;
 mod extras;
 mod grants;

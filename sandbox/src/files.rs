@@ -1,6 +1,7 @@
 //! Opening and making files by descriptor, never through a symlink.
 
 use std::ffi::CString;
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path};
@@ -136,6 +137,16 @@ pub(crate) fn make_dir(
     }
     let _rights = AccountRights::take(owner);
     Ok(mkdirat(dir, name, mode)?)
+}
+
+/// An exclusive lock on an open file, for as long as any copy of the descriptor lives.
+/// `false` if somebody else has it.
+pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 /// File system access with the rights of a user, until dropped. Capabilities that pass over modes

@@ -1,5 +1,6 @@
 //! Uid ranges, leased on this host by locks that the kernel gives back when the agent is gone.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -7,7 +8,6 @@ use std::path::Path;
 use nix::fcntl::OFlag;
 
 use crate::files;
-use crate::sys;
 use crate::userns::{RANGES, Range};
 
 /// Where the locks of all instances on this host lie.
@@ -58,7 +58,14 @@ fn locks() -> io::Result<OwnedFd> {
 fn try_take(dir: &OwnedFd, number: u32) -> io::Result<Option<Lease>> {
     let name = number.to_string();
     let flags = OFlag::O_RDWR | OFlag::O_CREAT;
-    let lock = files::create_below(dir.as_fd(), Path::new(&name), flags, 0o600)?;
+    let lock = File::from(files::create_below(
+        dir.as_fd(),
+        Path::new(&name),
+        flags,
+        0o600,
+    )?);
     let range = Range::number(number);
-    Ok(sys::try_lock(lock.as_fd())?.then_some(Lease { range, lock }))
+    let free = files::try_lock(&lock)?;
+    let lock = lock.into();
+    Ok(free.then_some(Lease { range, lock }))
 }

@@ -102,6 +102,12 @@ pub enum Request {
         /// Those after this one, in the order of their ids; all without.
         after: Option<AgentId>,
     },
+    /// Count the disk space of an agent's files, however long that takes, up to twenty seconds.
+    /// Answer: [`Reply::Disk`].
+    Disk {
+        /// Whose.
+        agent: AgentId,
+    },
     /// Be told when somebody moves the agent's branch in its repository: one descriptor, an
     /// inotify watch of the directory that the branch lies in, made with the account's rights.
     /// Answer: [`Reply::Watched`].
@@ -295,6 +301,8 @@ pub enum Reply {
         /// There are more than fit.
         more: bool,
     },
+    /// Disk space.
+    Disk(Disk),
     /// The watch comes as a descriptor.
     Watched,
     /// Sockets come as descriptors.
@@ -345,6 +353,29 @@ pub struct AgentUsage {
     /// Its memory limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_limit_bytes: Option<u64>,
+}
+
+/// Disk space of an agent's files, in bytes that the file system gave to them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// Its working tree.
+    pub workspace: u64,
+    /// Its home.
+    pub home: u64,
+    /// What its services keep.
+    pub state: u64,
+    /// All of it was counted.
+    pub exact: bool,
+}
+
+impl Disk {
+    /// All of it.
+    #[must_use]
+    pub fn bytes(self) -> u64 {
+        self.workspace
+            .saturating_add(self.home)
+            .saturating_add(self.state)
+    }
 }
 
 /// What one control group uses; what the host does not count is absent.

@@ -434,15 +434,13 @@ pub(crate) fn ignore_sigpipe() {
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
 }
 
-/// An exclusive lock on an open file, for as long as any copy of the descriptor lives.
-/// `false` if somebody else has it.
-pub(crate) fn try_lock(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    // SAFETY: flock takes numbers.
-    let result = unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
-    match checked(result.into()) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-        Err(error) => Err(error),
+/// The last to get the processor and the disk (setpriority(2), ioprio_set(2): this process, the idle
+/// class). A host that schedules otherwise does so.
+pub(crate) fn step_back() {
+    // SAFETY: both take numbers.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, 19);
+        libc::syscall(libc::SYS_ioprio_set, 1, 0, 3 << 13);
     }
 }
 

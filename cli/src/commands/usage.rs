@@ -21,6 +21,14 @@ pub(super) fn table(usage: &Usage) -> String {
         .sum();
     let head = ["USES", "CPU", "MEMORY", "WAITS (CPU, MEMORY, DISK)"];
     let mut text = format!("\n{}", render::table(&head, &rows));
+    if let Some(disk) = &usage.disk {
+        let least = if disk.exact { "" } else { "at least " };
+        let [workspace, home, state] =
+            [disk.workspace_bytes, disk.home_bytes, disk.state_bytes].map(size);
+        text.push_str(&format!(
+            "disk: {least}{workspace} workspace, {home} home, {state} services\n"
+        ));
+    }
     if killed > 0 {
         text.push_str(&format!("killed for want of memory: {killed} in a day\n"));
     }
@@ -55,7 +63,7 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use wsm_api::usage::{Pressure, UsageSample};
+    use wsm_api::usage::{Disk, Pressure, UsageSample};
 
     use super::*;
 
@@ -76,12 +84,20 @@ mod tests {
             cpu_limit_milli: Some(2000),
             memory_limit_bytes: Some(1 << 30),
             samples: Vec::new(),
+            disk: Some(Disk {
+                at: String::new(),
+                workspace_bytes: 5 << 20,
+                home_bytes: 7 << 20,
+                state_bytes: 0,
+                exact: false,
+            }),
             hosts: Vec::new(),
         };
         assert_eq!(table(&usage), "");
         usage.samples.push(UsageSample {
             at: String::new(),
             seconds: 10,
+            disk_bytes: Some(12 << 20),
             whole: used,
             services: [("web".to_owned(), Used::default())].into(),
         });
@@ -92,6 +108,7 @@ mod tests {
             "1% 0% 99%",
             "web",
             "2 in a day",
+            "disk: at least 5 MiB workspace, 7 MiB home, 0 MiB services",
         ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }

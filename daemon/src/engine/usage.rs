@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wsm_api::problem::Problem;
-use wsm_sandbox::protocol::{AgentUsage, Reply, Request};
+use wsm_sandbox::protocol::{AgentUsage, Disk, Reply, Request};
+use wsm_sandbox::spec::AgentId;
 
 use super::Engine;
 use crate::store::{UsageStore, now_ms};
@@ -21,10 +22,20 @@ const FORGET_MS: u64 = 15 * 60 * 1000;
 /// Answers that are taken for one look: more agents than any host has.
 const PAGES_MAX: usize = 100;
 
+/// How often the files of one that runs are counted, and of one that rests.
+const COUNT_MS: (u64, u64) = (5 * 60 * 1000, 60 * 60 * 1000);
+
+/// Counting takes at most one part in so many of the time.
+const COUNT_SHARE: u32 = 20;
+
+/// When an agent's files were counted last, and what they take if that is known.
+type Counted = (u64, Option<Disk>);
+
 /// What is known of every agent.
 #[derive(Debug)]
 pub struct Usages {
     tracks: Mutex<HashMap<String, Track>>,
+    disks: Mutex<HashMap<AgentId, Counted>>,
     /// None where its file can't be made: then there are the last minutes alone.
     store: Option<UsageStore>,
 }
@@ -36,6 +47,7 @@ impl Usages {
         let said = |error: &_| tracing::warn!(%error, "no day of usage is kept");
         Usages {
             tracks: Mutex::default(),
+            disks: Mutex::default(),
             store: store.inspect_err(said).ok(),
         }
     }
@@ -66,6 +78,7 @@ impl Usages {
         for usage in all {
             let agent = usage.agent.to_string();
             let track = tracks.entry(agent.clone()).or_default();
+            track.counted(self.disk(&usage.agent).map(|(_, disk)| disk.bytes()));
             over.extend(track.push(at_ms, usage).map(|sample| (agent, sample)));
         }
         tracks.retain(|_, track| track.seen_ms() + FORGET_MS > at_ms);
@@ -75,6 +88,29 @@ impl Usages {
         {
             tracing::warn!(%error, "what agents used is not kept");
         }
+    }
+
+    /// When an agent's files were counted last, and what they take.
+    #[must_use]
+    pub fn disk(&self, agent: &AgentId) -> Option<(u64, Disk)> {
+        let (at_ms, disk) = self.disks().get(agent).copied()?;
+        Some((at_ms, disk?))
+    }
+
+    /// Whose files are counted next, of these agents and whether they run; others are forgotten.
+    fn uncounted(&self, agents: &[(AgentId, bool)], now_ms: u64) -> Option<AgentId> {
+        let mut disks = self.disks();
+        disks.retain(|known, _| agents.iter().any(|(agent, _)| agent == known));
+        let due = agents.iter().filter_map(|(agent, runs)| {
+            let every = if *runs { COUNT_MS.0 } else { COUNT_MS.1 };
+            let due_ms = disks.get(agent).map_or(0, |(at_ms, _)| at_ms + every);
+            (due_ms <= now_ms).then_some((due_ms, agent))
+        });
+        due.min().map(|(_, agent)| agent.clone())
+    }
+
+    fn disks(&self) -> MutexGuard<'_, HashMap<AgentId, Counted>> {
+        self.disks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tracks(&self) -> MutexGuard<'_, HashMap<String, Track>> {
@@ -100,6 +136,43 @@ impl Engine {
         });
     }
 
+    /// Counts the disk space of one agent after the other for as long as the daemon runs.
+    pub(crate) fn watch_disks(self: &Arc<Engine>) {
+        let engine = Arc::clone(self);
+        tokio::spawn(async move {
+            let shortest = Duration::from_secs(1);
+            let mut pause = shortest;
+            loop {
+                tokio::time::sleep(pause).await;
+                let begun = Instant::now();
+                engine.count_disk().await;
+                pause = shortest.max(begun.elapsed() * COUNT_SHARE);
+            }
+        });
+    }
+
+    async fn count_disk(&self) {
+        let agents = self.handles().into_iter().map(|handle| {
+            let now = handle.now();
+            (now.record.id.clone(), now.shim.is_some())
+        });
+        let agents: Vec<_> = agents.collect();
+        let Some(agent) = self.usages.uncounted(&agents, now_ms()) else {
+            return;
+        };
+        let asked = Request::Disk {
+            agent: agent.clone(),
+        };
+        let disk = match self.broker.ask(asked).await {
+            Ok(Reply::Disk(disk)) => Some(disk),
+            Ok(_) | Err(_) => {
+                tracing::debug!(%agent, "its disk space is not known");
+                None
+            }
+        };
+        self.usages.disks().insert(agent, (now_ms(), disk));
+    }
+
     async fn ask_usage(&self) -> Result<Vec<AgentUsage>, Problem> {
         let mut all: Vec<AgentUsage> = Vec::new();
         for _ in 0..PAGES_MAX {
@@ -117,5 +190,33 @@ impl Engine {
             }
         }
         Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_never_counted_come_first_and_those_at_rest_seldom() {
+        let dir = tempfile::tempdir().unwrap();
+        let usages = Usages::open(&dir.path().join("usage.db"));
+        let id = |text: &str| AgentId::try_from(text.to_owned()).unwrap();
+        let (runs, rests) = (id("aaaaaaaa1111"), id("bbbbbbbb2222"));
+        let agents = [(runs.clone(), true), (rests.clone(), false)];
+        let count = |agent: &AgentId, at| usages.disks().insert(agent.clone(), (at, None));
+        count(&runs, 1_000_000);
+        assert_eq!(usages.uncounted(&agents, 1_000_000), Some(rests.clone()));
+        count(&rests, 1_000_000);
+        assert_eq!(usages.uncounted(&agents, 1_000_000), None);
+        let later = 1_000_000 + COUNT_MS.0;
+        assert_eq!(usages.uncounted(&agents, later), Some(runs.clone()));
+        count(&runs, later);
+        assert_eq!(usages.uncounted(&agents, later), None);
+        let later = 1_000_000 + COUNT_MS.1;
+        // The one that is due longest.
+        assert_eq!(usages.uncounted(&agents, later), Some(runs));
+        assert_eq!(usages.uncounted(&agents[1..], later), Some(rests));
+        assert_eq!(usages.disks().len(), 1, "who is gone is forgotten");
     }
 }

@@ -2,7 +2,7 @@
 
 use wsm_api::policy::HostTraffic;
 use wsm_api::problem::Problem;
-use wsm_api::usage::{Pressure, Usage, UsageSample, Used};
+use wsm_api::usage::{Disk, Pressure, Usage, UsageSample, Used};
 
 use super::Daemon;
 use crate::actor::Actor;
@@ -29,7 +29,15 @@ impl Daemon {
             sent: of.sent,
             received: of.received,
         });
+        let disk = self.engine.usages.disk(id).map(|(at_ms, of)| Disk {
+            at: rfc3339(at_ms),
+            workspace_bytes: of.workspace,
+            home_bytes: of.home,
+            state_bytes: of.state,
+            exact: of.exact,
+        });
         Ok(Usage {
+            disk,
             agent: id.to_string(),
             cpu_limit_milli,
             memory_limit_bytes,
@@ -45,6 +53,7 @@ fn shown(sample: usage::Sample) -> UsageSample {
         at: rfc3339(sample.at_ms),
         seconds: u32::try_from(sample.ms.div_ceil(1000)).unwrap_or(u32::MAX),
         whole: used(&sample.whole, sample.ms),
+        disk_bytes: sample.disk,
         services: services
             .map(|(name, of)| (name.clone(), used(of, sample.ms)))
             .collect(),

@@ -360,6 +360,20 @@ export interface Diff {
   truncated: boolean;
 }
 
+/** Disk space of an agent's files. */
+export interface Disk {
+  /** When that was (RFC 3339, UTC). */
+  at: string;
+  /** There is nothing more; else it was too much to count. */
+  exact: boolean;
+  /** Its home: what its tools keep. */
+  home_bytes: number;
+  /** What its services keep. */
+  state_bytes: number;
+  /** Its working tree. */
+  workspace_bytes: number;
+}
+
 /** What would be made. */
 export interface DryRun {
   /** The steps, in order. */
@@ -1451,6 +1465,8 @@ export interface Usage {
   agent: string;
   /** Its CPU limit, in thousandths of a core. */
   cpu_limit_milli?: number | null;
+  /** The disk space of its files, when it was counted last. */
+  disk?: null | Disk;
   /** By host: what went through since its way out was opened. */
   hosts: HostTraffic[];
   /** Its memory limit. */
@@ -1463,6 +1479,8 @@ export interface Usage {
 export type UsageSample = Used & {
   /** When they ended (RFC 3339, UTC). */
   at: string;
+  /** Disk space of its files, as far as it was counted. */
+  disk_bytes?: number | null;
   /** How many they were. */
   seconds: number;
   /** By each service. */

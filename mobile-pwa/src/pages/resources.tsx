@@ -1,9 +1,11 @@
 // What an agent uses of its host, as small charts.
 
-import type { Agent, Usage, UsageSample, Used } from "../api/api.gen";
+import { Fragment } from "preact";
+import type { Agent, Disk, Usage, UsageSample, Used } from "../api/api.gen";
 import { call } from "../api/client";
+import { now } from "../live/store";
 import { type Point, area, ceiling, highest, newest, path } from "../model/series";
-import { size } from "../model/time";
+import { since, size } from "../model/time";
 import "../style/agent.css";
 import "../style/charts.css";
 import { Shown, useLoad } from "../ui/load";
@@ -50,14 +52,42 @@ function All({ agent, usage }: { agent: Agent; usage: Usage }) {
       <div class="charts">
         <Chart name="CPU" points={series(samples, (it) => it.cpu_milli)} limit={usage.cpu_limit_milli} words={cores} />
         <Chart name="Memory" points={series(samples, (it) => it.memory_bytes)} limit={usage.memory_limit_bytes} words={size} />
+        <Chart name="Disk" points={samples.map((sample) => ({ at: Date.parse(sample.at), value: sample.disk_bytes ?? undefined }))} limit={undefined} words={size} />
         <Chart name="Waiting for CPU" points={series(samples, (it) => it.pressure?.cpu)} limit={10_000} words={percent} />
         <Chart name="Waiting for memory" points={series(samples, (it) => it.pressure?.memory)} limit={10_000} words={percent} />
         <Chart name="Waiting for the disk" points={series(samples, (it) => it.pressure?.io)} limit={10_000} words={percent} />
       </div>
+      {usage.disk && <Files disk={usage.disk} />}
       <Services agent={agent} samples={samples} />
       <Spent agent={agent} />
       <Hosts usage={usage} />
     </>
+  );
+}
+
+/** Where the disk space is. */
+function Files({ disk }: { disk: Disk }) {
+  const parts: Array<[string, number]> = [
+    ["Workspace", disk.workspace_bytes],
+    ["Home", disk.home_bytes],
+    ["Services", disk.state_bytes],
+  ];
+  return (
+    <section class="section" aria-label="Disk space">
+      <h2>Disk space</h2>
+      <dl class="pairs">
+        {parts.map(([name, bytes]) => (
+          <Fragment key={name}>
+            <dt>{name}</dt>
+            <dd>{size(bytes)}</dd>
+          </Fragment>
+        ))}
+      </dl>
+      <p class="muted small">
+        Counted {since(disk.at, now.value)}
+        {disk.exact ? "" : "; there is more, too much to count"}
+      </p>
+    </section>
   );
 }
 

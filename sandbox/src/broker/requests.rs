@@ -9,7 +9,7 @@ use nix::sys::socket::{AddressFamily, Shutdown, SockFlag, SockType, shutdown, so
 use super::grants::{self, Checked};
 use super::record;
 use super::work::{self, Outcome, Task, Worker};
-use super::{Broker, Waiting, branch, checkpoint, dirs, inspect, logins, usage};
+use super::{Broker, Waiting, branch, checkpoint, dirs, disk, inspect, logins, usage};
 use crate::fail::{self, Context, failure};
 use crate::protocol::{
     EXPOSED_MAX, Failure, FailureKind, HelperRights, Listed, Purpose, Reply, Request, SOCKETS_MAX,
@@ -33,6 +33,7 @@ pub(super) fn changes(request: &Request) -> Option<&AgentId> {
         | Request::Inspect { .. }
         | Request::Strain { .. }
         | Request::Usage { .. }
+        | Request::Disk { .. }
         | Request::WatchBranch { .. }
         | Request::Sockets { .. }
         | Request::Egress { .. }
@@ -91,6 +92,9 @@ impl Broker {
             Request::Usage { after } => work::answer(host, connection, None, || {
                 Ok((usage::all(host, after.as_ref())?, Vec::new()))
             }),
+            Request::Disk { agent } => {
+                work::answer(host, connection, None, || disk::look(host, &agent))
+            }
             Request::WatchBranch { agent, branch } => work::answer(host, connection, None, || {
                 branch::watch(host, &agent, &branch)
             }),

@@ -1,5 +1,6 @@
 //! Starting the broker: directories, the one lock, the socket, and copies of the programs.
 
+use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -216,11 +217,11 @@ fn lock(run: &OwnedFd, path: &Path) -> Result<OwnedFd, Failure> {
     let what = || format!("lock {}/broker.lock", path.display());
     let flags = OFlag::O_RDWR | OFlag::O_CREAT;
     let name = Path::new("broker.lock");
-    let lock = files::create_below(run.as_fd(), name, flags, 0o600).what(what)?;
+    let file = File::from(files::create_below(run.as_fd(), name, flags, 0o600).what(what)?);
     // Workers of a broker that was killed hold the lock until they notice.
     for _ in 0..LOCK_TRIES {
-        if sys::try_lock(lock.as_fd()).what(what)? {
-            return Ok(lock);
+        if files::try_lock(&file).what(what)? {
+            return Ok(file.into());
         }
         std::thread::sleep(LOCK_PAUSE);
     }

@@ -413,6 +413,8 @@ fn what_an_agent_uses_is_told_as_a_whole_and_by_service() {
     let ann = Persona::new("ann");
     let repo = Repo::small(&ann, "project");
     served.wsm.host_template("echo", ECHO);
+    repo.write("big", &"0123456789abcdef".repeat(3 << 16));
+    repo.commit("much");
     served.wsm.new_agent_as(&ann, &repo, "echo", "busy");
     let spin =
         "(while :; do :; done) >/dev/null 2>&1 & dd if=/dev/zero of=/dev/shm/x bs=1M count=64";
@@ -445,9 +447,15 @@ fn what_an_agent_uses_is_told_as_a_whole_and_by_service() {
     let last = last.expect("a look");
     assert!(last["services"]["web"].is_object(), "{last}");
     assert!(last["seconds"].as_u64() >= Some(1), "{last}");
+    wait::until_true("its disk space", || usage()["disk"].is_object());
+    let disk = &usage()["disk"];
+    let mebibytes = |part: &str| disk[part].as_u64().unwrap_or(u64::MAX) >> 20;
+    assert_eq!((mebibytes("workspace_bytes"), &disk["exact"]), (3, &Value::Bool(true)));
+    assert_eq!(mebibytes("state_bytes"), 0, "{disk}");
     served.wsm.wsm_as(&ann, &["show", "busy"]).ok();
     let shown = served.wsm.wsm_as(&ann, &["show", "busy"]).ok();
     assert!(shown.stdout.contains("MEMORY"), "{shown}");
+    assert!(shown.stdout.contains("disk: 3 MiB workspace"), "{shown}");
     let eve = Persona::new("eve");
     let theirs = format!("Authorization: Bearer {}", served.token(&eve, "own"));
     let (status, ..) = ask(
