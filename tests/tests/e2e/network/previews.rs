@@ -450,7 +450,10 @@ fn what_an_agent_uses_is_told_as_a_whole_and_by_service() {
     wait::until_true("its disk space", || usage()["disk"].is_object());
     let disk = &usage()["disk"];
     let mebibytes = |part: &str| disk[part].as_u64().unwrap_or(u64::MAX) >> 20;
-    assert_eq!((mebibytes("workspace_bytes"), &disk["exact"]), (3, &Value::Bool(true)));
+    assert_eq!(
+        (mebibytes("workspace_bytes"), &disk["exact"]),
+        (3, &Value::Bool(true))
+    );
     assert_eq!(mebibytes("state_bytes"), 0, "{disk}");
     served.wsm.wsm_as(&ann, &["show", "busy"]).ok();
     let shown = served.wsm.wsm_as(&ann, &["show", "busy"]).ok();
