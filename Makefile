@@ -63,7 +63,7 @@ WINDOWS ?= 20
 test-xterm: need-rust Cargo.lock ## WINDOWS=20 what is drawn for who comes late, judged by xterm.js and tmux
 	@tools/need $(BUILD_NEEDS) nodejs:node npm tmux
 	@tools/need-npm $(XTERM_NEEDS)
-	WSM_WINDOWS=$(WINDOWS) cargo test --locked -p wsm-terminal --test oracle
+	WSM_WINDOWS=$(WINDOWS) cargo test --locked --workspace --test oracle
 
 SECONDS ?= 60
 fuzz: need-rust Cargo.lock ## SECONDS=60 of every fuzz target; TARGETS="screen http" runs some, SECONDS=0 what is committed

@@ -44,6 +44,20 @@ export class Phone {
     if (status !== 200) throw new Error(`subscribing was answered with ${status}`);
   }
 
+  /** Keeps what is shown from now on, however soon something else takes its place. */
+  async watch() {
+    const worker = await until("the worker", () => this.person.context.serviceWorkers()[0]);
+    await worker.evaluate(() => {
+      const { showNotification } = ServiceWorkerRegistration.prototype;
+      self.told = [];
+      ServiceWorkerRegistration.prototype.showNotification = async function (title, options) {
+        await showNotification.call(this, title, options);
+        self.told.push({ title, body: options.body, tag: options.tag, data: options.data });
+      };
+    });
+    this.told = () => worker.evaluate(() => self.told);
+  }
+
   /** What it shows, as the platform has it. */
   shown() {
     return this.page.evaluate(async () => {

@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import { launch } from "./browser.mjs";
 import { Phone } from "./phone.mjs";
 import { PushService } from "./service.mjs";
+import { until } from "./wait.mjs";
 
 /** Real agents on a machine that does other things as well. */
 const PATIENCE = 240_000;
@@ -17,20 +18,25 @@ let phone;
 /** What came and what went out, for who has to find out why nothing is shown. */
 async function evidence() {
   const sent = await phone.page.evaluate(async () => (await fetch("/v1/notifications/deliveries")).text());
-  return JSON.stringify({ at: Date.now(), rings: phone.rings.map(({ at, topic, notification }) => ({ at, topic, ...notification })), shown: await phone.shown(), place: phone.page.url(), sent });
+  const rings = phone.rings.map(({ at, topic, notification }) => ({ at, topic, ...notification }));
+  return JSON.stringify({ at: Date.now(), rings, told: await phone.told(), shown: await phone.shown(), place: phone.page.url(), sent });
 }
 
 /** Waits for a notification; one that never comes is told with the evidence. */
 async function shows(what, fits) {
-  return phone.shows(what, fits, PATIENCE).catch(async (error) => {
+  return until(what, async () => (await phone.told()).find(fits), PATIENCE).catch(async (error) => {
     throw new Error(`${error.message}; ${await evidence()}`);
   });
 }
+
+/** Journal row of the question that was answered last: what stands in its place is newer. */
+let asked = 0;
 
 const orders = {
   async come({ url, token }) {
     phone = await Phone.come(browser, { url }, service, token);
     phone.page.setDefaultTimeout(PATIENCE);
+    await phone.watch();
     return {};
   },
 
@@ -38,6 +44,7 @@ const orders = {
   async approve({ agent, question }) {
     const { tag, title, body, data } = await shows(`${agent}'s question`, (it) => it.data.agent === agent && it.data.question === question);
     assert.equal(title, `${agent} needs you`);
+    asked = data.seq;
     await phone.press(tag, "approve");
     if (data.whole) return { body, by: "button" };
     await phone.page.waitForURL((url) => url.hash.startsWith(`#/agents/${agent}?question=${question}`));
@@ -49,7 +56,7 @@ const orders = {
 
   /** What stands there in place of a question. */
   async over({ agent, body }) {
-    await shows(`${agent}: ${body}`, (it) => it.data.agent === agent && it.body === body);
+    await shows(`${agent}: ${body}`, (it) => it.data.agent === agent && it.body === body && it.data.seq > asked);
     return {};
   },
 };
