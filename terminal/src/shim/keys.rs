@@ -76,7 +76,7 @@ impl Shim {
         }
         viewer.number = viewer.number.max(number);
         let full = client.tty.as_ref().is_some_and(Tty::full);
-        viewer.typed(full, terminal.ring.end(), now);
+        viewer.typed(full || terminal.flood.on(), terminal.ring.end(), now);
         let drives = terminal.driver == Some(id);
         let typed = terminal.lease.types(id, epoch, clock);
         // The size first: what is typed may ask for it.

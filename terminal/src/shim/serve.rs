@@ -33,7 +33,8 @@ impl Terminal {
             if fits && viewer.letterbox.take().is_some() {
                 viewer.stale = true;
             }
-            let flood = self.flood.on() && client.tty.is_none();
+            // On somebody's own terminal lines scroll away that they may want to see again.
+            let flood = self.flood.on() && (client.tty.is_none() || viewer.is_hurried());
             let next = viewer.next(pending, (self.ring.start(), seq), flood);
             if next != Next::Nothing && std::mem::take(&mut viewer.announce) {
                 let seq = viewer.sent;
@@ -91,7 +92,7 @@ impl Terminal {
             snapshot_with(screen, lines, notice)
         };
         if flood {
-            viewer.next_picture = Some(self.flood.next_picture(now));
+            viewer.pictured(now, self.flood.next_picture(now));
         }
         viewer.stale = false;
         viewer.announce = false;

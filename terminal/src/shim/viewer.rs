@@ -17,8 +17,8 @@ const BEHIND_MAX: u64 = 256 * 1024;
 const BEHIND_TYPING: u64 = 16 * 1024;
 /// How long that holds.
 const TYPING: Duration = Duration::from_millis(100);
-/// Who typed gets the next picture after this.
-const SOON: Duration = Duration::from_millis(5);
+/// While it holds, pictures of a flood come this often.
+const SOON: Duration = Duration::from_millis(2);
 /// How long a notice stands.
 const NOTICE: Duration = Duration::from_secs(5);
 /// Bytes in a connection's buffer above which nothing is added to it.
@@ -102,13 +102,26 @@ impl Viewer {
         self.acked = self.acked.max(seq.min(self.sent));
     }
 
-    /// It typed. `full`: its terminal takes no more; `end`: of the ring.
-    pub(super) fn typed(&mut self, full: bool, end: u64, now: Instant) {
+    /// It typed. `busy`: there is a flood, or its terminal takes no more; `end`: of the ring.
+    pub(super) fn typed(&mut self, busy: bool, end: u64, now: Instant) {
         let unacked = self.sent - self.acked;
-        if full || unacked > UNACKED_LOW || end.saturating_sub(self.sent) > BEHIND_TYPING {
+        if busy || unacked > UNACKED_LOW || end.saturating_sub(self.sent) > BEHIND_TYPING {
             self.hurried = Some(now + TYPING);
         }
         self.next_picture = self.next_picture.map(|at| at.min(now + SOON));
+    }
+
+    /// It typed a moment ago, and waits for the answer.
+    pub(super) fn is_hurried(&self) -> bool {
+        self.hurried.is_some()
+    }
+
+    /// It has a picture of a flood, begun now; `next`: when others get the next one.
+    pub(super) fn pictured(&mut self, now: Instant, next: Instant) {
+        self.next_picture = Some(match self.hurried {
+            Some(_) => now + SOON,
+            None => next,
+        });
     }
 
     /// The lines of history that its next screen brings along: those that it lacks, when there is
@@ -268,6 +281,13 @@ mod tests {
         viewer.typed(false, 20, now);
         assert_eq!(viewer.due(), Some(now + SOON));
         viewer.tick(now + SOON);
+        viewer.pictured(now, now + 6 * SOON);
+        assert_eq!(viewer.due(), Some(now + 6 * SOON));
+        viewer.typed(true, 20, now);
+        viewer.tick(now + SOON);
+        viewer.pictured(now + SOON, now + 6 * SOON);
+        assert_eq!(viewer.due(), Some(now + 2 * SOON));
+        viewer.tick(now + TYPING);
         assert_eq!(viewer.next(0, (0, 10), true), Next::Nothing);
         assert_eq!(viewer.next(0, (0, 20), true), Next::Snapshot);
         viewer.sent = 20;
