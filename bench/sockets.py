@@ -71,9 +71,11 @@ class WebSocket:
         return opcode, payload
 
     def receive(self, patience=30):
+        end = time.monotonic() + patience
         while True:
             while (message := self.taken()) is None:
-                self.more(patience)
+                # Pings are no answer.
+                self.more(max(0, end - time.monotonic()))
             opcode, payload = message
             if opcode == BINARY:
                 return payload

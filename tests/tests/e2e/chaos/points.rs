@@ -71,7 +71,9 @@ pub(super) fn passed(wsm: &Instance) -> BTreeSet<Point> {
         let text = text.expect("listen made it");
         // Who passes these can't strike the broker: the sandbox's own tests kill it alone.
         let alone = |name: &&str| name.starts_with("inside.") || *name == "spawn.shim";
-        let names = text.lines().filter(|name| !alone(name));
+        // These are passed when their time has come, whatever is played.
+        let timed = |name: &&str| name.ends_with("broker.Usage") || name.ends_with("broker.Disk");
+        let names = text.lines().filter(|name| !alone(name) && !timed(name));
         let names: Vec<_> = names.map(str::to_owned).collect();
         names.into_iter().map(move |name| Point { part, name })
     };
