@@ -229,11 +229,9 @@ impl Shim {
             return false;
         };
         terminal.write();
-        let bytes = terminal.read(
-            &mut self.scratch[..TURN_BYTES],
-            Instant::now(),
-            &mut self.events,
-        );
+        let now = Instant::now();
+        let most = terminal.turn_bytes(now);
+        let bytes = terminal.read(&mut self.scratch[..most], now, &mut self.events);
         if let Some(process) = self.processes.get_mut(&terminal.process) {
             process.wrote(bytes);
         }

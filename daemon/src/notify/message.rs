@@ -183,6 +183,10 @@ impl Message {
             // The next of the same tag is another thing, and rings again.
             notification["renotify"] = true.into();
         }
+        if self.kind() == Kind::Blocked {
+            // It waits for an answer, however long: a desktop puts others away after seconds.
+            notification["require_interaction"] = true.into();
+        }
         if self.whole && body == self.body {
             notification["data"]["whole"] = true.into();
         }
@@ -346,6 +350,7 @@ mod tests {
         let text = told(&asked);
         assert_eq!(text["notification"]["data"]["whole"], true);
         assert_eq!(text["notification"]["renotify"], true);
+        assert_eq!(text["notification"]["require_interaction"], true);
         assert_eq!(text["app_badge"], 2);
         // Nothing is whole of which something was cut off.
         asked.title = "x".repeat(MESSAGE_BYTES_MAX - 400);
@@ -353,6 +358,7 @@ mod tests {
         let over = told(&message(Kind::Over, "answered by ada"));
         assert_eq!(over["notification"]["silent"], true);
         assert!(over["notification"].get("renotify").is_none());
+        assert!(over["notification"].get("require_interaction").is_none());
     }
 
     #[test]

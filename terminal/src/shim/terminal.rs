@@ -26,6 +26,8 @@ const GATHER: Duration = Duration::from_millis(5);
 const GATHER_BYTES: u64 = 16 * 1024;
 /// … or somebody typed a moment ago: that is the echo.
 const ECHO: Duration = Duration::from_millis(50);
+/// Output taken in one turn after that.
+const TYPING_BYTES: usize = 8 * 1024;
 /// Input that may wait for a program to read it.
 const INPUT_BYTES_MAX: usize = 64 * 1024;
 /// The PTY's last bytes come through a kernel worker: after an exit, silence this long is the end …
@@ -209,6 +211,19 @@ impl Terminal {
         total as u64
     }
 
+    /// What is taken in one turn: little while somebody types, since keys are looked for between two
+    /// turns, and the echo is shown.
+    pub(super) fn turn_bytes(&self, now: Instant) -> usize {
+        match self.is_typed_into(now) {
+            true => TYPING_BYTES,
+            false => super::TURN_BYTES,
+        }
+    }
+
+    fn is_typed_into(&self, now: Instant) -> bool {
+        self.typed_at.is_some_and(|at| now - at < ECHO)
+    }
+
     fn take(&mut self, bytes: &[u8], now: Instant, events: &mut Vec<Event>) {
         let mut fed = std::mem::take(&mut self.fed);
         for piece in bytes.chunks(PIECE_BYTES) {
@@ -236,7 +251,7 @@ impl Terminal {
             drain.quiet = now + DRAIN_QUIET;
         }
         let recent = |at: Option<Instant>, span| at.is_some_and(|at| now - at < span);
-        let urgent = recent(self.typed_at, ECHO)
+        let urgent = self.is_typed_into(now)
             || !recent(self.shown_at, GATHER)
             || self.ring.end() - self.shown >= GATHER_BYTES;
         if urgent {

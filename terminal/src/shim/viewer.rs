@@ -18,7 +18,7 @@ const BEHIND_TYPING: u64 = 16 * 1024;
 /// How long that holds.
 const TYPING: Duration = Duration::from_millis(100);
 /// While it holds, pictures of a flood come this often.
-const SOON: Duration = Duration::from_millis(2);
+const SOON: Duration = Duration::from_micros(500);
 /// How long a notice stands.
 const NOTICE: Duration = Duration::from_secs(5);
 /// Bytes in a connection's buffer above which nothing is added to it.
