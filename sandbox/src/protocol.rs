@@ -102,7 +102,7 @@ pub enum Request {
         /// Those after this one, in the order of their ids; all without.
         after: Option<AgentId>,
     },
-    /// Count the disk space of an agent's files, however long that takes, up to twenty seconds.
+    /// Count the disk space of an agent's files, however long that takes, up to fifteen seconds.
     /// Answer: [`Reply::Disk`].
     Disk {
         /// Whose.

@@ -458,7 +458,8 @@ impl Shim {
             {
                 viewer.tick(now);
                 // One that was behind goes on as soon as it can, the others when output is due.
-                let behind = viewer.stale || terminal.behind(viewer.sent);
+                let owed = viewer.is_owed() && !terminal.flood.on();
+                let behind = viewer.stale || owed || terminal.behind(viewer.sent);
                 if behind || terminal.shows {
                     terminal.serve(client);
                 }

@@ -377,9 +377,12 @@ impl Driver {
                 accept,
                 reply,
             } => drop(reply.send(self.on_answer(&actor, &to, accept).await)),
-            Message::RecordInput { actor, on, reply } => {
-                drop(reply.send(self.on_record_input(&actor, on).await));
-            }
+            Message::RecordInput {
+                actor,
+                owner,
+                on,
+                reply,
+            } => drop(reply.send(self.on_record_input(&actor, &owner, on).await)),
             Message::Decide {
                 actor,
                 answer,

@@ -321,6 +321,9 @@ fn idle(what: &str, background: u32) -> String {
     }
 }
 
+/// What begins a question that a yes allows something.
+const PERMISSION: &str = "waits for permission:";
+
 /// A question in one line.
 pub(crate) fn words(asking: &Asking) -> String {
     const CHARACTERS_MAX: usize = 160;
@@ -332,15 +335,15 @@ pub(crate) fn words(asking: &Asking) -> String {
     match (asking.permission, asking.tool.as_str(), on.as_str()) {
         (false, _, _) if asking.detail.is_empty() => "asks something".to_owned(),
         (false, _, _) => format!("asks: {}", asking.detail),
-        (true, tool, "") => format!("waits for permission: {tool}"),
-        (true, tool, on) => format!("waits for permission: {tool} `{on}`"),
+        (true, tool, "") => format!("{PERMISSION} {tool}"),
+        (true, tool, on) => format!("{PERMISSION} {tool} `{on}`"),
     }
 }
 
-/// Whether a text holds all of a question to the letter, so that who read it knows what a yes allows.
+/// Whether a text is all of a question to the letter, so that who read it knows what a yes allows.
 pub(crate) fn whole(asking: &Asking, text: &str) -> bool {
     let (command, plain) = (asking.command.as_str(), asking.diff.is_empty());
-    let shown = !command.is_empty() && text.contains(&format!("`{command}`"));
+    let shown = !command.is_empty() && text == format!("{PERMISSION} {} `{command}`", asking.tool);
     asking.answerable && asking.permission && plain && shown
 }
 

@@ -118,6 +118,7 @@ pub(crate) enum Message {
     /// What people type is recorded, or no more; answered when the shim was told.
     RecordInput {
         actor: Who,
+        owner: String,
         on: bool,
         reply: Answer<()>,
     },

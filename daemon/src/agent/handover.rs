@@ -59,7 +59,7 @@ impl Driver {
             return self.try_commit(before.clone(), row(actor, "handoff.declined", id, message));
         }
         // The receiver did not ask for it.
-        self.on_record_input(actor, false).await?;
+        self.record_input(actor, false).await?;
         self.record.offer = None;
         self.record.owner.clone_from(&offer.to);
         let email = format!("{to}@{}", self.engine.host.hostname);

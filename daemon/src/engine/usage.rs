@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use wsm_api::agent::State;
 use wsm_api::problem::Problem;
 use wsm_sandbox::protocol::{AgentUsage, Disk, Reply, Request};
 use wsm_sandbox::spec::AgentId;
@@ -28,8 +29,17 @@ const COUNT_MS: (u64, u64) = (5 * 60 * 1000, 60 * 60 * 1000);
 /// Counting takes at most one part in so many of the time.
 const COUNT_SHARE: u32 = 20;
 
-/// When an agent's files were counted last, and what they take if that is known.
-type Counted = (u64, Option<Disk>);
+/// How soon it is tried again where that failed.
+const RETRY_MS: u64 = 30_000;
+
+/// An agent's files.
+#[derive(Debug, Clone, Copy)]
+struct Counted {
+    /// When they are counted next.
+    due_ms: u64,
+    /// When they were counted last, and what they take.
+    last: Option<(u64, Disk)>,
+}
 
 /// What is known of every agent.
 #[derive(Debug)]
@@ -93,20 +103,32 @@ impl Usages {
     /// When an agent's files were counted last, and what they take.
     #[must_use]
     pub fn disk(&self, agent: &AgentId) -> Option<(u64, Disk)> {
-        let (at_ms, disk) = self.disks().get(agent).copied()?;
-        Some((at_ms, disk?))
+        self.disks().get(agent)?.last
     }
 
-    /// Whose files are counted next, of these agents and whether they run; others are forgotten.
-    fn uncounted(&self, agents: &[(AgentId, bool)], now_ms: u64) -> Option<AgentId> {
+    /// Whose files are counted next, of these agents; others are forgotten.
+    fn uncounted(&self, agents: &[(AgentId, bool)], now_ms: u64) -> Option<(AgentId, bool)> {
         let mut disks = self.disks();
         disks.retain(|known, _| agents.iter().any(|(agent, _)| agent == known));
-        let due = agents.iter().filter_map(|(agent, runs)| {
-            let every = if *runs { COUNT_MS.0 } else { COUNT_MS.1 };
-            let due_ms = disks.get(agent).map_or(0, |(at_ms, _)| at_ms + every);
-            (due_ms <= now_ms).then_some((due_ms, agent))
-        });
-        due.min().map(|(_, agent)| agent.clone())
+        let due = |agent: &AgentId| disks.get(agent).map_or(0, |counted| counted.due_ms);
+        let next = agents.iter().min_by_key(|(agent, _)| due(agent))?;
+        (due(&next.0) <= now_ms).then(|| next.clone())
+    }
+
+    /// An agent that runs, or rests, was counted, or could not be.
+    fn counted(&self, (agent, runs): (AgentId, bool), disk: Option<Disk>, now_ms: u64) {
+        let mut disks = self.disks();
+        let last = disks.get(&agent).and_then(|counted| counted.last);
+        let pause = match disk {
+            None => RETRY_MS,
+            Some(_) if runs => COUNT_MS.0,
+            Some(_) => COUNT_MS.1,
+        };
+        let counted = Counted {
+            due_ms: now_ms + pause,
+            last: disk.map(|disk| (now_ms, disk)).or(last),
+        };
+        disks.insert(agent, counted);
     }
 
     fn disks(&self) -> MutexGuard<'_, HashMap<AgentId, Counted>> {
@@ -152,25 +174,25 @@ impl Engine {
     }
 
     async fn count_disk(&self) {
-        let agents = self.handles().into_iter().map(|handle| {
+        let agents = self.handles().into_iter().filter_map(|handle| {
             let now = handle.now();
-            (now.record.id.clone(), now.shim.is_some())
+            // Of one that is being made only a part is there.
+            let made = !matches!(now.record.state, State::Creating | State::SettingUp);
+            made.then(|| (now.record.id.clone(), now.shim.is_some()))
         });
         let agents: Vec<_> = agents.collect();
-        let Some(agent) = self.usages.uncounted(&agents, now_ms()) else {
+        let Some(next) = self.usages.uncounted(&agents, now_ms()) else {
             return;
         };
-        let asked = Request::Disk {
-            agent: agent.clone(),
-        };
-        let disk = match self.broker.ask(asked).await {
+        let agent = next.0.clone();
+        let disk = match self.broker.ask(Request::Disk { agent }).await {
             Ok(Reply::Disk(disk)) => Some(disk),
             Ok(_) | Err(_) => {
-                tracing::debug!(%agent, "its disk space is not known");
+                tracing::debug!(agent = %next.0, "its disk space is not known");
                 None
             }
         };
-        self.usages.disks().insert(agent, (now_ms(), disk));
+        self.usages.counted(next, disk, now_ms());
     }
 
     async fn ask_usage(&self) -> Result<Vec<AgentUsage>, Problem> {
@@ -202,21 +224,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let usages = Usages::open(&dir.path().join("usage.db"));
         let id = |text: &str| AgentId::try_from(text.to_owned()).unwrap();
-        let (runs, rests) = (id("aaaaaaaa1111"), id("bbbbbbbb2222"));
-        let agents = [(runs.clone(), true), (rests.clone(), false)];
-        let count = |agent: &AgentId, at| usages.disks().insert(agent.clone(), (at, None));
-        count(&runs, 1_000_000);
-        assert_eq!(usages.uncounted(&agents, 1_000_000), Some(rests.clone()));
-        count(&rests, 1_000_000);
-        assert_eq!(usages.uncounted(&agents, 1_000_000), None);
-        let later = 1_000_000 + COUNT_MS.0;
-        assert_eq!(usages.uncounted(&agents, later), Some(runs.clone()));
-        count(&runs, later);
-        assert_eq!(usages.uncounted(&agents, later), None);
-        let later = 1_000_000 + COUNT_MS.1;
-        // The one that is due longest.
-        assert_eq!(usages.uncounted(&agents, later), Some(runs));
-        assert_eq!(usages.uncounted(&agents[1..], later), Some(rests));
-        assert_eq!(usages.disks().len(), 1, "who is gone is forgotten");
+        let (runs, rests) = ((id("aaaaaaaa1111"), true), (id("bbbbbbbb2222"), false));
+        let agents = [runs.clone(), rests.clone()];
+        let (next, disk) = (|now| usages.uncounted(&agents, now), Disk::default());
+        usages.counted(runs.clone(), Some(disk), 1_000);
+        assert_eq!(next(1_000), Some(rests.clone()));
+        usages.counted(rests.clone(), Some(disk), 1_000);
+        assert_eq!(next(COUNT_MS.0 + 999), None);
+        assert_eq!(next(COUNT_MS.0 + 1_000), Some(runs.clone()));
+        // What is known stays where it can't be counted, and is soon tried again.
+        usages.counted(runs.clone(), None, COUNT_MS.0 + 1_000);
+        assert_eq!(usages.disk(&runs.0), Some((1_000, disk)));
+        assert_eq!(next(COUNT_MS.0 + 1_000 + RETRY_MS), Some(runs.clone()));
+        usages.counted(runs.clone(), Some(disk), 2 * COUNT_MS.1);
+        assert_eq!(next(2 * COUNT_MS.1), Some(rests.clone()));
+        assert_eq!(usages.uncounted(&agents[..1], 2 * COUNT_MS.1), None);
+        assert_eq!(usages.disk(&rests.0), None, "who is gone is forgotten");
     }
 }

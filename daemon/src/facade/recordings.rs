@@ -57,7 +57,7 @@ impl Daemon {
         agent: &str,
         RecordInput { on }: RecordInput,
     ) -> Result<RecordInput, Problem> {
-        let (shim, _) = self.running(actor, agent, Verb::RecordInput)?;
+        let (shim, published) = self.running(actor, agent, Verb::RecordInput)?;
         if shim.speaks() < INPUTS {
             let message =
                 format!("{agent} was started by an older wsm: its input can't be recorded");
@@ -73,9 +73,14 @@ impl Daemon {
             ));
         }
         let (handle, actor) = (self.find(actor, agent, Verb::RecordInput)?, actor.who());
-        handle
-            .ask(|reply| Message::RecordInput { actor, on, reply })
-            .await?;
+        let owner = published.record.owner.clone();
+        let asked = handle.ask(|reply| Message::RecordInput {
+            actor,
+            owner,
+            on,
+            reply,
+        });
+        asked.await?;
         Ok(RecordInput { on })
     }
 

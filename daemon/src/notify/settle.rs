@@ -6,7 +6,7 @@ use super::decide::{Moment, Verdict, at_due};
 use super::event::Kind;
 use super::message::Message;
 use super::pace::{Plan, Rings, gathers, window_ms};
-use crate::agent::evidence::whole;
+use crate::agent::evidence::{Question, whole, words};
 use crate::engine::{Engine, WSM};
 use crate::fault;
 use crate::record::Record;
@@ -144,9 +144,11 @@ fn message(due: &Due, record: &Record) -> Message {
     };
     if notice.kind == Kind::Blocked {
         let questions = &record.heard.questions;
-        // A later row of the same state names none, and takes the place of what was shown.
         let named = questions.iter().find(|it| it.id == notice.about);
-        if let Some(asked) = named.or(questions.last()) {
+        // A later row of the same state names none, and takes the place of what was shown: it is
+        // the question that its text begins with.
+        let told = |it: &&Question| !it.doubtful && message.body.starts_with(&words(&it.asking));
+        if let Some(asked) = named.or(questions.iter().find(told)) {
             message.question.clone_from(&asked.id);
             message.whole = whole(&asked.asking, &message.body);
         }
@@ -166,7 +168,6 @@ fn over(notice: &Notice) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::evidence::Question;
     use crate::notify::rules::Rules;
     use crate::record::tests::record;
     use wsm_terminal::protocol::Asking;
@@ -224,6 +225,9 @@ mod tests {
         // Of a later row of the same state, which names none; or the one that it names is answered.
         assert_eq!(told("", &record), ("1-4".into(), true));
         assert_eq!(told("1-3", &record), ("1-4".into(), true));
+        // Another question than the text's is not answered by its buttons.
+        record.heard.questions.pop();
+        assert_eq!(told("", &record), (String::new(), false));
         record.heard.questions.clear();
         assert_eq!(told("1-4", &record), (String::new(), false));
     }

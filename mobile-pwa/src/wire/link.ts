@@ -162,7 +162,6 @@ export class Link {
         this.began();
         this.next = frame.seq;
         const { seq } = frame;
-        this.acked = this.parsed = seq;
         this.screen.snapshot(frame.cols, frame.rows, frame.bytes, () => this.done(seq));
         break;
       }
@@ -207,7 +206,7 @@ export class Link {
     this.incarnation = hello.incarnation;
     this.number = 0;
     this.epoch = 0;
-    this.acked = this.parsed = this.next ?? 0;
+    this.acked = this.parsed = resume?.[1] ?? 0;
     const { terminal, readOnly, historyLines } = this.place;
     this.say(frames.attach({ terminal, readOnly, historyLines, resume, ...this.size }));
     this.say(frames.visible(document.visibilityState === "visible"));

@@ -13,8 +13,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::dir::Dir;
-use nix::fcntl::{AtFlags, OFlag};
-use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
+use nix::fcntl::OFlag;
+use nix::sys::stat::{FileStat, SFlag, fstat};
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 
 use super::dirs;
@@ -25,9 +25,7 @@ use crate::spec::AgentId;
 use crate::{files, sys};
 
 /// Longest walk: below a worker's own time.
-const TIME_MAX: Duration = Duration::from_secs(20);
-/// Entries between two looks at the clock.
-const LOOK_ENTRIES: u32 = 256;
+const TIME_MAX: Duration = Duration::from_secs(15);
 /// Levels that are entered: each is an open descriptor.
 const DEPTH_MAX: usize = 128;
 /// Files with several names that are remembered, to be counted once.
@@ -42,12 +40,8 @@ pub(super) fn look(host: &Host, agent: &AgentId) -> Result<(Reply, Vec<OwnedFd>)
     let paths = dirs::paths(&host.state_path, &record.git_dir, agent, &record.account);
     let root = files::root().what(what)?;
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
-    let open = |path: &str| files::open_plain(root.as_fd(), Path::new(path), flags).what(what);
-    let trees = [
-        open(&paths.workspace)?,
-        open(&paths.home)?,
-        open(&paths.state)?,
-    ];
+    let open = |path: &str| files::open_plain(root.as_fd(), Path::new(path), flags);
+    let trees = [&paths.workspace, &paths.home, &paths.state].map(|path| open(path));
     sys::step_back();
     let (uid, gid) = (record.account.uid, record.account.gid);
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
@@ -55,7 +49,7 @@ pub(super) fn look(host: &Host, agent: &AgentId) -> Result<(Reply, Vec<OwnedFd>)
     setresgid(gid, gid, gid).what(what)?;
     setresuid(uid, uid, uid).what(what)?;
     let mut walk = Walk::new(Instant::now() + TIME_MAX);
-    let [workspace, home, state] = trees.map(|tree| walk.tree(&tree, DEPTH_MAX));
+    let [workspace, home, state] = trees.map(|tree| walk.top(tree));
     let disk = Disk {
         workspace,
         home,
@@ -68,21 +62,28 @@ pub(super) fn look(host: &Host, agent: &AgentId) -> Result<(Reply, Vec<OwnedFd>)
 /// A walk of some trees.
 struct Walk {
     until: Instant,
-    seen: u32,
     /// Device and inode of files that have other names as well.
     links: HashSet<(u64, u64)>,
     exact: bool,
-    over: bool,
 }
 
 impl Walk {
     fn new(until: Instant) -> Walk {
         Walk {
             until,
-            seen: 0,
             links: HashSet::new(),
             exact: true,
-            over: false,
+        }
+    }
+
+    /// Bytes of a tree; one that is not made yet, or gone, has none.
+    fn top(&mut self, tree: io::Result<OwnedFd>) -> u64 {
+        match tree {
+            Ok(dir) => self.tree(&dir, DEPTH_MAX),
+            Err(error) => {
+                self.exact &= error.kind() == io::ErrorKind::NotFound;
+                0
+            }
         }
     }
 
@@ -107,7 +108,7 @@ impl Walk {
                 break;
             }
             match self.entry(dir, name, depth) {
-                Ok(more) => bytes += more,
+                Ok(more) => bytes = bytes.saturating_add(more),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(_) => self.exact = false,
             }
@@ -116,7 +117,10 @@ impl Walk {
     }
 
     fn entry(&mut self, dir: &OwnedFd, name: &OsStr, depth: usize) -> io::Result<u64> {
-        let found = fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        // What is mounted there is not even asked: its server may never answer.
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
+        let found = files::open_same_mount(dir.as_fd(), Path::new(name), flags)?;
+        let found = fstat(&found)?;
         let kind = SFlag::from_bits_truncate(found.st_mode & SFlag::S_IFMT.bits());
         if kind == SFlag::S_IFDIR {
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
@@ -137,11 +141,9 @@ impl Walk {
 
     /// Whether the time is over.
     fn is_late(&mut self) -> bool {
-        self.seen = self.seen.wrapping_add(1);
-        if self.seen.is_multiple_of(LOOK_ENTRIES) && Instant::now() >= self.until {
-            (self.over, self.exact) = (true, false);
-        }
-        self.over
+        let late = Instant::now() >= self.until;
+        self.exact &= !late;
+        late
     }
 }
 
@@ -195,10 +197,6 @@ mod tests {
         std::fs::create_dir_all(top.path().join("a/b/c")).unwrap();
         assert!(counted(top.path(), 3, soon).1);
         assert!(!counted(top.path(), 2, soon).1);
-        for file in 0..LOOK_ENTRIES {
-            std::fs::write(top.path().join(file.to_string()), "x").unwrap();
-        }
-        assert!(counted(top.path(), 3, soon).1);
         assert!(!counted(top.path(), 3, Instant::now()).1);
     }
 }

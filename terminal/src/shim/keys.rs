@@ -76,9 +76,12 @@ impl Shim {
         }
         viewer.number = viewer.number.max(number);
         let full = client.tty.as_ref().is_some_and(Tty::full);
-        viewer.typed(full || terminal.flood.on(), terminal.ring.end(), now);
+        let busy = full || terminal.flood.on();
         let drives = terminal.driver == Some(id);
         let typed = terminal.lease.types(id, epoch, clock);
+        if typed.is_ok() {
+            viewer.typed(busy, terminal.ring.end(), now);
+        }
         // The size first: what is typed may ask for it.
         match &typed {
             Ok(Some(news)) => {

@@ -267,7 +267,10 @@ impl Shim {
             .filter(|&(incarnation, seq)| {
                 let range = terminal.ring.start()..=terminal.ring.end();
                 let resized = terminal.resized > 0 && seq <= terminal.resized;
-                incarnation == self.incarnation && range.contains(&seq) && !resized
+                // It may have seen a picture there, and lacks what went by.
+                let wants = attach.history_lines > 0 && !attach.fit;
+                let skipped = wants && seq <= terminal.skipped && terminal.skipped > 0;
+                incarnation == self.incarnation && range.contains(&seq) && !resized && !skipped
             });
         let Some(client) = self.clients.get_mut(&id) else {
             return;

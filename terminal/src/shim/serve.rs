@@ -33,8 +33,12 @@ impl Terminal {
             if fits && viewer.letterbox.take().is_some() {
                 viewer.stale = true;
             }
+            let ended = self.ended.is_some();
+            if ended {
+                viewer.calm();
+            }
             // On somebody's own terminal lines scroll away that they may want to see again.
-            let flood = self.flood.on() && (client.tty.is_none() || viewer.is_hurried());
+            let flood = self.flood.on() && !ended && (client.tty.is_none() || viewer.is_hurried());
             let next = viewer.next(pending, (self.ring.start(), seq), flood);
             if next != Next::Nothing && std::mem::take(&mut viewer.announce) {
                 let seq = viewer.sent;
@@ -47,7 +51,18 @@ impl Terminal {
             }
             match (next, &mut client.tty) {
                 (Next::Nothing, _) => break,
-                (Next::Snapshot, _) => self.whole(client, flood),
+                (Next::Snapshot, _) if flood => self.flooded(client),
+                (Next::Snapshot | Next::Whole, _) => {
+                    let lines = match next {
+                        Next::Whole => viewer.history(),
+                        _ => 0,
+                    };
+                    if viewer.is_owed() {
+                        self.skipped = seq;
+                    }
+                    let bytes = snapshot_with(&mut self.screen, lines, viewer.notice());
+                    self.whole(client, bytes);
+                }
                 (Next::Bytes, Some(tty)) => {
                     let Some(bytes) = self.ring.parts(viewer.sent) else {
                         viewer.stale = true;
@@ -75,25 +90,33 @@ impl Terminal {
         self.tell_end(client);
     }
 
-    /// The whole screen.
-    fn whole(&mut self, client: &mut Client, flood: bool) {
+    /// The picture of a flood.
+    fn flooded(&mut self, client: &mut Client) {
+        let Role::Viewer(viewer) = &mut client.role else {
+            return;
+        };
         let now = Instant::now();
+        let (screen, notice) = (&mut self.screen, viewer.notice());
+        let bytes = match notice {
+            Some(_) => snapshot_with(screen, 0, notice),
+            None => {
+                let at = (self.ring.end(), screen.size());
+                self.flood.picture(at, || snapshot_with(screen, 0, None))
+            }
+        };
+        let next = self.flood.next_picture(now);
+        viewer.pictured(now, next.max(now + now.elapsed() * PICTURE_SHARE));
+        self.skipped = self.ring.end();
+        self.whole(client, bytes);
+    }
+
+    /// The whole screen, drawn by these bytes.
+    fn whole(&mut self, client: &mut Client, bytes: Vec<u8>) {
         let Role::Viewer(viewer) = &mut client.role else {
             return;
         };
         let (cols, rows) = self.screen.size();
         let seq = self.ring.end();
-        let lines = viewer.history(flood);
-        let (screen, notice) = (&mut self.screen, viewer.notice());
-        let bytes = if flood && lines == 0 && notice.is_none() {
-            let draw = || snapshot_with(screen, 0, None);
-            self.flood.picture((seq, (cols, rows)), draw)
-        } else {
-            snapshot_with(screen, lines, notice)
-        };
-        if flood {
-            viewer.pictured(now, self.flood.next_picture(now));
-        }
         viewer.stale = false;
         viewer.announce = false;
         viewer.sent = seq;
@@ -155,7 +178,8 @@ impl Terminal {
             return;
         };
         let drawn = client.tty.as_ref().is_none_or(|tty| !tty.full());
-        let complete = viewer.sent == self.ring.end() && !viewer.stale && drawn;
+        let owed = viewer.is_owed() && !viewer.fit;
+        let complete = viewer.sent == self.ring.end() && !viewer.stale && !owed && drawn;
         if let Some(exit) = self.ended.filter(|_| complete) {
             client.send(&Frame::Exited(exit));
             client.closing = true;

@@ -62,6 +62,8 @@ pub(super) struct Terminal {
     input: Vec<u8>,
     /// The viewer whose size it has.
     pub(super) driver: Option<u64>,
+    /// Where the last picture of a flood stood in for output.
+    pub(super) skipped: u64,
     /// Where the size changed last.
     pub(super) resized: u64,
     /// What it shows is kept there.
@@ -109,6 +111,7 @@ impl Terminal {
             drain: None,
             input: Vec::new(),
             driver: None,
+            skipped: 0,
             resized: 0,
             recorder: None,
             lease: Lease::default(),

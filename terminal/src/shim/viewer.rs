@@ -64,11 +64,14 @@ pub(super) struct Viewer {
 }
 
 /// What to send next.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     Nothing,
     Bytes,
+    /// The screen alone.
     Snapshot,
+    /// With the history that it is owed.
+    Whole,
 }
 
 impl Viewer {
@@ -124,12 +127,22 @@ impl Viewer {
         });
     }
 
-    /// The lines of history that its next screen brings along: those that it lacks, when there is
-    /// time. What draws on somebody's terminal can't take back what scrolled away there.
-    pub(super) fn history(&mut self, flood: bool) -> usize {
-        let pays = self.owed && (self.fit || !(flood || self.hurried.is_some()));
-        self.owed &= !pays;
-        if pays { self.history_lines as usize } else { 0 }
+    /// Nothing more will come: there is time for all that it lacks.
+    pub(super) fn calm(&mut self) {
+        self.hurried = None;
+    }
+
+    /// It lacks lines of history.
+    pub(super) fn is_owed(&self) -> bool {
+        self.owed
+    }
+
+    /// The lines that a whole screen brings along.
+    pub(super) fn history(&mut self) -> usize {
+        match std::mem::take(&mut self.owed) {
+            true => self.history_lines as usize,
+            false => 0,
+        }
     }
 
     /// Tells it something, where it has a place for that.
@@ -193,10 +206,15 @@ impl Viewer {
             None => BEHIND_MAX,
         };
         let skips = self.sent < start || end - self.sent > behind_max || flood && self.sent < end;
-        let pays = self.owed && !self.fit && !flood && self.hurried.is_none();
+        // What draws on somebody's terminal can't take back what scrolled away there: it is owed the
+        // history it began with, at once. Others get theirs when they keep up again.
+        let calm = !flood && self.hurried.is_none() && !skips;
+        let pays = self.owed && (self.fit || calm);
         if self.paused || flood && self.next_picture.is_some() {
             Next::Nothing
-        } else if self.stale || skips || pays {
+        } else if self.stale && pays || pays && !self.fit && self.sent == end {
+            Next::Whole
+        } else if self.stale || skips {
             self.owed |= skips && !self.fit && self.history_lines > 0;
             Next::Snapshot
         } else if self.sent < end {
@@ -265,16 +283,19 @@ mod tests {
         assert_eq!(viewer.next(0, (0, end), false), Next::Snapshot);
     }
 
+    fn wishing(fit: bool) -> Attach {
+        Attach {
+            history_lines: 1000,
+            fit,
+            ..attach()
+        }
+    }
+
     #[test]
     fn in_a_flood_it_gets_pictures_and_then_what_went_by() {
-        let wish = Attach {
-            history_lines: 1000,
-            ..attach()
-        };
-        let mut viewer = Viewer::new(&wish, Some(0), 0);
+        let mut viewer = Viewer::new(&wishing(false), Some(0), 0);
         let now = Instant::now();
         assert_eq!(viewer.next(0, (0, 10), true), Next::Snapshot);
-        assert_eq!(viewer.history(true), 0);
         (viewer.sent, viewer.next_picture) = (10, Some(now + 6 * SOON));
         assert_eq!(viewer.next(0, (0, 20), true), Next::Nothing);
         // A key has its answer soon.
@@ -287,38 +308,54 @@ mod tests {
         viewer.tick(now + SOON);
         viewer.pictured(now + SOON, now + 6 * SOON);
         assert_eq!(viewer.due(), Some(now + 2 * SOON));
-        viewer.tick(now + TYPING);
+        viewer.tick(now + 2 * SOON);
         assert_eq!(viewer.next(0, (0, 10), true), Next::Nothing);
         assert_eq!(viewer.next(0, (0, 20), true), Next::Snapshot);
         viewer.sent = 20;
-        assert_eq!(viewer.next(0, (0, 20), false), Next::Snapshot);
-        assert_eq!(viewer.history(false), 1000);
+        // Who waits for an answer waits for no history; it comes when that is over.
         assert_eq!(viewer.next(0, (0, 20), false), Next::Nothing);
-        // Of what it skips otherwise, too.
-        let end = 21 + BEHIND_MAX;
+        assert_eq!(viewer.due(), Some(now + TYPING));
+        viewer.tick(now + TYPING);
+        assert_eq!(viewer.next(0, (0, 20), false), Next::Whole);
+        assert_eq!((viewer.history(), viewer.history()), (1000, 0));
+        assert_eq!(viewer.next(0, (0, 20), false), Next::Nothing);
+    }
+
+    #[test]
+    fn what_a_slow_viewer_skipped_comes_when_it_keeps_up() {
+        let mut viewer = Viewer::new(&wishing(false), Some(0), 0);
+        let end = 1 + BEHIND_MAX;
         assert_eq!(viewer.next(0, (0, end), false), Next::Snapshot);
-        assert_eq!(viewer.history(false), 1000);
         viewer.sent = end;
+        assert_eq!(viewer.next(0, (0, end), false), Next::Nothing, "not drawn");
         viewer.ack(end);
+        assert_eq!(viewer.next(0, (0, end + 1), false), Next::Bytes);
+        assert_eq!(viewer.next(0, (0, end), false), Next::Whole);
+        assert_eq!(viewer.history(), 1000);
         // A screen that only changed its size has lost nothing.
         viewer.stale = true;
         assert_eq!(viewer.next(0, (0, end), false), Next::Snapshot);
-        assert_eq!(viewer.history(false), 0);
+        // At the end of everything there is time.
+        viewer.stale = false;
+        viewer.typed(true, end, Instant::now());
+        assert_eq!(viewer.next(0, (0, 2 * end), false), Next::Snapshot);
+        viewer.sent = 2 * end;
+        viewer.ack(2 * end);
+        assert_eq!(viewer.next(0, (0, 2 * end), false), Next::Nothing);
+        assert!(viewer.is_owed());
+        viewer.calm();
+        assert_eq!(viewer.next(0, (0, 2 * end), false), Next::Whole);
     }
 
     #[test]
     fn what_draws_on_a_terminal_is_given_history_once() {
-        let wish = Attach {
-            history_lines: 1000,
-            fit: true,
-            ..attach()
-        };
-        let mut viewer = Viewer::new(&wish, None, 0);
-        assert_eq!(viewer.next(0, (0, 10), true), Next::Snapshot);
-        assert_eq!((viewer.history(true), viewer.history(true)), (1000, 0));
+        let mut viewer = Viewer::new(&wishing(true), None, 0);
+        assert_eq!(viewer.next(0, (0, 10), true), Next::Whole);
+        assert_eq!((viewer.history(), viewer.history()), (1000, 0));
         viewer.stale = false;
         viewer.sent = 10;
-        assert_eq!(viewer.next(0, (0, 11 + BEHIND_MAX), false), Next::Snapshot);
-        assert_eq!(viewer.history(false), 0);
+        let end = 11 + BEHIND_MAX;
+        assert_eq!(viewer.next(0, (0, end), false), Next::Snapshot);
+        assert!(!viewer.is_owed());
     }
 }

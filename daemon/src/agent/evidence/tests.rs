@@ -244,6 +244,11 @@ fn what_is_whole_is_there_to_the_letter() {
     assert!(!shown(&ask("/w/a", "+x")));
     // The text is of another question, which begins alike.
     assert!(!whole(&ask("ls", ""), &words(&ask("ls; rm -rf ~", ""))));
+    assert!(!whole(&ask("ls", ""), &words(&ask("echo `ls`", ""))));
+    assert!(!whole(
+        &ask("ls", ""),
+        &format!("{}, and 1 more", words(&ask("ls", "")))
+    ));
     let mut elsewhere = ask("ls", "");
     elsewhere.answerable = false;
     assert!(!shown(&elsewhere));
