@@ -68,7 +68,14 @@ export class Phone {
 
   /** Waits for a notification that this is true of. */
   async shows(what, fits, patience = 60_000) {
-    return until(what, async () => (await this.shown()).find(fits), patience);
+    return until(what, async () => (await this.shown()).find(fits), patience).catch((error) => this.explain(error));
+  }
+
+  /** What came and what went out, for who has to find out why something is not shown. */
+  async explain(error) {
+    const sent = await this.page.evaluate(async () => (await fetch("/v1/notifications/deliveries")).text());
+    const rings = this.rings.map(({ at, topic, notification }) => ({ at, topic, ...notification }));
+    throw new Error(`${error.message}; ${JSON.stringify({ at: Date.now(), rings, told: await this.told?.(), shown: await this.shown(), place: this.page.url(), sent })}`);
   }
 
   /** Presses on a notification, or on one of its buttons. */

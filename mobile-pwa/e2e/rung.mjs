@@ -15,19 +15,8 @@ const service = await PushService.start(process.argv[2]);
 const browser = await launch();
 let phone;
 
-/** What came and what went out, for who has to find out why nothing is shown. */
-async function evidence() {
-  const sent = await phone.page.evaluate(async () => (await fetch("/v1/notifications/deliveries")).text());
-  const rings = phone.rings.map(({ at, topic, notification }) => ({ at, topic, ...notification }));
-  return JSON.stringify({ at: Date.now(), rings, told: await phone.told(), shown: await phone.shown(), place: phone.page.url(), sent });
-}
-
-/** Waits for a notification; one that never comes is told with the evidence. */
-async function shows(what, fits) {
-  return until(what, async () => (await phone.told()).find(fits), PATIENCE).catch(async (error) => {
-    throw new Error(`${error.message}; ${await evidence()}`);
-  });
-}
+/** Waits for a notification, however soon something took its place. */
+const shows = (what, fits) => until(what, async () => (await phone.told()).find(fits), PATIENCE).catch((error) => phone.explain(error));
 
 /** Journal row of the question that was answered last: what stands in its place is newer. */
 let asked = 0;
