@@ -32,6 +32,14 @@ export function bringing(shared) {
       await dialog.getByRole("button", { name: "Merge", exact: true }).tap();
       return dialog;
     };
+    // The agent goes on while somebody writes: what is open stays as it is.
+    await page.getByRole("button", { name: "Merge", exact: true }).tap();
+    const open = page.getByRole("dialog");
+    await open.getByLabel("Message of a merge or squash commit").fill("half a sentence");
+    inside("notes", "echo more >MORE && git add MORE && git commit -q -m 'notes: more'");
+    await page.getByText("2 commits, 2 files").waitFor();
+    assert.equal(await open.getByLabel("Message of a merge or squash commit").inputValue(), "half a sentence");
+    await open.getByRole("button", { name: "Cancel" }).tap();
     await merge("notes by an agent");
     await page.getByText("Merged into main").waitFor();
     assert.equal(readFileSync(join(instance.repository, "NOTES"), "utf8"), "from-the-agent\n");

@@ -11,8 +11,11 @@ import { Icon } from "../ui/icon";
 import { Shown, useLoad } from "../ui/load";
 import { say } from "../ui/toast";
 
-export function Changes({ agent }: { agent: Agent }) {
-  const diff = useLoad(() => call("get /v1/agents/{agent}/diff", { path: { agent: agent.id } }), [agent.id, agent.sync.head]);
+export const Changes = ({ agent }: { agent: Agent }) => <Looked key={agent.id} agent={agent} />;
+
+function Looked({ agent }: { agent: Agent }) {
+  // What is shown stays while it is asked again: an agent that commits closes nobody's dialog.
+  const diff = useLoad(() => call("get /v1/agents/{agent}/diff", { path: { agent: agent.id } }), [agent.id, agent.sync.head], 0, true);
   return (
     <div class="scroll" tabIndex={0}>
       <div class="body">

@@ -12,7 +12,7 @@ import { say, tell } from "../ui/toast";
 /** Offers of one agent, or all that concern whoever is signed in. */
 export function Offers({ agent }: { agent?: Agent }) {
   const newest = rows.value.find((row) => row.verb.startsWith("handoff"))?.seq ?? 0;
-  const offers = useLoad(() => call("get /v1/handoffs"), [newest]);
+  const offers = useLoad(() => call("get /v1/handoffs"), [newest], 0, true);
   if (offers.error) return null;
   return (
     <Shown of={offers}>

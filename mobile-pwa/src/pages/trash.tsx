@@ -15,7 +15,7 @@ import { say, tell } from "../ui/toast";
 
 export function Trash() {
   const newest = rows.value.find((row) => row.verb.startsWith("agent."))?.seq ?? 0;
-  const all = useLoad(() => call("get /v1/agents", { query: { trashed: true } }), [newest]);
+  const all = useLoad(() => call("get /v1/agents", { query: { trashed: true } }), [newest], 0, true);
   return (
     <main class="page" id="main">
       <header class="bar">
