@@ -437,11 +437,10 @@ pub(crate) fn ignore_sigpipe() {
 /// The last to get the processor and the disk (setpriority(2), ioprio_set(2): this process, the idle
 /// class). A host that schedules otherwise does so.
 pub(crate) fn step_back() {
-    // SAFETY: both take numbers.
-    unsafe {
-        libc::setpriority(libc::PRIO_PROCESS, 0, 19);
-        libc::syscall(libc::SYS_ioprio_set, 1, 0, 3 << 13);
-    }
+    // SAFETY: it takes numbers.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) };
+    // SAFETY: it takes numbers.
+    unsafe { libc::syscall(libc::SYS_ioprio_set, 1, 0, 3 << 13) };
 }
 
 /// Reaps one child that ended, if there is one. Knows all signals, also those that nix has no

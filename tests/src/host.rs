@@ -105,6 +105,14 @@ pub fn processes_of(agent: &str) -> Vec<Process> {
         .collect()
 }
 
+/// Pid of an agent's shim.
+#[must_use]
+pub fn shim_of(agent: &str) -> i32 {
+    let all = processes_of(agent);
+    let shim = all.iter().find(|process| process.cgroup.contains("/shim"));
+    shim.unwrap_or_else(|| panic!("no shim among {all:?}")).pid
+}
+
 /// Mounts that name `directory`, in our own mount namespace and in that of every process.
 #[must_use]
 pub fn mounts_below(directory: &Path) -> Vec<String> {

@@ -58,8 +58,11 @@ impl Driver {
             let message = format!("{} to {to}", before.name);
             return self.try_commit(before.clone(), row(actor, "handoff.declined", id, message));
         }
-        // The receiver did not ask for it.
-        self.record_input(actor, false).await?;
+        // The receiver did not ask for it. A shim that does not answer would leave the giver its
+        // windows as well.
+        if let Err(problem) = self.record_input(actor, false).await {
+            return Err(self.cant_be_taken(&problem));
+        }
         self.record.offer = None;
         self.record.owner.clone_from(&offer.to);
         let email = format!("{to}@{}", self.engine.host.hostname);
@@ -97,6 +100,16 @@ impl Driver {
             format!("{name} was started by an older wsm: it can't be taken from who looks at it");
         let hint = format!("`wsm restart {name}` when it may be interrupted, then hand it over");
         Err(Problem::new(Code::NotAvailable, message, hint))
+    }
+
+    fn cant_be_taken(&self, why: &Problem) -> Problem {
+        let name = &self.record.name;
+        let message = format!(
+            "{name} stays as it is, its terminals do not answer: {}",
+            why.message
+        );
+        let hint = format!("`wsm restart {name}` ends them, then accept it again");
+        Problem::new(Code::Failed, message, hint)
     }
 
     /// The keyboards that the giver has are the receiver's. What fails is logged: they are free then.

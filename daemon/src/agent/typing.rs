@@ -35,7 +35,7 @@ impl Driver {
             return Ok(());
         }
         // A terminal that is opened later would be.
-        self.record_input(actor, false).await?;
+        self.switch_input(actor, &shim, true, false).await?;
         let name = &self.record.name;
         let message = format!("{name} was started when nothing was recorded");
         let hint = format!("`wsm restart {name}` when it may be interrupted");
@@ -48,6 +48,16 @@ impl Driver {
             return Ok(());
         };
         let was = is_recorded(&shim).await?;
+        self.switch_input(actor, &shim, was, on).await
+    }
+
+    async fn switch_input(
+        &mut self,
+        actor: &Who,
+        shim: &Shim,
+        was: bool,
+        on: bool,
+    ) -> Result<(), Problem> {
         if was != on {
             let word = |on| if on { "on" } else { "off" };
             let message = match on {

@@ -84,7 +84,7 @@ function Typed({ agent }: { agent: Agent }) {
   return (
     <label class="check small">
       <input type="checkbox" checked={on} onChange={() => void change()} />
-      Record what people type, until it stops. They are told.
+      Record what people type, until the agent stops or is handed over. They are told.
     </label>
   );
 }

@@ -38,7 +38,7 @@ fn a_hostile_stream_costs_its_agent_and_nobody_else() {
             .ok();
         wsm.wait_screen(agent, "full-42");
     }
-    let shim = shim_of(&agent.id);
+    let shim = host::shim_of(&agent.id);
     let idle = resident_kib(shim);
     for (name, script) in STREAMS {
         let path = format!("evil-{name}.sh");
@@ -109,13 +109,6 @@ fn spent_us(pid: i32) -> u64 {
         .map(|ticks| ticks.parse::<u64>().expect("a number"))
         .sum::<u64>()
         * 10_000
-}
-
-/// Pid of the agent's shim.
-fn shim_of(agent: &str) -> i32 {
-    let all = host::processes_of(agent);
-    let shim = all.iter().find(|process| process.cgroup.contains("/shim"));
-    shim.unwrap_or_else(|| panic!("no shim among {all:?}")).pid
 }
 
 fn resident_kib(pid: i32) -> u64 {

@@ -1,5 +1,6 @@
 //! Several people at one agent: one keyboard, asked for, given and taken.
 
+use wsm_tests::host;
 use wsm_tests::instance::Instance;
 use wsm_tests::persona::Persona;
 use wsm_tests::repo::Repo;
@@ -148,13 +149,6 @@ fn what_is_typed_is_recorded_only_when_its_owner_asks() {
         .ok();
     wsm.wsm_as(&bob, &["accept", "shared"]).ok();
     assert!(input(&bob, &[]).ok().stdout.contains("is not recorded"));
-    let rows = ["audit", "query", "--verb", "recording.input", "--json"];
-    let rows = wsm.wsm(&rows).ok().stdout;
-    let rows = rows.lines().map(|row| {
-        let row: serde_json::Value = row.parse().expect("JSON lines");
-        let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
-        format!("{} {} {}", text("actor"), text("before"), text("after"))
-    });
     let (ann, bob) = (ann.name(), bob.name());
     let wanted = [
         (ann, "off on"),
@@ -163,5 +157,54 @@ fn what_is_typed_is_recorded_only_when_its_owner_asks() {
         (bob, "on off"),
     ];
     let wanted = wanted.map(|(who, change)| format!("{who} {change}"));
-    assert_eq!(rows.collect::<Vec<_>>(), wanted);
+    assert_eq!(switched(&wsm), wanted);
+}
+
+/// Who switched the recording of what is typed, and how, as the journal has it.
+fn switched(wsm: &Instance) -> Vec<String> {
+    let rows = ["audit", "query", "--verb", "recording.input", "--json"];
+    let rows = wsm.wsm(&rows).ok().stdout;
+    let rows = rows.lines().map(|row| {
+        let row: serde_json::Value = row.parse().expect("JSON lines");
+        let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+        format!("{} {} {}", text("actor"), text("before"), text("after"))
+    });
+    rows.collect()
+}
+
+#[test]
+fn what_could_not_be_recorded_is_not_said_to_be() {
+    let wsm = Instance::start();
+    let ann = Persona::new("ann");
+    let repo = Repo::small(&ann, "project");
+    let config = wsm.dir().join("etc/config.toml");
+    std::fs::write(&config, "[recordings]\nenabled = false\n").expect("root writes");
+    wsm.new_agent_as(&ann, &repo, "shell", "shared");
+    std::fs::write(&config, "").expect("root writes");
+    let input = ["rec", "input", "shared"];
+    let on = [&input[..], &["on"]].concat();
+    let refused = wsm.wsm_as(&ann, &on).fails(1);
+    let _ = refused.says("was started when nothing was recorded");
+    let shown = wsm.wsm_as(&ann, &input).ok().stdout;
+    assert!(shown.contains("is not recorded"), "{shown}");
+    let wanted = ["off on", "on off"].map(|change| format!("{} {change}", ann.name()));
+    assert_eq!(switched(&wsm), wanted);
+}
+
+#[test]
+fn an_agent_whose_keyboards_cant_be_taken_is_not_handed_over() {
+    let wsm = Instance::start();
+    let (ann, bob) = (Persona::new("ann"), Persona::new("bob"));
+    let repo = Repo::small(&ann, "project");
+    let agent = wsm.new_agent_as(&ann, &repo, "shell", "shared");
+    wsm.wsm_as(&ann, &["handoff", "shared", "--to", bob.name()])
+        .ok();
+    let shim = host::shim_of(&agent.id);
+    host::signal(shim, "STOP");
+    let refused = wsm.wsm_as(&bob, &["accept", "shared"]).fails(1);
+    let _ = refused.says("its terminals do not answer");
+    assert_eq!(wsm.agent("shared").owner, ann.name());
+    host::signal(shim, "CONT");
+    wsm.wsm_as(&bob, &["accept", "shared"]).ok();
+    assert_eq!(wsm.agent("shared").owner, bob.name());
 }

@@ -66,12 +66,6 @@ fn runs(wsm: &Instance, part: Part) -> u64 {
     inode(Path::new(&format!("/proc/{}/exe", wsm.pid_of(part))))
 }
 
-fn shim(agent: &str) -> i32 {
-    let all = host::processes_of(agent);
-    let shim = all.iter().find(|process| process.cgroup.contains("/shim"));
-    shim.expect("the agent has a shim").pid
-}
-
 /// Leaves out what begins so and goes on up to these.
 fn without(text: &str, begin: &str, ends: &[&str]) -> String {
     let mut parts = text.split(begin);
@@ -146,7 +140,7 @@ fn nobody_loses_a_byte_by_an_upgrade() {
         .iter()
         .for_each(|(term, _)| drop(term.wait_for("line-1")));
 
-    let before = shim(&agent.id);
+    let before = host::shim_of(&agent.id);
     let old = [Part::Daemon, Part::Broker].map(|part| runs(wsm, part));
     for name in PROGRAMS {
         installed.put(name, b"another build");
@@ -163,7 +157,7 @@ fn nobody_loses_a_byte_by_an_upgrade() {
         ]
     );
     assert!(old.iter().all(|old| !new.contains(old)), "{old:?} {new:?}");
-    assert_eq!(shim(&agent.id), before, "the shim is the old one");
+    assert_eq!(host::shim_of(&agent.id), before, "the shim is the old one");
     let all = || {
         let who = wsm.wsm_as(&ann, &["who", "anns", "-q"]).ok();
         who.stdout.lines().count() == HERE + THERE
@@ -184,6 +178,10 @@ fn nobody_loses_a_byte_by_an_upgrade() {
     // What was started before goes on as before, with all that it knows.
     wsm.wsm_as(&ann, &["exec", "anns", "--", "true"]).ok();
     wsm.wsm_as(&ann, &["restart", "anns"]).ok();
-    assert_ne!(shim(&agent.id), before, "a new one is of the new programs");
+    assert_ne!(
+        host::shim_of(&agent.id),
+        before,
+        "a new one is of the new programs"
+    );
     drop(screens);
 }
