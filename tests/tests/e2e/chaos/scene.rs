@@ -110,7 +110,7 @@ impl Chaos<'_> {
     /// Text arrives once if it was acknowledged, and never twice.
     fn send(&mut self, blow: &Blow) {
         let name = self.any_running();
-        let mark = format!("mark-{}-{}", self.kills, self.made);
+        let mark = self.fresh_name();
         let told = self.strike(blow, &["send", &name, &mark]);
         // It shows there what is typed: the command reads nothing.
         let shown = self.wsm.wsm(&["capture", &name, "--history", "300"]).ok();

@@ -107,7 +107,7 @@ impl Chaos<'_> {
     /// The work is staged in main or it is not, and can be.
     pub(super) fn apply(&mut self, blow: &Blow) {
         let name = self.any_running();
-        let file = format!("loose-{}-{}", self.kills, self.made);
+        let file = self.fresh_name();
         self.wsm.inside(&name, &format!("echo {file} >{file}")).ok();
         let told = self.strike(blow, &["apply", &name]);
         wait::until_true("nobody to be at the main checkout", || {
