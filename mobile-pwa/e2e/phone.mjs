@@ -18,6 +18,7 @@ export class Phone {
     const registered = new Promise((resolve) => phone.wire.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => registrations[0] && resolve(registrations[0])));
     await phone.wire.send("ServiceWorker.enable");
     phone.registration = (await registered).registrationId;
+    await phone.watch();
     await phone.subscribe(service);
     return phone;
   }
@@ -32,9 +33,11 @@ export class Phone {
     this.rings = [];
     const endpoint = service.listen(this.id, (body, message) => {
       const text = ece.decrypt(body, { version: "aes128gcm", privateKey: own, authSecret: secret }).toString();
-      this.rings.push({ ...message, ...JSON.parse(text) });
+      const ring = { ...message, ...JSON.parse(text) };
+      this.rings.push(ring);
       const { registration: registrationId } = this;
-      void this.wire.send("ServiceWorker.deliverPushMessage", { origin: new URL(this.page.url()).origin, registrationId, data: text }).catch(() => undefined);
+      const given = this.wire.send("ServiceWorker.deliverPushMessage", { origin: new URL(this.page.url()).origin, registrationId, data: text });
+      given.catch((error) => (ring.lost = error.message));
     });
     const keys = { p256dh: own.getPublicKey("base64url"), auth: secret.toString("base64url") };
     const status = await this.page.evaluate(async (body) => {
@@ -44,7 +47,7 @@ export class Phone {
     if (status !== 200) throw new Error(`subscribing was answered with ${status}`);
   }
 
-  /** Keeps what is shown from now on, however soon something else takes its place. */
+  /** Keeps what the worker shows from now on, however soon something else takes its place. */
   async watch() {
     const worker = await until("the worker", () => this.person.context.serviceWorkers()[0]);
     await worker.evaluate(() => {
@@ -52,7 +55,8 @@ export class Phone {
       self.told = [];
       ServiceWorkerRegistration.prototype.showNotification = async function (title, options) {
         await showNotification.call(this, title, options);
-        self.told.push({ title, body: options.body, tag: options.tag, data: options.data });
+        const { body, tag, silent = false, data, actions = [] } = options;
+        self.told.push({ title, body, tag, silent, data, actions });
       };
     });
     this.told = () => worker.evaluate(() => self.told);
@@ -66,16 +70,19 @@ export class Phone {
     });
   }
 
-  /** Waits for a notification that this is true of. */
+  /**
+   * Waits for a notification that this is true of. Nothing asks the platform again and again: Chromium
+   * forgets a notification that is being put up while it is asked.
+   */
   async shows(what, fits, patience = 60_000) {
-    return until(what, async () => (await this.shown()).find(fits), patience).catch((error) => this.explain(error));
+    return until(what, async () => (await this.told()).find(fits), patience).catch((error) => this.explain(error));
   }
 
   /** What came and what went out, for who has to find out why something is not shown. */
   async explain(error) {
     const sent = await this.page.evaluate(async () => (await fetch("/v1/notifications/deliveries")).text());
-    const rings = this.rings.map(({ at, topic, notification }) => ({ at, topic, ...notification }));
-    throw new Error(`${error.message}; ${JSON.stringify({ at: Date.now(), rings, told: await this.told?.(), shown: await this.shown(), place: this.page.url(), sent })}`);
+    const rings = this.rings.map(({ at, topic, lost, notification }) => ({ at, topic, lost, ...notification }));
+    throw new Error(`${error.message}; ${JSON.stringify({ at: Date.now(), rings, told: await this.told(), shown: await this.shown(), place: this.page.url(), sent })}`);
   }
 
   /** Presses on a notification, or on one of its buttons. */

@@ -6,7 +6,6 @@ import { createInterface } from "node:readline";
 import { launch } from "./browser.mjs";
 import { Phone } from "./phone.mjs";
 import { PushService } from "./service.mjs";
-import { until } from "./wait.mjs";
 
 /** Real agents on a machine that does other things as well. */
 const PATIENCE = 240_000;
@@ -15,9 +14,6 @@ const service = await PushService.start(process.argv[2]);
 const browser = await launch();
 let phone;
 
-/** Waits for a notification, however soon something took its place. */
-const shows = (what, fits) => until(what, async () => (await phone.told()).find(fits), PATIENCE).catch((error) => phone.explain(error));
-
 /** Journal row of the question that was answered last: what stands in its place is newer. */
 let asked = 0;
 
@@ -25,13 +21,12 @@ const orders = {
   async come({ url, token }) {
     phone = await Phone.come(browser, { url }, service, token);
     phone.page.setDefaultTimeout(PATIENCE);
-    await phone.watch();
     return {};
   },
 
   /** Says yes to this question of an agent's: by its notification's button, and where that leads if it leads anywhere. */
   async approve({ agent, question }) {
-    const { tag, title, body, data } = await shows(`${agent}'s question`, (it) => it.data.agent === agent && it.data.question === question);
+    const { tag, title, body, data } = await phone.shows(`${agent}'s question`, (it) => it.data.agent === agent && it.data.question === question, PATIENCE);
     assert.equal(title, `${agent} needs you`);
     asked = data.seq;
     await phone.press(tag, "approve");
@@ -45,7 +40,7 @@ const orders = {
 
   /** What stands there in place of a question. */
   async over({ agent, body }) {
-    await shows(`${agent}: ${body}`, (it) => it.data.agent === agent && it.body === body && it.data.seq > asked);
+    await phone.shows(`${agent}: ${body}`, (it) => it.data.agent === agent && it.body === body && it.data.seq > asked, PATIENCE);
     return {};
   },
 };

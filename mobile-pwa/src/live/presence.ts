@@ -2,13 +2,19 @@
 
 import { effect } from "@preact/signals";
 import { call } from "../api/client";
+import { THERE_MS, lookedAt } from "../model/looked";
 import { watches } from "../model/rights";
 import { route } from "../route";
 import { expired, way, who } from "./store";
 
 const AGAIN_MS = 20_000;
 
+/** What somebody does who is there. */
+const SIGNS = ["keydown", "pointerdown", "pointermove", "touchstart", "wheel"];
+
 let timer = 0;
+/** When somebody did something here last. */
+let there = Date.now();
 /** What this page showed when it said so last. */
 let shown: string | null = null;
 /** One after the other: what is said last is what holds. */
@@ -21,9 +27,7 @@ function say(agent: string, visible: boolean): void {
 
 function tell(): void {
   window.clearTimeout(timer);
-  const { page, parts } = route.peek();
-  const visible = document.visibilityState === "visible";
-  const agent = visible && page === "agent" ? (parts[0] ?? null) : null;
+  const agent = lookedAt(route.peek(), document.visibilityState === "visible", Date.now() - there);
   // Who has left is rung up again at once, not when what was said has run out.
   if (shown !== null && shown !== agent) say(shown, false);
   shown = agent;
@@ -32,8 +36,18 @@ function tell(): void {
   timer = window.setTimeout(tell, AGAIN_MS);
 }
 
+function come(): void {
+  const away = Date.now() - there;
+  there = Date.now();
+  if (away >= THERE_MS) tell();
+}
+
 export function observe(): void {
-  document.addEventListener("visibilitychange", tell);
+  document.addEventListener("visibilitychange", () => {
+    there = Date.now();
+    tell();
+  });
+  for (const sign of SIGNS) document.addEventListener(sign, come, { capture: true, passive: true });
   effect(() => {
     void route.value;
     void way.value;
