@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::Credential;
+use crate::user::Share;
+
 /// An offer, with what its receiver has to know before accepting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -28,6 +31,10 @@ pub struct Offer {
     pub summary: String,
     /// Secrets that it uses and the receiver does not have.
     pub missing: Vec<String>,
+    /// What of the receiver's it will use from then on.
+    pub uses: Vec<Credential>,
+    /// Whom it is shared with; that stays.
+    pub shares: Vec<Share>,
     /// Login files in its private home, which are removed when it is accepted.
     pub logins: Vec<String>,
 }

@@ -112,12 +112,20 @@ fn about(offer: &Offer) -> String {
         "" => String::new(),
         note => format!("{}: {}\n", clean(&offer.by), clean(note)),
     };
+    let uses = offer.uses.iter().map(|own| match own.visible {
+        true => format!("{} (it sees the value)", own.secret),
+        false => format!("{} for {}", own.secret, own.hosts.join(", ")),
+    });
+    let shares = offer.shares.iter();
+    let shares = shares.map(|share| format!("{} ({})", share.user, share.role));
     format!(
-        "{} of {} (files stay those of the account {})\n{note}{}{}{}",
+        "{} of {} (files stay those of the account {})\n{note}{}{}{}{}{}",
         clean(&offer.agent),
         clean(&offer.from),
         clean(&offer.account),
+        list("it will use your", &uses.collect::<Vec<_>>()),
         list("secrets that you have not set", &offer.missing),
+        list("it stays shared with", &shares.collect::<Vec<_>>()),
         list("login files that are removed", &offer.logins),
         clean_lines(&offer.summary),
     )

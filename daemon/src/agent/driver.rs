@@ -300,6 +300,11 @@ impl Driver {
 
     async fn take(&mut self, message: Message) {
         match message {
+            Message::Wish { owner, message } => {
+                if owner == self.record.owner {
+                    Box::pin(self.take(*message)).await;
+                }
+            }
             Message::Verb { actor, verb, reply } => {
                 let answer = self.on_verb(&actor, verb).await;
                 drop(reply.send(answer));
@@ -377,12 +382,9 @@ impl Driver {
                 accept,
                 reply,
             } => drop(reply.send(self.on_answer(&actor, &to, accept).await)),
-            Message::RecordInput {
-                actor,
-                owner,
-                on,
-                reply,
-            } => drop(reply.send(self.on_record_input(&actor, &owner, on).await)),
+            Message::RecordInput { actor, on, reply } => {
+                drop(reply.send(self.on_record_input(&actor, on).await));
+            }
             Message::Decide {
                 actor,
                 answer,

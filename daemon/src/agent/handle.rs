@@ -118,7 +118,6 @@ pub(crate) enum Message {
     /// What people type is recorded, or no more; answered when the shim was told.
     RecordInput {
         actor: Who,
-        owner: String,
         on: bool,
         reply: Answer<()>,
     },
@@ -127,6 +126,12 @@ pub(crate) enum Message {
         actor: Who,
         answer: decide::Answer,
         reply: Answer<()>,
+    },
+    /// Somebody's wish, who had a right to it while the agent was this owner's. It is dropped, and its
+    /// answer with it, where the agent was handed over while it was on its way.
+    Wish {
+        owner: String,
+        message: Box<Message>,
     },
     /// A new shell terminal.
     Terminal {
@@ -157,6 +162,22 @@ pub(crate) enum Message {
     Step { reason: String },
 }
 
+impl Message {
+    /// Whether somebody wants something of the agent; the others go on with what was begun, or look
+    /// themselves.
+    fn is_wish(&self) -> bool {
+        !matches!(
+            self,
+            Message::Answer { .. }
+                | Message::Brought { .. }
+                | Message::Probed { .. }
+                | Message::Forwarded { .. }
+                | Message::Outside
+                | Message::Step { .. }
+        )
+    }
+}
+
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, Problem>>;
 
 /// Reaches a driver; cheap to clone.
@@ -164,6 +185,8 @@ pub(crate) type Answer<T> = oneshot::Sender<Result<T, Problem>>;
 pub struct Handle {
     inbox: mpsc::Sender<Message>,
     published: watch::Receiver<Arc<Published>>,
+    /// Whose agent it was when somebody's right to it was looked at.
+    owner: Option<String>,
 }
 
 /// The driver's ends of a handle.
@@ -187,8 +210,16 @@ impl Handle {
         let handle = Handle {
             inbox: sender,
             published,
+            owner: None,
         };
         (handle, own)
+    }
+
+    /// For somebody whose right was looked at: what is asked by it is not done for another owner.
+    #[must_use]
+    pub fn judged(mut self, owner: &str) -> Handle {
+        self.owner = Some(owner.to_owned());
+        self
     }
 
     /// What is known now.
@@ -215,13 +246,24 @@ impl Handle {
         message: impl FnOnce(Answer<T>) -> Message,
     ) -> Result<T, Problem> {
         let (reply, answer) = oneshot::channel();
-        self.tell(message(reply)).await;
-        answer.await.unwrap_or_else(|_| {
-            Err(Problem::new(
-                Code::NotFound,
-                "the agent is gone",
-                "see `wsm ls -a`",
-            ))
-        })
+        let message = message(reply);
+        let message = match &self.owner {
+            Some(owner) if message.is_wish() => Message::Wish {
+                owner: owner.clone(),
+                message: Box::new(message),
+            },
+            _ => message,
+        };
+        self.tell(message).await;
+        answer.await.unwrap_or_else(|_| Err(self.unanswered()))
+    }
+
+    fn unanswered(&self) -> Problem {
+        let record = &self.now().record;
+        if self.owner.as_ref().is_some_and(|it| *it != record.owner) {
+            let message = format!("{} was handed over to {}", record.name, record.owner);
+            return Problem::new(Code::Conflict, message, "nothing was done");
+        }
+        Problem::new(Code::NotFound, "the agent is gone", "see `wsm ls -a`")
     }
 }

@@ -10,7 +10,7 @@ use wsm_api::problem::{Code, Problem};
 use wsm_sandbox::protocol::{Reply as BrokerReply, Request as BrokerRequest};
 use wsm_terminal::protocol::{LeaseAct, Person, Reply, Request};
 
-use super::driver::Driver;
+use super::driver::{Driver, Next};
 use crate::actor::Who;
 use crate::engine::{Engine, WSM, row};
 use crate::record::{Inside, Offer, Record};
@@ -73,20 +73,41 @@ impl Driver {
         let message = format!("{} from {} to {to}", before.name, before.owner);
         let told = row(actor, "handoff.accepted", id, message).changed(&before.owner, to);
         self.try_commit(before.clone(), told)?;
+        // First of all: the giver's secrets are not the receiver's to use.
+        let served = match self.shim {
+            Some(_) => self.serve_receiver().await,
+            None => Ok(()), // egress is told when it is started
+        };
         // Before the giver is closed, which would leave it to anybody.
         self.pass_on(&before.owner, to).await;
         self.engine.store.rights_changed();
         self.clean_logins().await;
-        if self.shim.is_none() {
-            return Ok(()); // egress is told when it is started
-        }
+        served
+    }
+
+    async fn serve_receiver(&self) -> Result<(), Problem> {
         let egress = &self.engine.egress;
-        let told = egress.serve(&self.engine.etc_dir, &self.record).await;
-        if told.is_err() {
+        let served = egress.serve(&self.engine.etc_dir, &self.record).await;
+        if served.is_err() {
             // Rather no way out than the giver's secrets on it.
             egress.forget(&self.record).await;
         }
-        told
+        served
+    }
+
+    /// A sandbox that was being built when the agent was handed over is the giver's, with what the
+    /// giver let it see, and maybe with login files again.
+    pub(super) async fn built_for_another(&mut self, owner: &str) -> bool {
+        if self.record.owner == owner {
+            return false;
+        }
+        self.record.logins_due = true;
+        let message = format!("it was built for {owner}, and is built anew");
+        let id = self.record.id.as_str();
+        self.commit(row(WSM, "sandbox.outdated", id, message));
+        self.clean_logins().await;
+        self.close(Next::Restart);
+        true
     }
 
     /// A shim that was started before there were leases closes nobody's window: the giver would go

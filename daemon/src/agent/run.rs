@@ -51,6 +51,9 @@ impl Driver {
     pub(super) async fn on_opened(&mut self, opened: Opened) {
         self.shim = Some(opened.shim);
         self.events = Some(opened.events);
+        if self.built_for_another(&opened.equipped.owner).await {
+            return;
+        }
         self.record.credentials = opened.equipped.credentials;
         self.record.authority = opened.equipped.authority;
         self.record.inside = opened.equipped.inside;

@@ -10,18 +10,9 @@ use crate::engine::row;
 use crate::shim::{INPUTS, Shim, odd, shim_problem};
 
 impl Driver {
-    /// As this owner wants it, who may be none any more.
-    pub(super) async fn on_record_input(
-        &mut self,
-        actor: &Who,
-        owner: &str,
-        on: bool,
-    ) -> Result<(), Problem> {
+    /// As the owner wants it.
+    pub(super) async fn on_record_input(&mut self, actor: &Who, on: bool) -> Result<(), Problem> {
         let name = &self.record.name;
-        if self.record.owner != owner {
-            let message = format!("{name} was handed over to {}", self.record.owner);
-            return Err(Problem::new(Code::Conflict, message, ""));
-        }
         if self.shim.is_none() {
             let message = format!("{name} does not run");
             return Err(Problem::new(Code::Conflict, message, ""));

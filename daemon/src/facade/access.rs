@@ -71,7 +71,7 @@ impl Daemon {
             shared,
         };
         match allows(actor, verb, &subject) {
-            Ok(()) => Ok(handle),
+            Ok(()) => Ok(handle.judged(&record.owner)),
             Err(denial) => Err(refused(actor, denial, agent, &record.owner)),
         }
     }

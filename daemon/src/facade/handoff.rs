@@ -8,6 +8,7 @@ use wsm_terminal::protocol::{Reply, Request};
 
 use super::Daemon;
 use super::people::{invalid, subject};
+use super::share;
 use crate::actor::Actor;
 use crate::agent::handle::{Handle, Message};
 use crate::agent::handover::logins;
@@ -173,7 +174,14 @@ impl Daemon {
         let mut as_receiver = record.clone();
         as_receiver.owner.clone_from(&offer.to);
         let credentials = self.credentials(&as_receiver).await;
-        let missing = credentials.into_iter().filter(|found| !found.ready);
+        let (mut uses, missing): (Vec<_>, Vec<_>) =
+            credentials.into_iter().partition(|found| found.ready);
+        for own in &mut uses {
+            // When the receiver used it last is nobody else's to know.
+            own.used.clear();
+        }
+        let shares = self.engine.store.shares(record.id.as_str());
+        let shares = shares.unwrap_or_default().into_iter().map(share::shown);
         Shown {
             agent: record.name.to_string(),
             id: record.id.to_string(),
@@ -185,7 +193,9 @@ impl Daemon {
             expires: rfc3339(offer.expires_ms),
             account: record.account.clone(),
             summary: offer.summary.clone(),
-            missing: missing.map(|found| found.secret).collect(),
+            missing: missing.into_iter().map(|found| found.secret).collect(),
+            uses,
+            shares: shares.filter(|share| !share.expired).collect(),
             logins: logins(&self.engine, record, false)
                 .await
                 .unwrap_or_default(),

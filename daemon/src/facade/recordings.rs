@@ -57,7 +57,7 @@ impl Daemon {
         agent: &str,
         RecordInput { on }: RecordInput,
     ) -> Result<RecordInput, Problem> {
-        let (shim, published) = self.running(actor, agent, Verb::RecordInput)?;
+        let (shim, _) = self.running(actor, agent, Verb::RecordInput)?;
         if shim.speaks() < INPUTS {
             let message =
                 format!("{agent} was started by an older wsm: its input can't be recorded");
@@ -73,13 +73,7 @@ impl Daemon {
             ));
         }
         let (handle, actor) = (self.find(actor, agent, Verb::RecordInput)?, actor.who());
-        let owner = published.record.owner.clone();
-        let asked = handle.ask(|reply| Message::RecordInput {
-            actor,
-            owner,
-            on,
-            reply,
-        });
+        let asked = handle.ask(|reply| Message::RecordInput { actor, on, reply });
         asked.await?;
         Ok(RecordInput { on })
     }

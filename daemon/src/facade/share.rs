@@ -129,7 +129,7 @@ impl Daemon {
     }
 }
 
-fn shown(share: ShareRow) -> Share {
+pub(super) fn shown(share: ShareRow) -> Share {
     Share {
         user: share.user,
         role: share.role.to_string(),

@@ -45,7 +45,7 @@ pub(super) struct Shared {
     events: Mutex<mpsc::Sender<Word>>,
     /// Placeholders that went astray, counted apart.
     astray: Mutex<Ledger>,
-    injector: Mutex<Arc<Injector>>,
+    injector: watch::Sender<Arc<Injector>>,
     /// Room for connections whose TLS ends here.
     pub(super) terminated: Semaphore,
     pub(super) dialer: Arc<Dialer>,
@@ -132,7 +132,7 @@ impl Agent {
         events: mpsc::Sender<Word>,
     ) {
         *locked(&self.shared.events) = events;
-        *locked(&self.shared.injector) = Arc::new(injector);
+        self.shared.set_injector(injector);
         self.shared.policy.send_replace(Arc::new(policy));
     }
 
@@ -168,7 +168,7 @@ impl Shared {
             ledger: Mutex::default(),
             events: Mutex::new(events),
             astray: Mutex::default(),
-            injector: Mutex::new(Arc::new(injector)),
+            injector: watch::Sender::new(Arc::new(injector)),
             terminated: Semaphore::new(TERMINATED_MAX),
             dialer: common.dialer,
             logs: common.logs,
@@ -185,7 +185,18 @@ impl Shared {
 
     /// The credentials as they are now.
     pub(super) fn injector(&self) -> Arc<Injector> {
-        Arc::clone(&locked(&self.injector))
+        Arc::clone(&self.injector.borrow())
+    }
+
+    pub(super) fn set_injector(&self, injector: Injector) {
+        self.injector.send_replace(Arc::new(injector));
+    }
+
+    /// Until other secrets than this owner's go in: what was opened with them is not another's to use.
+    pub(super) async fn handed_over(&self, owner: Option<&str>) {
+        let mut injector = self.injector.subscribe();
+        let other = |now: &Arc<Injector>| now.owner.as_deref() != owner;
+        drop(injector.wait_for(other).await);
     }
 
     /// Writes down that a placeholder was where it does not belong, or had no value.

@@ -190,7 +190,11 @@ pub(super) async fn pass(
         && let Some((target, server)) = ends_here(shared, &target, named.as_ref(), &mut server)
     {
         let (early, stream) = (early.freeze(), client);
-        return terminate::serve(shared, target, Rewound { early, stream }, server).await;
+        let owner = shared.injector().owner.clone();
+        return tokio::select! {
+            done = terminate::serve(shared, target, Rewound { early, stream }, server) => done,
+            () = shared.handed_over(owner.as_deref()) => Ok(()),
+        };
     }
     let early = early.freeze();
     if hello == Hello::Http {

@@ -14,6 +14,8 @@ use crate::protocol::Answer;
 /// The credentials of one agent; changed as a whole.
 #[derive(Debug, Default)]
 pub(super) struct Injector {
+    /// Whose secrets go in.
+    pub(super) owner: Option<String>,
     pub(super) credentials: Credentials,
     pub(super) search: Arc<Search>,
     /// Where there are credentials.
@@ -41,6 +43,7 @@ impl Injector {
             Some((spec.name.clone(), stand))
         });
         Ok(Injector {
+            owner: specs.first().map(|spec| spec.owner.clone()),
             stands: stands.collect(),
             search: Arc::new(Search::new(&credentials)),
             authority: Some(authority),

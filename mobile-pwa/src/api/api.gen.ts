@@ -865,10 +865,14 @@ export interface Offer {
   missing: string[];
   /** What the giver says. */
   note: string;
+  /** Whom it is shared with; that stays. */
+  shares: Share[];
   /** State, changes and screen when it was offered. */
   summary: string;
   /** Who shall own it. */
   to: string;
+  /** What of the receiver's it will use from then on. */
+  uses: Credential[];
 }
 
 /** Request to open a link. */

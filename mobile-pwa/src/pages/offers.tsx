@@ -50,6 +50,12 @@ function One({ offer, again }: { offer: Offer; again: () => void }) {
       </p>
       {offer.note && <blockquote>{offer.note}</blockquote>}
       <pre class="log" tabIndex={0} aria-label="How it is">{offer.summary}</pre>
+      {offer.uses.map((own) => (
+        <p class="soft" key={own.name}>
+          It will use {mine ? "your" : "their"} {own.secret} {own.visible ? "and see its value" : `for ${own.hosts.join(", ")}`}
+        </p>
+      ))}
+      {offer.shares.length > 0 && <p class="soft">It stays shared with {offer.shares.map((share) => `${share.user} (${share.role})`).join(", ")}</p>}
       {offer.missing.length > 0 && <p class="problem">It uses secrets that {mine ? "you lack" : "they lack"}: {offer.missing.join(", ")}</p>}
       {offer.logins.length > 0 && <p class="soft">Logins that are removed when it is accepted: {offer.logins.join(", ")}</p>}
       <p class="muted small">Its files stay those of the account {offer.account}.</p>

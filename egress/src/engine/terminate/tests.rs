@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, StatusCode};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::*;
 use crate::protocol::Word;
@@ -250,20 +250,50 @@ async fn a_closed_connection_is_made_anew() {
     assert_eq!(world.connections(), 3);
 }
 
+async fn websocket(world: &World) -> (impl AsyncRead + AsyncWrite + Unpin, String) {
+    let mut stream = world.tls(&[HTTP1]).await;
+    let head = format!(
+        "GET /ws HTTP/1.1\r\nhost: {HOST}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\
+         x-api-key: {PLACEHOLDER}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut said = vec![0; 4096];
+    let length = stream.read(&mut said).await.unwrap();
+    (
+        stream,
+        String::from_utf8_lossy(&said[..length]).to_lowercase(),
+    )
+}
+
+/// Whoever gets an agent has its own secrets in it, also where something is open.
+#[tokio::test]
+async fn what_the_givers_secrets_opened_ends_with_a_handoff() {
+    let world = World::with_websocket(true).await;
+    let (mut stream, said) = websocket(&world).await;
+    assert!(said.starts_with("http/1.1 101"), "{said}");
+    let mut client = world.client(&[HTTP2]).await;
+    let request = |client: &world::Client| client.get("/").body(empty()).unwrap();
+    assert_eq!(client.ask(request(&client)).await.0, StatusCode::OK);
+    world.hand_over();
+    let ended = timeout(Duration::from_secs(20), stream.read(&mut [0; 16])).await;
+    assert!(matches!(ended, Ok(Ok(0) | Err(_))), "{ended:?}");
+    assert_eq!(client.try_ask(request(&client)).await, None);
+    // The next is bob's, who has not set it.
+    let mut next = world.client(&[HTTP1]).await;
+    let keyed = next.get("/").header("x-api-key", PLACEHOLDER);
+    let (status, ..) = next.ask(keyed.body(empty()).unwrap()).await;
+    assert!(
+        status.is_client_error() || status.is_server_error(),
+        "{status}"
+    );
+}
+
 #[tokio::test]
 async fn a_websocket_is_opened_where_that_is_declared() {
     for declared in [true, false] {
         let world = World::with_websocket(declared).await;
-        let mut stream = world.tls(&[HTTP1]).await;
-        let head = format!(
-            "GET /ws HTTP/1.1\r\nhost: {HOST}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
-             sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\
-             x-api-key: {PLACEHOLDER}\r\n\r\n"
-        );
-        stream.write_all(head.as_bytes()).await.unwrap();
-        let mut said = vec![0; 4096];
-        let length = stream.read(&mut said).await.unwrap();
-        let said = String::from_utf8_lossy(&said[..length]).to_lowercase();
+        let (mut stream, said) = websocket(&world).await;
         if !declared {
             assert!(said.starts_with("http/1.1 501"), "{said}");
             assert!(world.seen().is_empty());

@@ -1,7 +1,11 @@
 //! Handing an agent over: what moves, what is taken away, and who sees none of it.
 
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 use wsm_tests::cli::{self, Output};
+use wsm_tests::host;
 use wsm_tests::instance::Part;
 use wsm_tests::persona::Persona;
 use wsm_tests::repo::Repo;
@@ -184,4 +188,110 @@ fn an_agent_is_handed_over_with_its_credentials_while_it_runs() {
     assert_eq!(rows[1]["after"], bob.name());
     wsm.wsm(&["audit", "verify"]).ok();
     assert_eq!(wsm.end(), Vec::<String>::new());
+}
+
+#[test]
+fn who_gets_an_agent_is_told_what_of_theirs_it_will_use() {
+    let scene = Scene::new();
+    let Scene { ann, bob, eve, .. } = &scene;
+    scene.set(bob, "sk-of-bob");
+    let share = ["share", "anns", "--with", eve.name(), "--role", "driver"];
+    scene.world.wsm.wsm_as(ann, &share).ok();
+    scene.offer(&[]).ok();
+    let seen = &scene.offers(bob)[0];
+    assert_eq!(seen["uses"][0]["secret"], "model-key", "{seen}");
+    assert_eq!(seen["uses"][0]["hosts"][0], "model.below.example", "{seen}");
+    assert_eq!(seen["shares"][0]["user"], eve.name(), "{seen}");
+    let line = ["accept", "anns", "--dry-run"];
+    let dry = scene.world.wsm.wsm_as(bob, &line).ok().stdout;
+    for told in ["model-key", "model.below.example", eve.name()] {
+        assert!(dry.contains(told), "{dry}");
+    }
+}
+
+/// What was asked of the agent while it was still the giver's is not done to the receiver's.
+#[test]
+fn what_the_giver_asks_for_meanwhile_is_not_done() {
+    let scene = Scene::new();
+    let (wsm, ann, bob, eve) = (&scene.world.wsm, &scene.ann, &scene.bob, &scene.eve);
+    scene.offer(&[]).ok();
+    let shim = host::shim_of(&wsm.agent("anns").id);
+    // The driver waits for it while it takes the keyboards away.
+    host::signal(shim, "STOP");
+    let begin = |who: &Persona, args: &[&str]| {
+        let mut command = wsm.command(who, args);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("wsm starts")
+    };
+    let accepted = begin(bob, &["accept", "anns", "--yes"]);
+    // What is not answered at once came behind the acceptance.
+    let waits = |call: &mut Child| {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        while Instant::now() < deadline && call.try_wait().expect("our child").is_none() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        call.try_wait().expect("our child").is_none()
+    };
+    let mut numbers = 0..;
+    let allows = std::iter::from_fn(|| {
+        let host = format!("n{}.example", numbers.next()?);
+        Some(begin(ann, &["policy", "allow", "anns", &host]))
+    });
+    let first = allows
+        .into_iter()
+        .find_map(|mut call| waits(&mut call).then_some(call));
+    let more = [
+        &["handoff", "anns", "--to", eve.name()][..],
+        &["stop", "anns"],
+        &["rm", "anns", "--purge"],
+    ];
+    let more = more.map(|line| begin(ann, line));
+    let more = more.map(|mut call| {
+        assert!(waits(&mut call), "it does not wait");
+        call
+    });
+    host::signal(shim, "CONT");
+    let end = |call: Child| call.wait_with_output().expect("our child");
+    let accepted = end(accepted);
+    assert!(accepted.status.success(), "{accepted:?}");
+    for call in first.into_iter().chain(more) {
+        let told = end(call);
+        assert!(!told.status.success(), "{told:?}");
+    }
+    let agent = wsm.agent("anns");
+    assert_eq!(agent.owner, bob.name());
+    assert!(scene.offers(eve).is_empty());
+    assert_eq!(scene.within(bob, "echo lives").ok().text(), "lives");
+}
+
+/// A sandbox that is being built for the giver is not the receiver's.
+#[test]
+fn an_agent_that_is_being_built_is_built_anew_for_the_receiver() {
+    let scene = Scene::new();
+    let (wsm, ann, bob) = (&scene.world.wsm, &scene.ann, &scene.bob);
+    scene.set(bob, "sk-of-bob");
+    wsm.wsm_as(ann, &["stop", "anns"]).ok();
+    wsm.wait_state("anns", "stopped");
+    scene.offer(&[]).ok();
+    let egress = wsm.pid_of(Part::Egress);
+    host::signal(egress, "STOP");
+    let begin = |who: &Persona, args: &[&str]| {
+        let mut command = wsm.command(who, args);
+        command.stdout(Stdio::null()).spawn().expect("wsm starts")
+    };
+    let mut start = begin(ann, &["start", "anns"]);
+    wait::until_true("it to be built", || {
+        wsm.agent("anns").state.as_str() == "starting"
+    });
+    let accept = begin(bob, &["accept", "anns", "--yes"]);
+    host::signal(egress, "CONT");
+    let told = accept.wait_with_output().expect("our child");
+    assert!(told.status.success(), "{told:?}");
+    drop(start.wait());
+    wsm.wait_state("anns", "working,idle,blocked");
+    let sent = scene.sent(bob);
+    assert!(
+        sent.contains("sk-of-bob") && !sent.contains("sk-of-ann"),
+        "{sent}"
+    );
 }

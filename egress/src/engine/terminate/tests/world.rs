@@ -56,6 +56,7 @@ pub(super) struct World {
     secrets: Arc<Secrets>,
     words: mpsc::Receiver<Word>,
     proxy: SocketAddr,
+    port: u16,
     pem: String,
     seen: Arc<Seen>,
     next: mpsc::UnboundedSender<()>,
@@ -188,6 +189,7 @@ impl World {
             secrets,
             words,
             proxy,
+            port,
             pem,
             seen,
             next,
@@ -217,6 +219,16 @@ impl World {
         let (owner, name) = (Some("ann".into()), "model-key".into());
         let answer = self.secrets.obey(SecretOrder::Remove { owner, name });
         assert_eq!(answer, Answer::Secret(SecretAnswer::Removed(true)));
+    }
+
+    /// The agent is another user's from now on.
+    pub(super) fn hand_over(&self) {
+        let theirs = CredentialSpec {
+            owner: "bob".into(),
+            ..spec(self.port, true)
+        };
+        let injector = Injector::new(&self.secrets, "a1", &[theirs]).unwrap();
+        self.shared.set_injector(injector);
     }
 
     pub(super) fn deny_all(&mut self) {
