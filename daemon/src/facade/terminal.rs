@@ -13,10 +13,10 @@ use wsm_sandbox::launch::Leaf;
 use wsm_terminal::protocol::{Frame, Io, Process, Reply, Request};
 
 use super::presence::{held, person};
+use super::view::at_rest;
 use super::{Daemon, kept};
 use crate::actor::{Actor, Way};
 use crate::agent::assemble::{self, SETUP_LOG};
-use crate::agent::driver::way_out;
 use crate::agent::handle::{Message, Published};
 use crate::agent::make::socket_name;
 use crate::agent::run::MAIN;
@@ -371,9 +371,7 @@ impl Daemon {
     ) -> Result<(Shim, Arc<Published>), Problem> {
         let published = self.find(actor, agent, verb)?.now();
         let Some(shim) = published.shim.clone() else {
-            let record = &published.record;
-            let message = format!("{agent} does not run: {}, {}", record.state, record.reason);
-            return Err(Problem::new(Code::Conflict, message, way_out(record)));
+            return Err(at_rest(actor, agent, &published.record));
         };
         Ok((shim, published))
     }

@@ -3,6 +3,7 @@
 use wsm_api::agent::{Agent, Heard, Layer, Probe, Shown, Sync};
 use wsm_api::event::Event;
 use wsm_api::host::Check;
+use wsm_api::problem::{Code, Problem};
 use wsm_api::question::{Question, Spent};
 use wsm_api::service::{Port, Service, ServiceState};
 use wsm_api::template::{Param, TemplateInfo};
@@ -11,6 +12,7 @@ use wsm_sandbox::spec::{LayerReport, ProbeReport};
 
 use crate::actor::Actor;
 use crate::agent::assemble;
+use crate::agent::driver::way_out;
 use crate::agent::evidence::{self, Trust};
 use crate::agent::handle::Published;
 use crate::agent::hear::Told;
@@ -24,7 +26,20 @@ pub(super) fn shown_to(actor: &Actor, published: &Published) -> Agent {
     if actor.scope > Scope::Watch {
         return agent;
     }
+    // Each by name: what is added to an agent is not told unless it is listed here.
     Agent {
+        reason: agent.state.to_string(),
+        name: agent.name,
+        id: agent.id,
+        state: agent.state,
+        since: agent.since,
+        template: agent.template,
+        kind: agent.kind,
+        created: agent.created,
+        trashed: agent.trashed,
+        terminals: agent.terminals,
+        confidence: agent.confidence,
+        unrecorded: String::new(),
         owner: String::new(),
         account: String::new(),
         workspace: String::new(),
@@ -34,8 +49,20 @@ pub(super) fn shown_to(actor: &Actor, published: &Published) -> Agent {
         ports: Vec::new(),
         services: Vec::new(),
         sync: Sync::default(),
-        ..agent
+        questions: Vec::new(),
+        usage: Spent::default(),
     }
+}
+
+/// That it does not run, as far as this actor sees it.
+pub(super) fn at_rest(actor: &Actor, agent: &str, record: &Record) -> Problem {
+    let (state, reason) = (record.state, &record.reason);
+    let message = match actor.scope {
+        // A reason says who it was.
+        Scope::Watch => format!("{agent} does not run: {state}"),
+        _ => format!("{agent} does not run: {state}, {reason}"),
+    };
+    Problem::new(Code::Conflict, message, way_out(record))
 }
 
 pub(super) fn shown_agent(published: &Published) -> Agent {
@@ -238,5 +265,76 @@ pub(super) fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use wsm_api::agent::State;
+    use wsm_terminal::protocol::Asking;
+
+    use super::*;
+    use crate::agent::ledger::Unrecorded;
+    use crate::record::tests::record;
+
+    #[test]
+    fn who_may_only_watch_is_told_no_name_and_nothing_that_was_done() {
+        const NAME: &str = "nadia";
+        let mut record = record();
+        record.owner = NAME.into();
+        record.account = NAME.into();
+        record.state = State::Stopped;
+        record.reason = format!("stopped by {NAME}");
+        record.branch = format!("wsm/{NAME}");
+        record.repository = format!("/home/{NAME}/project");
+        record.sync.problem = format!("/home/{NAME}: no room");
+        record.heard.questions = vec![evidence::Question {
+            id: "1".into(),
+            seq: 1,
+            session: String::new(),
+            since_ms: 1,
+            doubtful: false,
+            asking: Asking {
+                detail: format!("mail {NAME}"),
+                ..Asking::default()
+            },
+        }];
+        let published = Published {
+            unrecorded: Some(Unrecorded {
+                state: State::Stopped,
+                reason: format!("stopped by {NAME}"),
+                erased: false,
+                trashed: false,
+                held: false,
+                why: Problem::new(Code::Failed, "the disk is full", ""),
+            }),
+            record: Arc::new(record),
+            terminals: vec!["main".into()],
+            shim: None,
+            heard: Vec::new(),
+            recovered: true,
+            erased: false,
+        };
+        let guest = Actor::by_link("l", published.record.id.as_str(), "");
+        let shown = shown_to(&guest, &published);
+        assert_eq!(
+            (&*shown.reason, &shown.terminals[..]),
+            ("stopped", &["main".to_owned()][..])
+        );
+        let told = serde_json::to_string(&shown).unwrap();
+        let problem = at_rest(&guest, "anns", &published.record).to_string();
+        for told in [told, problem] {
+            assert!(!told.contains(NAME), "{told}");
+        }
+        // Who may see it learns why.
+        let person = Actor {
+            scope: Scope::View,
+            ..guest
+        };
+        assert_eq!(shown_to(&person, &published), shown_agent(&published));
+        let problem = at_rest(&person, "anns", &published.record).to_string();
+        assert!(problem.contains(NAME), "{problem}");
     }
 }
