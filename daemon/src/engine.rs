@@ -73,6 +73,8 @@ pub struct Engine {
     pub making: tokio::sync::Semaphore,
     /// Bounds how many branches are watched, beside being looked at.
     pub watching: tokio::sync::Semaphore,
+    /// Held while it is looked whose change is written, and while that is.
+    pub(crate) writing: Mutex<()>,
     /// Devices on their way in.
     pub(crate) pairings: Mutex<Pairings>,
     /// Rows that links cause by being opened.
@@ -127,6 +129,7 @@ impl Engine {
             naming: tokio::sync::Mutex::new(()),
             making: tokio::sync::Semaphore::new(MAKING_MAX),
             watching: tokio::sync::Semaphore::new(WATCHING_MAX),
+            writing: Mutex::default(),
             pairings: Mutex::default(),
             link_rows: Mutex::default(),
             usages: usage::Usages::open(&config.state_dir.join("usage.db")),

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use crate::actor::Who;
+use crate::actor::Actor;
 
 /// How long a code is good, and how long its device then waits for its confirmation.
 pub(crate) const LASTS_MS: u64 = 120_000;
@@ -24,11 +24,22 @@ pub(crate) struct Pairing {
     pub(crate) id: String,
     /// Whose device it will be.
     pub(crate) user: String,
-    /// Who began it.
-    pub(crate) made_by: Who,
+    /// Who began it: it is good for as long as that one is.
+    pub(crate) made_by: Actor,
     /// When it ends unless something happens.
     pub(crate) until_ms: u64,
     pub(crate) step: Step,
+}
+
+impl Pairing {
+    /// By whom it is: with each of them it ends.
+    pub(crate) fn by(&self) -> Vec<&Actor> {
+        let confirmed = match &self.step {
+            Step::Confirmed(_, by) => Some(&**by),
+            Step::Shown { .. } | Step::Claimed(_) => None,
+        };
+        confirmed.into_iter().chain([&self.made_by]).collect()
+    }
 }
 
 /// How far it is.
@@ -41,8 +52,8 @@ pub(crate) enum Step {
     },
     /// A device brought the code, and waits.
     Claimed(Claim),
-    /// It was confirmed: the device may come in.
-    Confirmed(Claim),
+    /// It was confirmed: the device may come in, as long as whoever confirmed it may.
+    Confirmed(Claim, Box<Actor>),
 }
 
 /// What is known of a device that brought the code.
@@ -92,7 +103,7 @@ impl Pairings {
         &mut self,
         id: String,
         user: String,
-        made_by: Who,
+        made_by: Actor,
         code: Hash,
         now_ms: u64,
     ) -> Result<Pairing, Miss> {
@@ -129,7 +140,13 @@ impl Pairings {
     }
 
     /// The person compared the numbers.
-    pub(crate) fn confirm(&mut self, id: &str, number: &str, now_ms: u64) -> Result<Pairing, Miss> {
+    pub(crate) fn confirm(
+        &mut self,
+        id: &str,
+        number: &str,
+        by: &Actor,
+        now_ms: u64,
+    ) -> Result<Pairing, Miss> {
         let one = self.0.get_mut(id).filter(|one| one.until_ms > now_ms);
         let one = one.ok_or(Miss::Unknown)?;
         let Step::Claimed(claim) = &mut one.step else {
@@ -142,7 +159,7 @@ impl Pairings {
             }
             return Err(Miss::Number);
         }
-        one.step = Step::Confirmed(claim.clone());
+        one.step = Step::Confirmed(claim.clone(), Box::new(by.clone()));
         one.until_ms = now_ms + LASTS_MS;
         Ok(one.clone())
     }
@@ -155,14 +172,14 @@ impl Pairings {
     /// The device asks whether it may come in; that it may is told once.
     pub(crate) fn redeem(&mut self, claim: Hash, now_ms: u64) -> Result<Redeemed, Miss> {
         let is_its = |one: &&Pairing| match &one.step {
-            Step::Claimed(of) | Step::Confirmed(of) => of.hash == claim,
+            Step::Claimed(of) | Step::Confirmed(of, _) => of.hash == claim,
             Step::Shown { .. } => false,
         };
         let one = self.0.values().find(is_its);
         let one = one.filter(|one| one.until_ms > now_ms);
         let one = one.ok_or(Miss::Unknown)?.clone();
         match &one.step {
-            Step::Confirmed(claim) => {
+            Step::Confirmed(claim, _) => {
                 let claim = claim.clone();
                 self.0.remove(&one.id);
                 Ok(Redeemed::Confirmed(Box::new((one, claim))))
@@ -175,6 +192,7 @@ impl Pairings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::role::HostRole;
 
     fn claim(hash: u8) -> Claim {
         Claim {
@@ -186,9 +204,13 @@ mod tests {
         }
     }
 
+    fn ann(uid: u32) -> Actor {
+        Actor::local("ann", uid, HostRole::Member)
+    }
+
     fn begun(now: u64) -> Pairings {
         let mut pairings = Pairings::default();
-        let begun = pairings.begin("p".into(), "ann".into(), "ann".into(), [1; 32], now);
+        let begun = pairings.begin("p".into(), "ann".into(), ann(1), [1; 32], now);
         assert!(begun.is_ok());
         pairings
     }
@@ -207,17 +229,24 @@ mod tests {
     #[test]
     fn nobody_comes_in_unconfirmed_and_nobody_twice() {
         let mut pairings = begun(0);
-        assert_eq!(pairings.confirm("p", "482913", 1), Err(Miss::Step));
+        assert_eq!(pairings.confirm("p", "482913", &ann(2), 1), Err(Miss::Step));
         pairings.claim([1; 32], claim(9), 1).unwrap();
         assert_eq!(pairings.redeem([9; 32], 2), Ok(Redeemed::Waiting));
         assert_eq!(pairings.redeem([1; 32], 2), Err(Miss::Unknown));
-        assert_eq!(pairings.confirm("p", "482914", 3), Err(Miss::Number));
-        assert_eq!(pairings.confirm("q", "482913", 3), Err(Miss::Unknown));
-        pairings.confirm("p", "482913", 4).unwrap();
+        assert_eq!(
+            pairings.confirm("p", "482914", &ann(2), 3),
+            Err(Miss::Number)
+        );
+        assert_eq!(
+            pairings.confirm("q", "482913", &ann(2), 3),
+            Err(Miss::Unknown)
+        );
+        pairings.confirm("p", "482913", &ann(2), 4).unwrap();
         let Ok(Redeemed::Confirmed(in_it)) = pairings.redeem([9; 32], 5) else {
             panic!("it was confirmed")
         };
         assert_eq!((&*in_it.0.user, &*in_it.1.device), ("ann", "phone"));
+        assert_eq!(in_it.0.by(), [&ann(2), &ann(1)], "it hangs on both");
         assert_eq!(pairings.redeem([9; 32], 6), Err(Miss::Unknown));
     }
 
@@ -226,14 +255,20 @@ mod tests {
         let mut pairings = begun(0);
         pairings.claim([1; 32], claim(9), 1).unwrap();
         for _ in 0..WRONG_NUMBERS_MAX {
-            assert_eq!(pairings.confirm("p", "000000", 2), Err(Miss::Number));
+            assert_eq!(
+                pairings.confirm("p", "000000", &ann(2), 2),
+                Err(Miss::Number)
+            );
         }
-        assert_eq!(pairings.confirm("p", "482913", 3), Err(Miss::Unknown));
+        assert_eq!(
+            pairings.confirm("p", "482913", &ann(2), 3),
+            Err(Miss::Unknown)
+        );
         let mut late = begun(0);
         late.claim([1; 32], claim(9), 10).unwrap();
         let at = 10 + LASTS_MS;
         assert_eq!(late.redeem([9; 32], at), Err(Miss::Unknown));
-        assert_eq!(late.confirm("p", "482913", at), Err(Miss::Unknown));
+        assert_eq!(late.confirm("p", "482913", &ann(2), at), Err(Miss::Unknown));
     }
 
     #[test]
@@ -241,14 +276,14 @@ mod tests {
         let mut pairings = begun(0);
         let mut begin = |n: usize| {
             let user = format!("user{n}");
-            pairings.begin(format!("p{n}"), user, "x".into(), [7; 32], 0)
+            pairings.begin(format!("p{n}"), user, ann(1), [7; 32], 0)
         };
         for n in 0..PAIRINGS_MAX - 1 {
             assert!(begin(n).is_ok(), "{n}");
         }
         assert_eq!(begin(PAIRINGS_MAX), Err(Miss::Full));
         assert!(begin(3).is_ok(), "another of the same user");
-        let late = pairings.begin("z".into(), "zoe".into(), "x".into(), [7; 32], LASTS_MS);
+        let late = pairings.begin("z".into(), "zoe".into(), ann(1), [7; 32], LASTS_MS);
         assert!(late.is_ok());
     }
 }

@@ -23,6 +23,9 @@ use crate::peer::{Origin, Peer};
 use crate::problem::Failure;
 use crate::router::BODY_BYTES_MAX;
 
+#[cfg(test)]
+mod tests;
+
 /// Who asks, by the credentials of the connection.
 #[derive(Debug)]
 pub(crate) struct Caller {

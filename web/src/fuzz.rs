@@ -5,6 +5,8 @@ mod http;
 use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use wsm_terminal::protocol::Frame;
 
+#[cfg(test)]
+pub(crate) use http::edge;
 pub use http::http;
 
 /// `Host` and `X-Forwarded-For`, a line each.

@@ -35,6 +35,20 @@ impl Daemon {
         Ok(Actor::local(name, uid, role))
     }
 
+    /// The actor as it is now. What asks is judged by its head and acts when the rest of it has
+    /// come, or when it has waited: what was good then may be over.
+    ///
+    /// # Errors
+    /// Its way in has ended, or it was more than it is: what follows asks `actor` too what it is.
+    pub(super) fn stands(&self, actor: &Actor) -> Result<Actor, Problem> {
+        let (now, _) = self.again(actor)?;
+        if now.role < actor.role {
+            let message = "you are no admin of this host any more";
+            return Err(Problem::new(Code::Refused, message, "ask one of them"));
+        }
+        Ok(now)
+    }
+
     /// What is not asked of an agent.
     pub(super) fn may(
         &self,
@@ -42,11 +56,13 @@ impl Daemon {
         verb: Verb,
         subject: &Subject<'_>,
     ) -> Result<(), Problem> {
+        let actor = &self.stands(actor)?;
         allows(actor, verb, subject).map_err(|denial| refused(actor, denial, "this", ""))
     }
 
     /// The agent, if the actor may do this to it.
     pub(super) fn find(&self, actor: &Actor, agent: &str, verb: Verb) -> Result<Handle, Problem> {
+        let actor = &self.stands(actor)?;
         // An id is an agent's for good, so it goes before a name that looks like one.
         let handles = self.engine.handles();
         let by_id = |handle: &&Handle| handle.now().record.id.as_str() == agent;
@@ -78,6 +94,7 @@ impl Daemon {
 
     /// Every agent that the actor may do this to.
     pub(super) fn all(&self, actor: &Actor, verb: Verb) -> Result<Vec<Handle>, Problem> {
+        let actor = &self.stands(actor)?;
         let shared = self.engine.store.shared_with(&actor.user, now_ms());
         let shared = shared.map_err(|e| store_problem(&e))?;
         let mut handles = self.engine.handles();

@@ -38,7 +38,9 @@ impl Daemon {
         let mut newest = self.engine.store.newest();
         let deadline = tokio::time::Instant::now() + wait.min(WAIT_MAX);
         loop {
-            let found = self.seen(actor, &mut query, limit)?;
+            // It may have waited for long.
+            let (actor, _) = self.again(actor)?;
+            let found = self.seen(&actor, &mut query, limit)?;
             if !found.is_empty() {
                 return Ok(found.into_iter().map(shown).collect());
             }
@@ -147,7 +149,7 @@ impl Daemon {
             rotate.through, rotate.chain
         );
         let change = Change::new(row(actor, "journal.rotated", "host", message));
-        self.write(&change.rotated(rotate.through))
+        self.write(&[actor], &change.rotated(rotate.through))
     }
 }
 

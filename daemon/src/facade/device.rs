@@ -56,7 +56,10 @@ impl Daemon {
             let message = format!("{} {:?}", device.id, device.label);
             let told = row(actor, "device.revoked", &subject(&device.user), message);
             let change = Change::new(told);
-            self.write(&change.people(People::DeviceRevoked(device.id.clone(), now)))?;
+            self.write(
+                &[actor],
+                &change.people(People::DeviceRevoked(device.id.clone(), now)),
+            )?;
             device.revoked_ms = Some(now);
         }
         Ok(shown(device, now, current(actor)))

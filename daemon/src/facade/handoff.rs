@@ -67,6 +67,8 @@ impl Daemon {
             expires_ms: now.saturating_add(seconds * 1000),
             summary: self.summary(actor, agent, &record).await,
         };
+        // What comes with it took its time to count.
+        self.stands(actor)?;
         let who = actor.who();
         let asked = handle.ask(|reply| Message::Offer {
             actor: who,
@@ -76,12 +78,8 @@ impl Daemon {
         asked.await?;
         // The receiver, who may not see the agent yet, is told where it looks.
         let message = format!("{} offers {}", actor.user, record.name);
-        self.write(&Change::new(row(
-            actor,
-            "handoff.offered",
-            &subject(&to),
-            message,
-        )))?;
+        let told = row(actor, "handoff.offered", &subject(&to), message);
+        self.write(&[], &Change::new(told))?;
         Ok(self.shown_offer(&record, &offer).await)
     }
 

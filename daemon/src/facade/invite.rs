@@ -95,7 +95,7 @@ impl Daemon {
             rfc3339(invite.expires_ms)
         );
         let change = Change::new(row(actor, "invite.made", "host", message));
-        self.write(&change.people(People::Invite(invite.clone())))?;
+        self.write(&[actor], &change.people(People::Invite(invite.clone())))?;
         Ok((shown(invite, now), code))
     }
 
@@ -125,7 +125,10 @@ impl Daemon {
         let now = now_ms();
         if invite.used_ms.is_none() && invite.revoked_ms.is_none() {
             let change = Change::new(row(actor, "invite.revoked", "host", id));
-            self.write(&change.people(People::InviteRevoked(id.to_owned(), now)))?;
+            self.write(
+                &[actor],
+                &change.people(People::InviteRevoked(id.to_owned(), now)),
+            )?;
             invite.revoked_ms = Some(now);
         }
         Ok(shown(invite, now))

@@ -80,7 +80,10 @@ impl Daemon {
         let until = rfc3339(link.expires_ms);
         let message = format!("{} by link {}, until {until}", record.name, link.id);
         let told = row(actor, "agent.linked", record.id.as_str(), message);
-        self.write(&Change::new(told).people(People::Link(link.clone())))?;
+        self.write(
+            &[actor],
+            &Change::new(told).people(People::Link(link.clone())),
+        )?;
         Ok((shown(link), value))
     }
 
@@ -102,7 +105,10 @@ impl Daemon {
         };
         let message = format!("{} by link {id}", record.name);
         let told = row(actor, "agent.unlinked", record.id.as_str(), message);
-        self.write(&Change::new(told).people(People::LinkGone(id.to_owned())))?;
+        self.write(
+            &[actor],
+            &Change::new(told).people(People::LinkGone(id.to_owned())),
+        )?;
         let user = Actor::by_link(id, &link.agent, "").user;
         self.engine.enforce(&published, &user).await;
         Ok(shown(link))
@@ -123,7 +129,7 @@ impl Daemon {
         if news(&known, address, now_ms()) && self.pays_for_a_row(&known.id) {
             let message = format!("{} by link {}", record.name, known.id);
             let told = row(&actor, "agent.link-opened", record.id.as_str(), message);
-            self.write(&Change::new(told))?;
+            self.write(&[&actor], &Change::new(told))?;
         }
         Ok(LinkOpened {
             agent: record.name.to_string(),

@@ -185,7 +185,10 @@ impl Daemon {
             &subject(&actor.user),
             message,
         ));
-        self.write(&change.notify(Notify::ChannelGone(id.to_owned(), None)))?;
+        self.write(
+            &[actor],
+            &change.notify(Notify::ChannelGone(id.to_owned(), None)),
+        )?;
         Ok(shown_channel(&channel, &[]))
     }
 
@@ -252,7 +255,7 @@ impl Daemon {
             };
             write = write.notify(Notify::Rules(actor.user.clone(), agent, text));
         }
-        self.write(&write)?;
+        self.write(&[actor], &write)?;
         self.notify_rules(actor).await
     }
 
@@ -363,7 +366,7 @@ impl Daemon {
         };
         let message = format!("{} {} at {at}", channel.kind, channel.id);
         let change = Change::new(row(actor, "channel.added", &subject(&actor.user), message));
-        self.write(&change.notify(Notify::Channel(channel.clone())))?;
+        self.write(&[actor], &change.notify(Notify::Channel(channel.clone())))?;
         Ok(shown_channel(&channel, &[]))
     }
 }

@@ -55,10 +55,10 @@ impl Daemon {
         let (user, hash) = (actor.user.clone(), digest(&code));
         let begun = self
             .pairings()
-            .begin(id, user, actor.who(), hash, now_ms())
+            .begin(id, user, actor.clone(), hash, now_ms())
             .map_err(missed)?;
         let told = row(actor, "pairing.begun", &subject(&actor.user), &*begun.id);
-        self.write(&Change::new(told))?;
+        self.write(&[actor], &Change::new(told))?;
         Ok(PairingBegun {
             id: begun.id,
             code,
@@ -85,14 +85,14 @@ impl Daemon {
         number: &str,
     ) -> Result<Pairing, Problem> {
         self.own_pairing(actor, id)?;
-        let confirmed = self.pairings().confirm(id, number, now_ms());
+        let confirmed = self.pairings().confirm(id, number, actor, now_ms());
         let confirmed = confirmed.map_err(missed)?;
         let device = match &confirmed.step {
-            Step::Confirmed(claim) => format!("{id}: {:?} from {}", claim.device, claim.address),
+            Step::Confirmed(claim, _) => format!("{id}: {:?} from {}", claim.device, claim.address),
             Step::Shown { .. } | Step::Claimed(_) => id.to_owned(),
         };
         let told = row(actor, "pairing.confirmed", &subject(&actor.user), device);
-        if let Err(problem) = self.write(&Change::new(told)) {
+        if let Err(problem) = self.write(&[actor], &Change::new(told)) {
             // Nobody comes in of whom the journal does not know who let him in.
             self.pairings().end(id);
             return Err(problem);
@@ -108,7 +108,7 @@ impl Daemon {
         let found = self.own_pairing(actor, id)?;
         self.pairings().end(id);
         let told = row(actor, "pairing.ended", &subject(&actor.user), id);
-        self.write(&Change::new(told))?;
+        self.write(&[actor], &Change::new(told))?;
         Ok(shown(found))
     }
 
@@ -153,7 +153,7 @@ impl Daemon {
             Redeemed::Waiting => return Ok(None),
             Redeemed::Confirmed(both) => *both,
         };
-        let by = &pairing.made_by;
+        let by = pairing.made_by.who();
         let plan = Plan {
             user: self.known(&pairing.user)?,
             fresh: false,
@@ -166,7 +166,12 @@ impl Daemon {
             how: format!("paired by {} in {}", by.via, pairing.id),
         };
         let (change, made) = self.session(plan, address)?;
-        self.write(&change)?;
+        // What came in by what has ended would outlive it.
+        let written = self.write(&pairing.by(), &change);
+        written.map_err(|problem| match problem.code {
+            Code::Failed => problem,
+            _ => not_good(),
+        })?;
         Ok(Some(made))
     }
 
@@ -187,7 +192,7 @@ fn shown(pairing: pairing::Pairing) -> Pairing {
     let (state, claim) = match pairing.step {
         Step::Shown { .. } => ("shown", None),
         Step::Claimed(claim) => ("claimed", Some(claim)),
-        Step::Confirmed(claim) => ("confirmed", Some(claim)),
+        Step::Confirmed(claim, _) => ("confirmed", Some(claim)),
     };
     let (device_name, address, number) = claim
         .map(|claim| (claim.device, claim.address, claim.number))
@@ -247,7 +252,86 @@ fn missed(miss: Miss) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use wsm_api::invite::{InvitationClaim, NewInvitation};
+
     use super::*;
+    use crate::actor::Way;
+    use crate::role::HostRole;
+
+    const ADDRESS: &str = "192.0.2.1";
+
+    /// A daemon that ada, an admin, came to twice: her actors.
+    async fn scene(dir: &std::path::Path) -> (Daemon, Actor, Actor) {
+        std::fs::create_dir(dir.join("run")).expect("a place for it");
+        let daemon = Daemon::alone(&crate::engine::Config {
+            state_dir: dir.into(),
+            run_dir: dir.join("run"),
+            etc_dir: dir.into(),
+            page: None,
+            admins: Vec::new(),
+        });
+        let daemon = daemon.expect("an empty place");
+        let root = Actor::local("root", 0, HostRole::Admin);
+        let ada = NewInvitation {
+            user: Some("ada".into()),
+            role: Some("admin".into()),
+            ..NewInvitation::default()
+        };
+        let (_, code) = daemon.invite(&root, ada).await.expect("root may");
+        let claim = InvitationClaim {
+            code,
+            user: None,
+            device_name: "laptop".into(),
+        };
+        let made = daemon.invite_claim(claim, ADDRESS).await.expect("good");
+        let first = actor(&daemon, &made);
+        let claimed = confirmed(&daemon, &first, &first).await;
+        let redeemed = daemon.pairing_redeem(&claimed, ADDRESS).await;
+        let second = redeemed.expect("confirmed").expect("at once");
+        let second = actor(&daemon, &second);
+        (daemon, first, second)
+    }
+
+    fn actor(daemon: &Daemon, made: &SessionMade) -> Actor {
+        let found = daemon.authenticate_session(&made.cookie, ADDRESS);
+        found.expect("good").expect("known")
+    }
+
+    /// What a device redeems that `began` let come and `confirms` let in.
+    async fn confirmed(daemon: &Daemon, began: &Actor, confirms: &Actor) -> String {
+        let begun = daemon.pairing_new(began).await.expect("she may");
+        let claim = PairingClaim {
+            code: begun.code,
+            device_name: "phone".into(),
+        };
+        let claimed = daemon.pairing_claim(claim, ADDRESS).await.expect("good");
+        let confirmed = daemon.pairing_confirm(confirms, &begun.id, &claimed.number);
+        confirmed.await.expect("the same number");
+        claimed.claim
+    }
+
+    #[tokio::test]
+    async fn what_a_device_let_in_ends_with_it() {
+        for ends in ["began", "confirmed"] {
+            let dir = tempfile::tempdir().expect("a directory");
+            let (daemon, first, second) = scene(dir.path()).await;
+            let claim = confirmed(&daemon, &first, &second).await;
+            let (ended, other) = match ends {
+                "began" => (first, second),
+                _ => (second, first),
+            };
+            let Way::Device { id, .. } = &ended.way else {
+                panic!("{ended:?}")
+            };
+            daemon.device_remove(&other, id).await.expect("it is hers");
+            let redeemed = daemon.pairing_redeem(&claim, ADDRESS).await;
+            let problem = redeemed.expect_err("it hangs on what ended");
+            assert_eq!(problem, not_good(), "{ends}");
+            let devices = daemon.devices(&other).await.expect("she may");
+            let good = devices.iter().filter(|device| device.state == "good");
+            assert_eq!(good.count(), 1, "{ends}: nobody came in");
+        }
+    }
 
     #[test]
     fn numbers_have_six_digits() {

@@ -90,7 +90,7 @@ impl Daemon {
         let change = Change::new(row(actor, "passkey.made", &subject(&user.name), message))
             .people(People::Known(user))
             .people(People::Device(device.clone()));
-        self.write(&change)?;
+        self.write(&[actor], &change)?;
         Ok(shown(device, now, None))
     }
 
@@ -139,7 +139,7 @@ impl Daemon {
             ..passkey.row
         };
         let id = kept.id.clone();
-        self.write(&change.people(People::Device(kept)))?;
+        self.write(&[], &change.people(People::Device(kept)))?;
         if let Err(error) = self.engine.store.device_used(&id, now_ms(), address) {
             // A full disk keeps nobody out.
             tracing::warn!(%error, device = %id, "can't note that it was used");

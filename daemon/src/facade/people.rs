@@ -1,5 +1,7 @@
 //! Users: who there is.
 
+use std::sync::PoisonError;
+
 use wsm_api::problem::{Code, Problem};
 use wsm_api::user::{NewUser, User, UserRemoved, Whoami};
 
@@ -106,7 +108,7 @@ impl Daemon {
         let files = uid.map(|uid| format!(", account {}", account::name(uid)));
         let message = format!("{}: {role}{}", user.name, files.unwrap_or_default());
         let change = Change::new(row(actor, "user.added", &subject(&user.name), message));
-        self.write(&change.people(People::User(user.clone())))?;
+        self.write(&[actor], &change.people(People::User(user.clone())))?;
         self.shown_user(user)
     }
 
@@ -130,7 +132,7 @@ impl Daemon {
         if role < HostRole::Admin {
             change = change.people(People::InvitesRevoked(name.to_owned(), now_ms()));
         }
-        self.write(&change.people(People::User(user.clone())))?;
+        self.write(&[actor], &change.people(People::User(user.clone())))?;
         self.engine.enforce_everywhere(name).await;
         self.shown_user(user)
     }
@@ -157,7 +159,7 @@ impl Daemon {
             return Err(Problem::new(Code::Conflict, message, hint));
         }
         let change = Change::new(row(actor, "user.removed", &subject(name), name));
-        self.write(&change.people(People::UserGone(name.to_owned())))?;
+        self.write(&[actor], &change.people(People::UserGone(name.to_owned())))?;
         self.engine.enforce_everywhere(name).await;
         Ok(UserRemoved {
             name: name.to_owned(),
@@ -182,12 +184,16 @@ impl Daemon {
         found.or_else(local).ok_or_else(|| no_user(name))
     }
 
-    pub(super) fn write(&self, change: &Change<'_>) -> Result<(), Problem> {
-        self.engine
-            .store
-            .commit(change)
-            .map_err(|e| store_problem(&e))?;
-        Ok(())
+    /// Writes it, if all stand by whom it is; what was done already is by nobody. One at a time:
+    /// nothing is made with what ends at that moment.
+    pub(super) fn write(&self, by: &[&Actor], change: &Change<'_>) -> Result<(), Problem> {
+        let writing = self.engine.writing.lock();
+        let _writing = writing.unwrap_or_else(PoisonError::into_inner);
+        for actor in by {
+            self.stands(actor)?;
+        }
+        let written = self.engine.store.commit(change);
+        written.map(drop).map_err(|e| store_problem(&e))
     }
 
     fn owned(&self, name: &str) -> u32 {

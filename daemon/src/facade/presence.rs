@@ -94,7 +94,7 @@ impl Daemon {
                     // Whoever has it is told, wherever that one looks.
                     let message = format!("asks for the keyboard of {terminal}");
                     let told = row(actor, "lease.asked", published.record.id.as_str(), message);
-                    self.write(&Change::new(told.changed(&holder, &actor.user)))?;
+                    self.write(&[], &Change::new(told.changed(&holder, &actor.user)))?;
                 }
                 Ok(lease(terminal, now))
             }

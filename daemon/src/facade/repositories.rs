@@ -116,7 +116,10 @@ impl Daemon {
         let message = format!("{}: {}", added.name, added.path);
         let told = row(actor, "repository.added", &subject(&user.name), message);
         let change = Change::new(told).people(People::Known(user));
-        self.write(&change.repository(RepositoryChange::Added(added.clone())))?;
+        self.write(
+            &[actor],
+            &change.repository(RepositoryChange::Added(added.clone())),
+        )?;
         Ok(shown(added))
     }
 
@@ -140,7 +143,7 @@ impl Daemon {
         let message = format!("{name}: {}", found.path);
         let told = row(actor, "repository.removed", &subject(of), message);
         let gone = RepositoryChange::Removed(of.to_owned(), name.to_owned());
-        self.write(&Change::new(told).repository(gone))?;
+        self.write(&[actor], &Change::new(told).repository(gone))?;
         Ok(shown(found))
     }
 }

@@ -99,7 +99,7 @@ impl Daemon {
             how: format!("with token {}", token.id),
         };
         let (change, made) = self.session(plan, address)?;
-        self.write(&change)?;
+        self.write(&[], &change)?;
         Ok(made)
     }
 

@@ -94,7 +94,7 @@ impl Daemon {
             role.as_str(),
         );
         let change = Change::new(told).people(People::Known(user));
-        self.write(&change.people(People::Share(share.clone())))?;
+        self.write(&[actor], &change.people(People::Share(share.clone())))?;
         // It may be less than it was.
         self.engine.enforce(&published, &share.user).await;
         Ok(shown(share))
@@ -123,7 +123,7 @@ impl Daemon {
         let told = row(actor, "agent.unshared", record.id.as_str(), message)
             .changed(share.role.as_str(), "");
         let ended = People::Unshare(record.id.to_string(), user.to_owned());
-        self.write(&Change::new(told).people(ended))?;
+        self.write(&[actor], &Change::new(told).people(ended))?;
         self.engine.enforce(&published, user).await;
         Ok(shown(share))
     }

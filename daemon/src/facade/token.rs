@@ -158,7 +158,7 @@ impl Daemon {
         );
         let change = Change::new(row(actor, "token.made", &subject(&token.user), message));
         let change = change.people(People::Known(user));
-        self.write(&change.people(People::Token(token.clone())))?;
+        self.write(&[actor], &change.people(People::Token(token.clone())))?;
         Ok(TokenMade {
             token: shown_token(token, now),
             value,
@@ -188,7 +188,10 @@ impl Daemon {
         if token.revoked_ms.is_none() {
             let message = format!("{id} {:?}", token.label);
             let change = Change::new(row(actor, "token.revoked", &subject(&token.user), message));
-            self.write(&change.people(People::TokenRevoked(id.to_owned(), now)))?;
+            self.write(
+                &[actor],
+                &change.people(People::TokenRevoked(id.to_owned(), now)),
+            )?;
             token.revoked_ms = Some(now);
         }
         Ok(shown_token(token, now))

@@ -130,6 +130,21 @@ fn sql_stays_in_the_store() {
     none("SQL stands below daemon/src/store/ only", &wrong);
 }
 
+/// The gate looks again at whoever asks; whoever asked past it would be judged as it once was.
+#[test]
+fn rights_are_asked_at_the_gate() {
+    let gate = "daemon/src/facade/access.rs";
+    let mut asks = Vec::new();
+    for source in sources() {
+        let path = &source.path;
+        let tells = path.starts_with("daemon/src/role") || path == "web/src/router/rights.rs";
+        if !tells && words(&source.code).any(|word| word == "allows") {
+            asks.push(path.clone());
+        }
+    }
+    assert_eq!(asks, [gate], "`allows` is asked by {gate} alone");
+}
+
 #[test]
 fn nothing_is_left_undone() {
     let marks = ["todo!", "unimplemented!", "dbg!"];

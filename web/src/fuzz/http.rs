@@ -55,9 +55,6 @@ pub fn http(data: &[u8]) {
 impl World {
     fn new() -> World {
         let dir = std::env::temp_dir().join(format!("wsm-fuzz-http-{}", std::process::id()));
-        for part in ["state", "run", "etc"] {
-            std::fs::create_dir_all(dir.join(part)).expect("a place for it");
-        }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -126,14 +123,7 @@ fn sound(heard: &[u8], known: bool) {
 }
 
 async fn served(dir: &Path) -> (Router, String) {
-    let parts = engine::Config {
-        state_dir: dir.join("state"),
-        run_dir: dir.join("run"),
-        etc_dir: dir.join("etc"),
-        page: None,
-        admins: Vec::new(),
-    };
-    let daemon = Daemon::alone(&parts).expect("an empty place");
+    let (router, daemon) = edge(dir);
     let root = Actor::local("root", 0, HostRole::Admin);
     let ann = NewUser {
         name: "ann".into(),
@@ -147,11 +137,27 @@ async fn served(dir: &Path) -> (Router, String) {
         ..NewToken::default()
     };
     let made = daemon.token_new(&root, new).await.expect("root may");
+    (router, made.value)
+}
+
+/// The edge as the network sees it, called `wsm.test`, and what stands behind it.
+pub(crate) fn edge(dir: &Path) -> (Router, Daemon) {
+    for part in ["state", "run", "etc"] {
+        std::fs::create_dir_all(dir.join(part)).expect("a place for it");
+    }
+    let parts = engine::Config {
+        state_dir: dir.join("state"),
+        run_dir: dir.join("run"),
+        etc_dir: dir.join("etc"),
+        page: None,
+        admins: Vec::new(),
+    };
+    let daemon = Daemon::alone(&parts).expect("an empty place");
     let text = "[web]\nlisten = \"127.0.0.1:1\"\ntls = \"off\"\nnames = [\"wsm.test\"]";
     let net = config::parse(text, dir).expect("it is in order");
     let net = net.expect("the table is there").into();
     let (_, closing) = tokio::sync::watch::channel(());
-    let edge = Edge::new(daemon, Config::default(), Some(net), None, closing);
+    let edge = Edge::new(daemon.clone(), Config::default(), Some(net), None, closing);
     let guard = axum::middleware::from_fn_with_state(edge.clone(), guard);
-    (router::router(edge).layer(guard), made.value)
+    (router::router(edge).layer(guard), daemon)
 }
