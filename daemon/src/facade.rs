@@ -57,6 +57,7 @@ use crate::store::{Change, rfc3339};
 pub use pairing::PairingBegun;
 pub use passkey::Passkey;
 pub use session::SessionMade;
+pub use standing::Standing;
 pub use terminal::Running;
 use view::{shown_agent, shown_event, shown_services, shown_to};
 

@@ -22,6 +22,7 @@ use crate::origin::Said;
 use crate::peer::{Origin, Peer};
 use crate::problem::Failure;
 use crate::router::BODY_BYTES_MAX;
+use crate::sending::Asks;
 
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,9 @@ impl FromRequestParts<Edge> for Caller {
                 known
             }
         };
+        if let Some(asks) = parts.extensions.get::<Asks>() {
+            asks.is(&actor.user);
+        }
         Ok(Caller { actor, jar, peer })
     }
 }

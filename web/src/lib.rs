@@ -46,6 +46,7 @@ mod repositories;
 mod review;
 pub mod router;
 mod secrets;
+mod sending;
 mod services;
 mod sessions;
 mod terminals;

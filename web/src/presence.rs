@@ -1,15 +1,17 @@
 //! Who looks at an agent's terminals, who may type, and what was seen.
 
-use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use wsm_api::presence::{Lease, LeaseChange, Presence};
 use wsm_api::problem::Problem;
 use wsm_api::recording::{RecordInput, Recording};
+use wsm_daemon::role::Verb;
 
 use crate::Edge;
 use crate::extract::{Body, Caller, Path};
 use crate::problem::{Answer, Failure};
+use crate::sending::Until;
 
 #[utoipa::path(get, path = "/v1/agents/{agent}/who",
     params(("agent" = String, Path, description = "Name or id")),
@@ -79,10 +81,13 @@ pub(crate) async fn recording(
     State(edge): State<Edge>,
     caller: Caller,
     Path((agent, recording)): Path<(String, String)>,
-) -> Result<Bytes, Failure> {
+) -> Result<Response, Failure> {
     let bytes = edge
         .daemon
         .recording(&caller.actor, &agent, &recording)
         .await?;
-    Ok(bytes.into())
+    let standing = edge
+        .daemon
+        .standing(&caller.actor, &agent, Verb::Recordings);
+    Ok((Extension(Until(standing)), bytes).into_response())
 }

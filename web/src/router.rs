@@ -1,11 +1,15 @@
 //! Every route of the API, on one page.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post, put};
 use utoipa::OpenApi;
 use wsm_daemon::role::Verb;
 
+use crate::sending::{self, Sending};
 use crate::{
     Edge, agents, audit, devices, events, feed, handoffs, host, links, live, notify, pages,
     pairings, passkeys, presence, preview, problem, questions, repositories, review, secrets,
@@ -174,9 +178,12 @@ routes! {
 
 /// The whole API.
 pub(crate) fn router(edge: Edge) -> Router {
+    // Pages lie in the program: nothing of them is held for whoever asks.
+    let sending = Arc::<Sending>::default();
     table()
-        .fallback(pages::serve)
         .method_not_allowed_fallback(problem::no_method)
+        .layer(from_fn_with_state(sending, sending::bounded))
+        .fallback(pages::serve)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(edge)
 }
