@@ -77,7 +77,7 @@ bench: build ## measure against bwrap, runc and tmux; ONLY=spawn,echo runs some
 	@tools/peers $(TARGET)/peers
 	python3 bench/bench.py --bin $(TARGET)/release --out $(TARGET)/bench.json --only "$(ONLY)"
 
-lint: need-rust Cargo.lock ## formatting, clippy, licences and advisories
+lint: need-rust Cargo.lock ## formatting, clippy, licences
 	@tools/need $(BUILD_NEEDS)
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings

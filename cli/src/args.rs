@@ -11,6 +11,7 @@ use crate::commands::{
     question, rec, repo, rm, secret, send, share, shell, show, svc, template, token, up, user,
     wait, who,
 };
+use crate::registries;
 
 /// Isolated workspaces for AI coding agents.
 #[derive(Debug, Parser)]
@@ -209,6 +210,9 @@ pub(crate) enum Verb {
     /// What lets agents out (`wsm up` starts it).
     #[command(hide = true)]
     Egress(egress::Args),
+    /// Writes `config.toml` where there is none (the broker's unit asks for it).
+    #[command(hide = true)]
+    WriteConfig(registries::Args),
     /// A program that ends with the process that asked for it (`--host ssh://…` starts one).
     #[command(hide = true)]
     Follow(follow::Args),
@@ -221,6 +225,9 @@ pub(crate) enum Verb {
 pub(crate) const LATER: [&str; 8] = [
     "cp", "fork", "host", "join", "memory", "rollback", "snapshot", "drain",
 ];
+
+/// Likewise below `template`.
+const LATER_TEMPLATE: &str = "import";
 
 /// What was asked for.
 #[derive(Debug)]
@@ -245,16 +252,24 @@ pub(crate) fn parse(
         .allow_hyphen_values(true)
         .trailing_var_arg(true)
         .action(ArgAction::Append);
-    let later = LATER.map(|verb| {
+    let later = |verb: &'static str| {
         clap::Command::new(verb)
             .hide(true)
             .disable_help_flag(true)
             .arg(rest.clone())
-    });
-    let matches = command().subcommands(later).try_get_matches_from(args)?;
-    match matches.subcommand_name() {
-        Some(verb) if LATER.contains(&verb) => {
+    };
+    let matches = command()
+        .subcommands(LATER.map(later))
+        .mut_subcommand("template", |verb| verb.subcommand(later(LATER_TEMPLATE)))
+        .try_get_matches_from(args)?;
+    let below = matches.subcommand().and_then(|(_, m)| m.subcommand_name());
+    match (matches.subcommand_name(), below) {
+        (Some(verb), _) if LATER.contains(&verb) => {
             Ok(Asked::Later(verb.to_owned(), matches.get_flag("json")))
+        }
+        (Some("template"), Some(LATER_TEMPLATE)) => {
+            let verb = format!("template {LATER_TEMPLATE}");
+            Ok(Asked::Later(verb, matches.get_flag("json")))
         }
         _ => {
             let mut cli = Cli::from_arg_matches(&matches)?;
@@ -307,6 +322,29 @@ mod tests {
         for later in LATER {
             assert!(!verbs.iter().any(|verb| verb == later), "{later} exists");
         }
+    }
+
+    #[test]
+    fn what_comes_later_is_told_so_wherever_it_stands() {
+        for (line, verb) in [
+            ("fork --x y", "fork"),
+            ("template import", "template import"),
+            ("template import --from Procfile x", "template import"),
+        ] {
+            match parsed(line) {
+                Ok(Asked::Later(told, false)) => assert_eq!(told, verb),
+                other => panic!("{line}: {other:?}"),
+            }
+        }
+        assert!(matches!(verb("template ls"), Verb::Template(_)));
+        assert!(parsed("template nothing").is_err());
+    }
+
+    #[test]
+    fn the_log_of_an_only_service_needs_no_name() {
+        assert!(matches!(verb("svc logs a -f"), Verb::Svc(_)));
+        assert!(matches!(verb("svc logs a web"), Verb::Svc(_)));
+        assert!(parsed("svc stop a").is_err());
     }
 
     #[test]

@@ -109,6 +109,7 @@ fn is_part(verb: &Verb) -> bool {
         verb,
         Verb::Daemon(_)
             | Verb::Egress(_)
+            | Verb::WriteConfig(_)
             | Verb::Follow(_)
             | Verb::GitHelper
             | Verb::Version
@@ -195,6 +196,7 @@ async fn dispatch(context: &Context, verb: &Verb) -> Outcome {
         Verb::Man(args) => man::run(args),
         Verb::Daemon(args) => daemon::run(args).await,
         Verb::Egress(args) => egress::run(args).await,
+        Verb::WriteConfig(args) => registries::run(args),
         Verb::Follow(args) => follow::run(args),
         Verb::GitHelper => daemon::git_helper(),
     }

@@ -7,11 +7,31 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use wsm_api::problem::Code;
+
+use crate::failure::{Exit, Failure, Outcome};
+
 /// Longest file that is read: npm's own definitions are 70 KiB.
 const BYTES_MAX: u64 = 1 << 20;
 
 /// Hosts by group.
 type Groups = BTreeMap<&'static str, BTreeSet<String>>;
+
+/// Options of `write-config`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where the configuration lies.
+    #[arg(long)]
+    etc: PathBuf,
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    write_config(&args.etc).map_err(|e| {
+        let message = format!("write {}: {e}", args.etc.display());
+        Failure::new(Code::Failed, message, "")
+    })?;
+    Ok(Exit::DONE)
+}
 
 /// Writes `config.toml`, if there is none.
 pub(crate) fn write_config(etc: &Path) -> io::Result<()> {
@@ -29,7 +49,7 @@ pub(crate) fn write_config(etc: &Path) -> io::Result<()> {
 
 fn text(groups: &Groups) -> String {
     let mut text = String::from(
-        "# What agents may reach (docs/templates.md, [network]).\n\n[egress]\n\
+        "# docs/config.md says what may stand here. What agents may reach:\n\n[egress]\n\
          # Private addresses are refused, but for these names:\n\
          # permit = [{ names = [\"registry.internal.example\"], cidr = \"10.1.0.0/16\" }]\n\n\
          # `@NAME` of a template's network.allow. Found when wsm was set up, in what the programs\n\

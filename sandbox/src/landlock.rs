@@ -73,7 +73,7 @@ const PARTS: &[Part] = &[
     Part {
         since: 9,
         name: "socket files",
-        instead: "only the agent's own are there",
+        instead: "sockets below what filesystem.read and write show can be connected to",
     },
 ];
 

@@ -88,7 +88,7 @@ editors.
 | --- | --- | --- |
 | built-in | compiled in | everything |
 | host | `/etc/wsm/templates/*.toml` | everything |
-| user | the user's own | everything, within the host's ceiling |
+| user | the user's `~/.config/wsm/templates/*.toml` | everything, within the host's ceiling |
 | repository | `.wsm/*.toml` of the *committed* base branch | see the marks below |
 | request | `--set`, `--prompt`, `--base` | parameters, prompt, base |
 
@@ -108,7 +108,7 @@ const PLACEHOLDERS: &str = "
 
 `{agent}` `{owner}` `{repo}` `{host}` `{workspace}` `{home}` `{state}` (a service's private
 directory, in `[services]` only) `{port.NAME}` (inside the sandbox) `{url.NAME}` (outside, published
-ports only) `{param.NAME}`.
+ports only) `{param.NAME}` `{credential.NAME}` (one that is `visible`).
 
 They are replaced in the keys marked with `{}`. In `setup` and `teardown` each value is quoted as
 one shell word, so a placeholder must stand where the shell reads words: not inside quotes,

@@ -25,8 +25,6 @@ pub const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
 pub const SEGMENTS_MIN: u64 = 2;
 /// Most of them: whoever reads a recording has it in memory.
 pub const SEGMENTS_MAX: u64 = 16;
-/// Longest block.
-pub const BLOCK_BYTES_MAX: usize = SEGMENT_BYTES - HEAD_BYTES - BLOCK_HEAD_BYTES;
 /// Bytes of a segment's head.
 pub const HEAD_BYTES: usize = 32;
 /// Bytes before a block's events.

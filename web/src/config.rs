@@ -233,13 +233,17 @@ impl Net {
     /// Its URL, as well as it is known.
     #[must_use]
     pub fn url(&self) -> String {
-        let scheme = match self.tls {
-            Tls::Off => "http",
-            Tls::SelfSigned | Tls::Files { .. } | Tls::Acme(_) => "https",
-        };
+        let scheme = self.scheme();
         match self.names.first() {
             Some(name) => format!("{scheme}://{name}:{}", self.listen.port()),
             None => format!("{scheme}://{}", self.listen),
+        }
+    }
+
+    fn scheme(&self) -> &'static str {
+        match self.tls {
+            Tls::Off => "http",
+            Tls::SelfSigned | Tls::Files { .. } | Tls::Acme(_) => "https",
         }
     }
 
@@ -251,6 +255,17 @@ impl Net {
         }
         let known = !self.names.is_empty() || !self.listen.ip().is_unspecified();
         known.then(|| self.url())
+    }
+
+    /// What a link for others begins with: what the configuration says, else the way by which its
+    /// maker came in, if that leads here from elsewhere; `None` where nobody knows one.
+    #[must_use]
+    pub fn link_base(&self, came: Option<&str>) -> Option<String> {
+        let elsewhere = |host: &&str| self.knows(host) && !crate::origin::is_loopback(host);
+        match came.filter(elsewhere) {
+            Some(host) if self.url.is_none() => Some(format!("{}://{host}", self.scheme())),
+            _ => self.public_url(),
+        }
     }
 }
 
@@ -326,6 +341,44 @@ mod tests {
         ] {
             assert!(!net.knows(other), "{other}");
         }
+    }
+
+    #[test]
+    fn a_link_leads_where_others_come_in() {
+        let link = |text: &str, came: Option<&str>| {
+            let net = read(&format!("[web]\n{text}")).unwrap().unwrap();
+            net.link_base(came)
+        };
+        let said = "listen = \"127.0.0.1:80\"\ntls = \"off\"\nnames = [\"wsm.test\"]\nurl = \"https://wsm.test\"";
+        let told = Some("https://wsm.test".to_owned());
+        for came in [
+            None,
+            Some("localhost"),
+            Some("127.0.0.1:80"),
+            Some("wsm.test"),
+        ] {
+            assert_eq!(link(said, came), told, "{came:?}");
+        }
+        let any = "listen = \"0.0.0.0:7443\"";
+        // Nobody knows; who came in from elsewhere shows a way.
+        for here in [
+            None,
+            Some("localhost"),
+            Some("[::1]:7443"),
+            Some("evil.test"),
+        ] {
+            assert_eq!(link(any, here), None, "{here:?}");
+        }
+        let came = link(any, Some("192.0.2.1:7443"));
+        assert_eq!(came.as_deref(), Some("https://192.0.2.1:7443"));
+        let named = format!("{any}\nnames = [\"a.test\", \"b.test\"]");
+        let first = Some("https://a.test:7443".to_owned());
+        assert_eq!(link(&named, Some("localhost")), first);
+        assert_eq!(link(&named, Some("127.0.0.1:7443")), first);
+        let second = link(&named, Some("b.test:7443"));
+        assert_eq!(second.as_deref(), Some("https://b.test:7443"));
+        let own = link("listen = \"192.0.2.1:7443\"", None);
+        assert_eq!(own.as_deref(), Some("https://192.0.2.1:7443"));
     }
 
     #[test]

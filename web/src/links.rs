@@ -5,10 +5,11 @@ use axum::extract::State;
 use axum::http::header::{HOST, HeaderMap, SET_COOKIE};
 use axum::response::{IntoResponse, Response};
 use wsm_api::link::{Link, LinkMade, LinkOpened, NewLink, OpenLink, SECONDS_MAX};
-use wsm_api::problem::{Code, Problem};
+use wsm_api::problem::Problem;
 
 use crate::Edge;
 use crate::extract::{Body, Caller, Path};
+use crate::pairings::reachable;
 use crate::problem::{Answer, Failure};
 use crate::visitor::Visitor;
 
@@ -84,19 +85,10 @@ pub(crate) async fn open(
     Ok((cookie, Json(opened)).into_response())
 }
 
-/// What a link begins with: the name that the caller came in by, else that of the configuration.
-fn base(edge: &Edge, headers: &HeaderMap) -> Result<String, Problem> {
-    let Some(web) = edge.config.web.as_ref().filter(|web| !web.url.is_empty()) else {
-        let message = "a link leads here over the network, which is off";
-        let hint = "`[web] listen` in config.toml turns it on (docs/adr/0022-over-the-network.md)";
-        return Err(Problem::new(Code::NotAvailable, message, hint));
-    };
-    let scheme = web.url.split("://").next().unwrap_or("https");
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let known = |host: &&str| edge.net.as_ref().is_some_and(|net| net.knows(host));
-    Ok(match host.filter(known) {
-        // The command line says this name on the Unix socket.
-        Some("localhost") | None => web.url.clone(),
-        Some(host) => format!("{scheme}://{host}"),
-    })
+/// What a link begins with; refused as a pairing is where nobody knows how others come here.
+fn base(edge: &Edge, headers: &HeaderMap) -> Result<String, Failure> {
+    // The command line says `localhost` on the Unix socket.
+    let came = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let base = edge.net.as_ref().and_then(|net| net.link_base(came));
+    base.map_or_else(|| reachable(edge), Ok)
 }

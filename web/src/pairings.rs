@@ -18,7 +18,7 @@ use crate::problem::{Answer, Failure};
 /// Where codes are opened. They stand behind a `#`, so that no server and no log ever has one.
 pub(crate) fn reachable(edge: &Edge) -> Result<String, Failure> {
     let Some(net) = &edge.net else {
-        let hint = "[web] in config.toml turns it on; see `wsm status`";
+        let hint = "[web] in config.toml turns it on (docs/config.md); see `wsm status`";
         return Err(Problem::new(Code::NotAvailable, "the network is off", hint).into());
     };
     net.public_url().ok_or_else(|| {

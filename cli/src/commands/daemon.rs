@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::os::fd::{OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use tokio::net::UnixListener;
@@ -54,11 +54,7 @@ pub(crate) async fn run(args: &Args) -> Outcome {
         state_dir: args.state.clone(),
         run_dir: args.run.clone(),
         etc_dir: args.etc.clone(),
-        page: wsm_web::config::load(&args.etc)
-            .ok()
-            .flatten()
-            .filter(|config| !config.names.is_empty())
-            .map(|config| config.url()),
+        page: page(&args.etc),
         admins: args.admins.clone(),
     };
     let daemon = Daemon::start(&parts).await?;
@@ -69,6 +65,11 @@ pub(crate) async fn run(args: &Args) -> Outcome {
         .await
         .map_err(|e| failed("serve", e))?;
     Ok(Exit::DONE)
+}
+
+/// What links of notifications begin with.
+fn page(etc: &Path) -> Option<String> {
+    wsm_web::config::load(etc).ok().flatten()?.public_url()
 }
 
 /// The listener on the network, if it is configured and can be. What is wrong with it is told, and
@@ -134,4 +135,24 @@ pub(super) fn inherited(number: RawFd) -> std::io::Result<UnixListener> {
 pub(crate) fn git_helper() -> Outcome {
     let code = wsm_daemon::workspace::helper_main();
     Ok(Exit(u8::try_from(code).unwrap_or(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notifications_lead_where_others_come_in() {
+        let etc = tempfile::tempdir().unwrap();
+        let read = |text: &str| {
+            std::fs::write(etc.path().join("config.toml"), text).unwrap();
+            page(etc.path())
+        };
+        let behind = "[web]\nlisten = \"127.0.0.1:7443\"\ntls = \"off\"\nnames = [\"wsm.test\"]\n";
+        let said = read(&format!("{behind}url = \"https://wsm.test\"\n"));
+        assert_eq!(said.as_deref(), Some("https://wsm.test"));
+        assert_eq!(read(behind).as_deref(), Some("http://wsm.test:7443"));
+        assert_eq!(read("[web]\nlisten = \"0.0.0.0:7443\"\n"), None);
+        assert_eq!(read(""), None);
+    }
 }

@@ -14,7 +14,7 @@ use crate::render::{self, clean, clean_lines};
 /// Options of `handoff`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Name or id; lists the offers that stand, without.
+    /// Name or id. Left out: lists the offers that stand.
     #[arg(requires = "to")]
     agent: Option<String>,
     /// To whom.
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     /// What to tell the receiver.
     #[arg(long, value_name = "TEXT", default_value = "", requires = "to")]
     note: String,
-    /// How long the offer stands (30m, 12h, 7d); a day without.
+    /// How long the offer stands (30m, 12h, 7d). Left out: a day.
     #[arg(long, value_name = "DURATION", value_parser = lifetime, requires = "to")]
     expires: Option<u64>,
 }

@@ -11,7 +11,7 @@ use crate::render::{self, clean};
 /// Options of `invite`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Name of the user that is to come; whoever comes chooses it, without.
+    /// Name of the user that is to come. Left out: whoever comes chooses it.
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
     /// `member` or `admin`.
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// times.
     #[arg(long = "share", value_name = "AGENT=ROLE", value_parser = invited_to)]
     shares: Vec<InvitedTo>,
-    /// Good for so long (7d, 12h); a week without, 30 days at most.
+    /// Good for so long (7d, 12h), 30 days at most. Left out: a week.
     #[arg(long, value_name = "DURATION", value_parser = lifetime)]
     expires: Option<u64>,
     /// List invitations.

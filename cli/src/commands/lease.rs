@@ -13,7 +13,7 @@ use crate::render::{self, clean};
 pub(crate) struct Args {
     /// Name or id.
     agent: String,
-    /// What to do; shows who has it without.
+    /// What to do. Left out: shows who has it.
     #[arg(value_enum)]
     act: Option<Act>,
     /// To whom it is granted.

@@ -15,7 +15,7 @@ const FOLLOW_LONGEST: Duration = Duration::from_millis(500);
 pub(crate) struct Args {
     /// Name or id.
     agent: String,
-    /// A service, `setup` or `egress`; the main terminal without.
+    /// A service, `setup` or `egress`. Left out: the main terminal.
     service: Option<String>,
     #[command(flatten)]
     how: How,

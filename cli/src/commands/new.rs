@@ -41,7 +41,7 @@ pub(crate) struct Args {
     /// Template (see `wsm template ls`).
     #[arg(short, long, default_value = "shell")]
     template: String,
-    /// Name; made from template and repository without.
+    /// Name. Left out: made from template and repository.
     #[arg(long)]
     name: Option<String>,
     /// A parameter of the template.

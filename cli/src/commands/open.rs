@@ -16,7 +16,7 @@ use crate::render;
 pub(crate) struct Args {
     /// Name or id.
     agent: String,
-    /// Name of the port; the only one, or the first with a web page, without.
+    /// Name of the port. Left out: the only one, or the first with a web page.
     port: Option<String>,
 }
 

@@ -9,7 +9,7 @@ use crate::render;
 /// Options of `ports`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Name or id; every agent's without.
+    /// Name or id. Left out: those of every agent.
     agent: Option<String>,
 }
 

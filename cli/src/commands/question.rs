@@ -14,7 +14,7 @@ use crate::render::{self, clean};
 pub(crate) struct ApproveArgs {
     /// Name or id.
     agent: String,
-    /// The question that you saw (`wsm explain` lists them); without, it is shown and asked for on
+    /// The question that you saw (`wsm explain` lists them). Left out: it is shown and asked for on
     /// the terminal.
     #[arg(long, value_name = "ID")]
     question: Option<String>,

@@ -26,7 +26,7 @@ pub(crate) enum Verb {
     Play(Play),
     /// Write one as asciicast v3, which asciinema plays.
     Export(Export),
-    /// Have what people type recorded, too; without ON, tell whether it is.
+    /// Have what people type recorded, too, or tell whether it is.
     Input(Input),
 }
 
@@ -35,7 +35,8 @@ pub(crate) enum Verb {
 pub(crate) struct Input {
     /// Name or id of the agent.
     agent: String,
-    /// Until the agent stops, or not any more. Lines that are not echoed, as passwords are, are left out.
+    /// `on`: until the agent stops or is handed over, without lines that are not echoed, as
+    /// passwords are; `off`: no longer. Left out: tells whether it is.
     on: Option<Switch>,
 }
 
@@ -84,7 +85,7 @@ pub(crate) struct Play {
 pub(crate) struct Export {
     #[command(flatten)]
     which: Which,
-    /// File to write; standard output without.
+    /// File to write. Left out: standard output.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }

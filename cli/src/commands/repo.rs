@@ -18,7 +18,7 @@ pub(crate) enum Verb {
         /// The repository, or a directory in it.
         #[arg(default_value = ".")]
         path: PathBuf,
-        /// Its name; that of its directory without.
+        /// Its name. Left out: that of its directory.
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
         /// For another user, whose account the files belong to.

@@ -37,7 +37,7 @@ pub(crate) enum Verb {
         /// For every user's agents (an admin's to set; needs --to).
         #[arg(long, requires = "to")]
         everyone: bool,
-        /// Where alone it may go: HOST or *.SUFFIX; wherever your own templates say without it.
+        /// Where alone it may go: HOST or *.SUFFIX. Left out: wherever your own templates say.
         #[arg(long, value_name = "HOST")]
         to: Vec<String>,
         /// Not to be used any more after this long (90d, 12h, 30m).

@@ -15,7 +15,7 @@ use crate::render::{self, clean};
 pub(crate) struct Args {
     /// Name or id.
     agent: String,
-    /// With whom; tells whom it is shared with, without.
+    /// With whom. Left out: lists whom it is shared with.
     #[arg(long, value_name = "USER", conflicts_with = "link")]
     with: Option<String>,
     /// With whoever has the link that is made: they look at its terminals, and do nothing else.
@@ -24,7 +24,8 @@ pub(crate) struct Args {
     /// viewer (sees it), approver (answers its questions too), driver (types, runs, starts too).
     #[arg(long, default_value = "viewer", value_name = "ROLE")]
     role: String,
-    /// For so long (90d, 12h, 30m); until it is ended, without; a link a day, and 30 at most.
+    /// For so long (90d, 12h, 30m); a link for 30 days at most. Left out: until it is ended, a link
+    /// for a day.
     #[arg(long, value_name = "DURATION", value_parser = lifetime)]
     expires: Option<u64>,
 }

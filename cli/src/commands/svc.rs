@@ -2,10 +2,11 @@
 
 use clap::Subcommand;
 use wsm_api::client::ServiceVerb;
+use wsm_api::problem::Code;
 use wsm_api::service::Service;
 
 use crate::commands::{Context, logs};
-use crate::failure::{Exit, Outcome};
+use crate::failure::{Exit, Failure, Outcome};
 use crate::render;
 
 /// Verbs on services.
@@ -24,8 +25,10 @@ pub(crate) enum Verb {
     Restart(One),
     /// Print the log of a service.
     Logs {
-        #[command(flatten)]
-        one: One,
+        /// Name or id of the agent.
+        agent: String,
+        /// Name of the service. Left out: the agent's only one.
+        service: Option<String>,
         #[command(flatten)]
         how: logs::How,
     },
@@ -46,7 +49,43 @@ pub(crate) async fn run(context: &Context, verb: &Verb) -> Outcome {
         Verb::Start(one) => act(context, one, ServiceVerb::Start).await,
         Verb::Stop(one) => act(context, one, ServiceVerb::Stop).await,
         Verb::Restart(one) => act(context, one, ServiceVerb::Restart).await,
-        Verb::Logs { one, how } => logs::log(context, &one.agent, Some(&one.service), how).await,
+        Verb::Logs {
+            agent,
+            service: Some(service),
+            how,
+        } => logs::log(context, agent, Some(service), how).await,
+        Verb::Logs {
+            agent,
+            service: None,
+            how,
+        } => {
+            let services = context.client.services(agent).await?;
+            logs::log(context, agent, Some(only(&services)?), how).await
+        }
+    }
+}
+
+/// The service that is meant where none was named.
+fn only(services: &[Service]) -> Result<&str, Failure> {
+    let names: Vec<_> = services
+        .iter()
+        .map(|one| render::clean(&one.name))
+        .collect();
+    match services {
+        [one] => Ok(&one.name),
+        [] => {
+            let hint = "`wsm logs` shows what its terminal said";
+            Err(Failure::new(
+                Code::NotFound,
+                "the agent has no services",
+                hint,
+            ))
+        }
+        _ => {
+            let hint = format!("name one: {}", names.join(", "));
+            let message = "the agent has several services";
+            Err(Failure::new(Code::Invalid, message, hint))
+        }
     }
 }
 
@@ -97,4 +136,32 @@ pub(crate) fn table(services: &[Service]) -> String {
     };
     let rows: Vec<_> = services.iter().map(row).collect();
     render::table(&["SERVICE", "STATE", "SINCE", "RESTARTS", "REASON"], &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wsm_api::service::ServiceState;
+
+    #[test]
+    fn one_is_meant_where_there_is_one() {
+        let service = |name: &str| Service {
+            name: name.into(),
+            state: ServiceState::Ready,
+            reason: String::new(),
+            since: String::new(),
+            restarts: 0,
+        };
+        let said = |names: &[&str]| {
+            let services: Vec<_> = names.iter().map(|name| service(name)).collect();
+            only(&services).map(str::to_owned).map_err(|failure| {
+                let problem = failure.problem.expect("it says why");
+                (failure.code, problem.hint)
+            })
+        };
+        assert_eq!(said(&["web"]), Ok("web".to_owned()));
+        let two = (2, "name one: db, web".to_owned());
+        assert_eq!(said(&["db", "web"]), Err(two));
+        assert_eq!(said(&[]).map_err(|(code, _)| code), Err(4));
+    }
 }

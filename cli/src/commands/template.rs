@@ -27,7 +27,7 @@ pub(crate) enum Verb {
     },
     /// Check templates: all problems at once, each with file, line and hint.
     Validate {
-        /// Names or files; all templates without.
+        /// Names or files. Left out: all templates.
         templates: Vec<String>,
     },
     /// Write a commented template to start from: .wsm/NAME.toml of this repository.

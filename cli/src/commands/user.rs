@@ -16,8 +16,8 @@ pub(crate) enum Verb {
         /// `member` or `admin`.
         #[arg(long, default_value = "member", value_name = "ROLE")]
         role: String,
-        /// Account of this machine that the files of this user's agents belong to; the one of the
-        /// same name without.
+        /// Account of this machine that the files of this user's agents belong to. Left out: the
+        /// one of the same name.
         #[arg(long, value_name = "ACCOUNT")]
         account: Option<String>,
     },

@@ -102,11 +102,6 @@ export function matches(agent: Agent, search: string): boolean {
   return words.every((word) => text.includes(word));
 }
 
-export interface Count {
-  tone: Tone;
-  count: number;
-}
-
 export function counts(agents: Iterable<Agent>): Record<Tone, number> {
   const counted: Record<Tone, number> = { attention: 0, trouble: 0, busy: 0, ready: 0, off: 0 };
   for (const agent of agents) if (!agent.trashed) counted[tone(agent.state)] += 1;

@@ -328,3 +328,14 @@ fn an_authority_is_one_certificate_and_nothing_else() {
     }
     assert!(!admitted(text("QQ==") + &text("QQ==")));
 }
+
+#[test]
+fn every_key_is_in_the_page() {
+    let page = include_str!("../../../docs/config.md");
+    let all = serde_json::to_value(ceiling()).unwrap();
+    let limits = all["limits_max"].as_object().unwrap().keys();
+    for key in all.as_object().unwrap().keys().chain(limits) {
+        let shown = [format!("\"{key}\""), format!("`{key}`")];
+        assert!(shown.iter().any(|text| page.contains(text)), "{key}");
+    }
+}

@@ -187,6 +187,7 @@ impl Tree {
     }
 
     /// Pids in the payload, all leaves. None for an agent that is gone.
+    #[cfg(test)]
     pub fn payload_pids(&self, id: &AgentId) -> Result<Vec<i32>, CgroupError> {
         self.group_pids(id, "payload", pids_below)
     }

@@ -60,7 +60,7 @@ pub(super) fn kernel(release: &str) -> HostCheck {
             return fatal(
                 "kernel",
                 format!("version {release:?}"),
-                "run Linux 6.2 or newer",
+                "run Linux 6.1 or newer",
             );
         }
     };
@@ -69,13 +69,13 @@ pub(super) fn kernel(release: &str) -> HostCheck {
         fatal(
             "kernel",
             found,
-            "run Linux 6.2 or newer; 5.13 is the oldest that works",
+            "run Linux 6.1 or newer; older ones are not tested",
         )
     } else if version < KERNEL_GOOD {
         poor(
             "kernel",
             found,
-            "run Linux 6.2 or newer for all of Landlock's file rights",
+            "run Linux 6.2 or newer for Landlock's hold on truncation",
         )
     } else {
         good("kernel", found)
@@ -94,7 +94,7 @@ pub(super) fn landlock(abi: u32, errata: u32) -> HostCheck {
         return poor(
             name,
             found,
-            "run Linux 6.12 or newer for a second wall around all of these",
+            "run Linux 6.12 or newer for all that wsm relies on of Landlock",
         );
     }
     if errata & ERRATA_WANTED == ERRATA_WANTED {
@@ -270,11 +270,11 @@ pub(super) fn uid_ranges(subuid: &str) -> HostCheck {
 
 pub(super) fn egress(opened: Result<(), Failure>) -> HostCheck {
     match opened {
-        Ok(()) => good("egress", "agents can be let out by tproxy, IPv4 and IPv6"),
+        Ok(()) => good("egress", "agents can be let out by tproxy"),
         Err(failed) => poor(
             "egress",
             failed.to_string(),
-            "load nft_tproxy and enable IPv6; without them only templates without network start",
+            "load nft_tproxy; without it only templates without network start",
         ),
     }
 }

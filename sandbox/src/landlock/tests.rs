@@ -123,7 +123,8 @@ fn says_what_an_abi_lacks() {
     assert_eq!(
         describe(7),
         "ABI 7: files, renames across directories, truncation, device ioctls, abstract sockets, \
-         signals; not on this kernel: socket files (ABI 9; only the agent's own are there)"
+         signals; not on this kernel: socket files (ABI 9; sockets below what filesystem.read and \
+         write show can be connected to)"
     );
     assert!(describe(2).contains("truncation (ABI 3; read-only mounts hold)"));
     assert!(!describe(9).contains("not on this kernel"));

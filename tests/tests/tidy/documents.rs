@@ -1,5 +1,7 @@
 //! Rules on everything that is not Rust.
 
+use std::collections::HashSet;
+
 use wsm_tests::repository::{root, tracked};
 
 fn read(path: &str) -> String {
@@ -60,6 +62,23 @@ fn changelog_is_well_formed() {
             "an entry is a sentence: {line}"
         );
     }
+}
+
+#[test]
+fn tests_that_are_named_exist() {
+    let rust = tracked();
+    let rust = rust.iter().filter(|path| path.ends_with(".rs"));
+    let code: String = rust.map(|path| read(path)).collect();
+    let functions = code.split("fn ").filter_map(|rest| rest.split_once('('));
+    let functions: HashSet<_> = functions.map(|(name, _)| name).collect();
+    let text = read("docs/SECURITY.md");
+    let rows = text.lines().filter_map(|line| line.strip_suffix(" |"));
+    let last = rows.filter_map(|row| row.rsplit_once(" | "));
+    let names = last.flat_map(|(_, cell)| cell.split('`').skip(1).step_by(2));
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let names = names.filter(|name| name.contains('_') && name.chars().all(plain));
+    let missing: Vec<_> = names.filter(|name| !functions.contains(name)).collect();
+    assert!(missing.is_empty(), "docs/SECURITY.md: {missing:?}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::render::{self, clean};
 /// Options of `rules`; those that are given replace what is written, the others stay.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// For this agent; for every agent without.
+    /// For this agent. Left out: for every agent.
     agent: Option<String>,
     /// About what: finished, blocked, failed, service-down, limit, security, handoff, lease.
     #[arg(long, value_delimiter = ',', value_name = "EVENT")]

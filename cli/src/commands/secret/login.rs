@@ -40,7 +40,7 @@ const SEEN: [(&str, &str, &str); 2] = [
 pub(crate) struct Args {
     /// Whose login: claude or codex; gemini or opencode with --visible.
     kind: String,
-    /// The file that the program wrote, or - for standard input; where it keeps it without this.
+    /// The file that the program wrote, or - for standard input. Left out: where it keeps it.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
     /// Agents have the login itself, where your templates say `visible = true`.

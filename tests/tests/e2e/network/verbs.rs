@@ -49,6 +49,7 @@ const DONE: &[(Who, &str, i32)] = &[
     (Ann, "svc start far web", 0),
     (Ann, "svc restart far web", 0),
     (Ann, "svc logs far web", 0),
+    (Ann, "svc logs far", 0),
     (Ann, "policy show far", 0),
     (Ann, "policy allow far a.example:443", 0),
     (Ann, "policy check far a.example:443", 0),
