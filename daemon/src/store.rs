@@ -401,6 +401,7 @@ fn write_agent(tx: &Transaction<'_>, record: &Record) -> Result<(), StoreError> 
          ON CONFLICT (id) DO UPDATE SET record = excluded.record",
         [id, record.name.as_str(), &text],
     )?;
+    link::owned_by(tx, id, &record.owner)?;
     tx.execute("DELETE FROM port WHERE agent = ?1", [id])?;
     for port in &record.ports {
         if let Some(outside) = port.outside {

@@ -203,6 +203,54 @@ fn nothing_is_made_with_what_has_just_ended() {
 }
 
 #[test]
+fn links_end_with_the_right_of_who_made_them() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = Store::open(&dir.path().join("wsm.db")).expect("a new database");
+    let mut agent = record();
+    let owner = agent.owner.clone();
+    let link = |made_by: &str| LinkRow {
+        id: made_by.into(),
+        agent: record().id.to_string(),
+        owner: record().owner,
+        hash: [made_by.as_bytes()[0]; 32],
+        made_by: made_by.into(),
+        created_ms: 1,
+        expires_ms: 100,
+        used_ms: None,
+        address: String::new(),
+    };
+    let make = || {
+        let change = Change::new(told()).agent(&agent);
+        let change = change.people(user("bob")).people(user("eve"));
+        [owner.as_str(), "bob", "eve"]
+            .into_iter()
+            .fold(change, |all, by| all.people(People::Link(link(by))))
+    };
+    store.commit(&make()).expect("it is written");
+    let left = || {
+        let links = store.links(record().id.as_str()).expect("it reads");
+        links.into_iter().map(|link| link.id).collect::<Vec<_>>()
+    };
+    assert_eq!(left().len(), 3);
+    // Who is no administrator any more keeps those of its own agents.
+    for by in ["bob", &owner] {
+        let gone = People::LinksOfOthersGone(by.to_owned());
+        store.commit(&Change::new(told()).people(gone)).expect("so");
+    }
+    assert!(!left().contains(&"bob".to_owned()) && left().contains(&owner));
+    let gone = Change::new(told()).people(People::UserGone("eve".into()));
+    store.commit(&gone).expect("all of it goes");
+    assert_eq!(left(), [owner.as_str()]);
+    // Handed over and back: no link of before is good again.
+    for to in ["bob", &owner] {
+        agent.owner = to.to_owned();
+        let handed = Change::new(told()).agent(&agent);
+        store.commit(&handed).expect("it is handed over");
+    }
+    assert_eq!(left(), Vec::<String>::new());
+}
+
+#[test]
 fn agents_rows_never_push_peoples_out() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("wsm.db");
