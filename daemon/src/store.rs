@@ -54,6 +54,9 @@ pub enum StoreError {
     /// SQLite said no.
     #[error("database: {0}")]
     Sql(#[from] rusqlite::Error),
+    /// The disk said no.
+    #[error("disk: {0}")]
+    Disk(std::io::Error),
     /// A stored document does not read back.
     #[error("stored document: {0}")]
     Document(#[from] serde_json::Error),
