@@ -48,6 +48,10 @@ pub struct Verified {
     pub checkpoint: String,
     /// What is wrong; nothing: the journal is as it was written.
     pub findings: Vec<Finding>,
+    /// What is not wrong, and should be known: rows that were taken out, lines of root's file that
+    /// can't be read.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// Where a chain ends.

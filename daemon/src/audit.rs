@@ -20,8 +20,12 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::WSM;
 
+mod known;
 #[cfg(test)]
 mod tests;
+
+pub use known::{Checkpoint, Known};
+pub(crate) use known::{ROTATED, WSM_ROWS_MAX};
 
 /// SHA-256 of a row and all before it.
 pub type Hash = [u8; 32];
@@ -100,17 +104,6 @@ pub struct Link {
     pub chain: Hash,
 }
 
-/// What root wrote down of the journal at some time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Checkpoint {
-    /// When, milliseconds since the epoch.
-    pub at_ms: u64,
-    /// The newest row of people's chain.
-    pub person: Link,
-    /// The newest row of wsm's.
-    pub wsm: Link,
-}
-
 /// The hash of a row that follows `before`.
 #[must_use]
 pub fn link(before: &Hash, entry: &Entry) -> Hash {
@@ -184,12 +177,26 @@ pub struct Finding {
     pub told: String,
 }
 
-/// Goes through the rows in their order.
-#[derive(Debug)]
-pub struct Verifier {
-    chains: [Chain; 2],
+/// What going through the journal told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
     /// Rows looked at.
     pub rows: u64,
+    /// Where both chains end: people's, wsm's.
+    pub ends: [Link; 2],
+    /// What is wrong, by number.
+    pub findings: Vec<Finding>,
+    /// What is not wrong, and should be known.
+    pub notes: Vec<String>,
+}
+
+/// Goes through the rows in their order.
+#[derive(Debug)]
+pub struct Verifier<'a> {
+    known: &'a Known,
+    chains: [Chain; 2],
+    /// Whether a row tells that rows were taken out.
+    rotated: bool,
     /// With the row that told of it, and the one before that.
     findings: Vec<([u64; 2], Finding)>,
     /// Rows that do not fit, and the hash that they should follow.
@@ -201,39 +208,73 @@ struct Chain {
     at: Link,
     /// The row before that.
     last: Link,
-    base: u64,
+    base: Link,
+    /// Rows looked at.
+    rows: u64,
     checkpoints: BTreeMap<u64, (u64, Hash)>,
 }
 
-impl Verifier {
+impl<'a> Verifier<'a> {
     /// Both chains begin at their bases: people's, wsm's.
     #[must_use]
-    pub fn new(bases: [Link; 2], checkpoints: &[Checkpoint]) -> Verifier {
-        let chain = |at: Link, of: fn(&Checkpoint) -> Link| Chain {
+    pub fn new(bases: [Link; 2], known: &'a Known) -> Verifier<'a> {
+        let chain = |at: Link| Chain {
             at,
             last: at,
-            base: at.seq,
-            checkpoints: checkpoints
-                .iter()
-                .map(|known| (of(known).seq, (known.at_ms, of(known).chain)))
-                .filter(|(seq, _)| *seq > at.seq)
-                .collect(),
-        };
-        Verifier {
-            chains: [
-                chain(bases[0], |known| known.person),
-                chain(bases[1], |known| known.wsm),
-            ],
+            base: at,
             rows: 0,
+            checkpoints: BTreeMap::new(),
+        };
+        let mut verifier = Verifier {
+            known,
+            chains: bases.map(chain),
+            rotated: false,
             findings: Vec::new(),
             odd: Vec::new(),
+        };
+        for class in Class::ALL {
+            for row in &known.rows {
+                verifier.expect(class, row.at_ms, row.of(class));
+            }
         }
+        verifier
+    }
+
+    /// A checkpoint knows this row. Two that know different ones are not both right: the file holds
+    /// what was said before a chain was made anew.
+    fn expect(&mut self, class: Class, at_ms: u64, row: Link) {
+        let chain = &mut self.chains[class as usize];
+        let Link { seq, chain: hash } = row;
+        let first = chain.checkpoints.entry(seq).or_insert((at_ms, hash));
+        let (first_ms, first) = *first;
+        let time = crate::store::rfc3339;
+        let told = if first != hash {
+            format!(
+                "checkpoints know two hashes of row {seq}: {} that of {}, {} that of {}",
+                hex(&first),
+                time(first_ms),
+                hex(&hash),
+                time(at_ms)
+            )
+        } else if seq == chain.base.seq && hash != chain.base.chain {
+            format!(
+                "row {seq}, behind which the journal begins, is not the one that the checkpoint \
+                 of {} knows: {}",
+                time(at_ms),
+                hex(&hash)
+            )
+        } else {
+            return;
+        };
+        self.find(seq, [seq; 2], Wrong::Rewritten, told);
     }
 
     /// The next row.
     pub fn push(&mut self, entry: &Entry) {
-        self.rows += 1;
-        let chain = &mut self.chains[Class::of(&entry.actor) as usize];
+        let class = Class::of(&entry.actor);
+        self.rotated |= class == Class::Person && entry.verb == ROTATED;
+        let chain = &mut self.chains[class as usize];
+        chain.rows += 1;
         let before = chain.at;
         let follows = link(&before.chain, entry) == entry.chain;
         let seq = entry.seq;
@@ -283,13 +324,14 @@ impl Verifier {
         }
     }
 
-    /// All rows were seen: where both chains end, and what is wrong, by number.
+    /// All rows were seen.
     #[must_use]
-    pub fn finish(mut self) -> ([Link; 2], Vec<Finding>) {
+    pub fn finish(mut self) -> Verdict {
         self.moved();
-        for at in 0..self.chains.len() {
-            let chain = &mut self.chains[at];
-            let (end, base) = (chain.at.seq, chain.base);
+        for class in Class::ALL {
+            self.began(class);
+            let chain = &mut self.chains[class as usize];
+            let (end, base) = (chain.at.seq, chain.base.seq);
             let missed: Vec<_> = std::mem::take(&mut chain.checkpoints).into_iter().collect();
             let told = |seq: u64, at_ms: u64| {
                 let time = crate::store::rfc3339(at_ms);
@@ -308,7 +350,27 @@ impl Verifier {
         let mut findings: Vec<Finding> = self.findings.into_iter().map(|(_, told)| told).collect();
         findings.sort_by_key(|told| (told.seq, told.wrong));
         findings.dedup_by_key(|told| (told.seq, told.wrong));
-        (self.chains.map(|chain| chain.at), findings)
+        Verdict {
+            rows: self.chains.iter().map(|chain| chain.rows).sum(),
+            notes: self.known.notes(self.chains[0].base),
+            ends: self.chains.map(|chain| chain.at),
+            findings,
+        }
+    }
+
+    /// Rows before the first: who took them out.
+    fn began(&mut self, class: Class) {
+        let chain = &self.chains[class as usize];
+        let base = chain.base;
+        if let Some(told) = self.known.forbids(class, base, chain.rows) {
+            self.find(base.seq, [base.seq; 2], Wrong::Removed, told);
+        } else if class == Class::Person && base.seq > 0 && !self.rotated {
+            let told = format!(
+                "people's rows up to {} are gone, and no row tells who took them out",
+                base.seq
+            );
+            self.find(base.seq, [base.seq; 2], Wrong::Removed, told);
+        }
     }
 
     fn find(&mut self, seq: u64, by: [u64; 2], wrong: Wrong, told: String) {

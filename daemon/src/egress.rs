@@ -4,6 +4,7 @@
 //! it is told everything anew, and until then nothing leaves.
 
 mod host;
+mod rows;
 mod secret;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -29,6 +30,7 @@ use wsm_sandbox::spec::{AgentId, LayerReport, LayerStatus, Network};
 use wsm_template::resolved::Egress as Wanted;
 
 pub use host::follow_config;
+use rows::Rows;
 
 use crate::agent::{assemble, credentials};
 use crate::engine::{WSM, row};
@@ -169,6 +171,7 @@ impl Egress {
             run_dir,
             store,
             policies: Arc::clone(&policies),
+            rows: Mutex::default(),
         };
         tokio::spawn(line.run(asked));
         let equipped = Arc::default();
@@ -307,6 +310,7 @@ struct Line {
     run_dir: Arc<File>,
     store: Store,
     policies: Policies,
+    rows: Mutex<Rows>,
 }
 
 /// An order that was written and not answered yet.
@@ -398,10 +402,7 @@ impl Line {
     /// A placeholder that went astray becomes a row.
     fn misplaced(&self, event: &Security) {
         let message = format!("credential {}: {}", event.credential, event.why);
-        let change = Change::new(row(WSM, "egress.misplaced", &event.agent, message));
-        if let Err(error) = self.store.commit(&change) {
-            tracing::error!(%error, "can't write a security event down");
-        }
+        self.told("egress.misplaced", &event.agent, message);
     }
 
     /// A refusal becomes a row: whoever reads it finds the rule that was missing.
@@ -414,9 +415,22 @@ impl Line {
         if let Some(rule) = &event.missing {
             message.push_str(&format!("; network.allow has no {rule:?}"));
         }
-        let change = Change::new(row(WSM, "egress.denied", &event.agent, message));
+        self.told("egress.denied", &event.agent, message);
+    }
+
+    /// A row, if the agent can pay for it.
+    fn told(&self, verb: &'static str, agent: &str, mut message: String) {
+        let paid = locked(&self.rows).pay(verb, agent, Instant::now());
+        let Some(silent) = paid else {
+            tracing::debug!(agent, verb, message, "too many rows: not written down");
+            return;
+        };
+        if silent > 0 {
+            message.push_str(&format!("; {silent} more before were not written down"));
+        }
+        let change = Change::new(row(WSM, verb, agent, message));
         if let Err(error) = self.store.commit(&change) {
-            tracing::error!(%error, "can't write a refusal down");
+            tracing::error!(%error, verb, "can't write down what egress told");
         }
     }
 }

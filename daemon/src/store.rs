@@ -54,6 +54,9 @@ pub enum StoreError {
     /// SQLite said no.
     #[error("database: {0}")]
     Sql(#[from] rusqlite::Error),
+    /// The disk said no.
+    #[error("disk: {0}")]
+    Disk(std::io::Error),
     /// A stored document does not read back.
     #[error("stored document: {0}")]
     Document(#[from] serde_json::Error),
@@ -401,6 +404,7 @@ fn write_agent(tx: &Transaction<'_>, record: &Record) -> Result<(), StoreError> 
          ON CONFLICT (id) DO UPDATE SET record = excluded.record",
         [id, record.name.as_str(), &text],
     )?;
+    link::owned_by(tx, id, &record.owner)?;
     tx.execute("DELETE FROM port WHERE agent = ?1", [id])?;
     for port in &record.ports {
         if let Some(outside) = port.outside {

@@ -55,7 +55,7 @@ use maps::FileMaps;
 use runaway::Runaways;
 use setup::Host;
 use shares::User;
-use work::{Outcome, Worker};
+use work::{Outcome, Task, Worker};
 use zygote::Zygote;
 
 /// Descriptors beside one request: a repository's working tree and git directory.
@@ -310,6 +310,9 @@ impl Broker {
                     .any(|other: &Waiting| requests::changes(&other.request) == Some(agent));
                 working || before
             });
+            let keeping = |worker: &Worker| matches!(worker.task, Task::Keep);
+            let taken =
+                taken || requests::keeps(&waiting.request) && self.workers.iter().any(keeping);
             let at_work = self.workers.iter().map(|worker| worker.user);
             let full = !shares::may_work(at_work, self.user(waiting.peer));
             if taken || full {

@@ -4,9 +4,16 @@
 //! as SCM_RIGHTS beside it. The daemon's uid may ask everything; any other local user only
 //! [`Request::Grant`], for itself. Requests of one connection are answered in order.
 
+mod journal;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use journal::{
+    CHECKPOINT_PAUSE, CHECKPOINTS, CHECKPOINTS_BYTES_MAX, CHECKPOINTS_OLD, JournalEnd, JournalLine,
+    Kept, NoLine,
+};
 
 use crate::spec::{AgentId, GrantId, LayerReport, ProbeReport, SandboxSpec};
 
@@ -154,11 +161,21 @@ pub enum Request {
         remove: bool,
     },
     /// Write down where the journal's two chains end, in a file that only root can change and that
-    /// only ever grows. One in [`CHECKPOINT_PAUSE`] at most.
+    /// only ever grows. One in [`CHECKPOINT_PAUSE`] at most, and never less than was said before.
     Checkpoint {
         /// The newest row of what people did.
         person: JournalEnd,
         /// The newest row of what wsm did by itself.
+        wsm: JournalEnd,
+    },
+    /// Write down, in the same file and as seldom, which rows are taken out of the journal: before
+    /// they are. What stands there already is done.
+    Cut {
+        /// This is what was gone when it was first asked; once anything is written it is done.
+        begins: bool,
+        /// The newest row of what people did that is taken out.
+        person: JournalEnd,
+        /// The newest of what wsm did by itself.
         wsm: JournalEnd,
     },
 }
@@ -187,29 +204,6 @@ pub const LOGINS: [&str; 21] = [
     ".ssh/id_ed25519",
     ".ssh/id_rsa",
 ];
-
-/// Where a chain of the journal ends.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct JournalEnd {
-    /// Number of the row.
-    pub seq: u64,
-    /// Its hash: 64 hexadecimal digits in lower case.
-    pub chain: String,
-}
-
-/// The file of checkpoints in the state directory; a line each: milliseconds since the epoch, then
-/// number and hash of people's newest row, then of wsm's.
-pub const CHECKPOINTS: &str = "checkpoints";
-
-/// Where the file goes when it is full; then there are two, and what was older is gone.
-pub const CHECKPOINTS_OLD: &str = "checkpoints.old";
-
-/// A full file: three months of a line each minute.
-pub const CHECKPOINTS_BYTES_MAX: u64 = 24 * 1024 * 1024;
-
-/// Shortest time between two checkpoints.
-pub const CHECKPOINT_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Most sockets per request: few enough for one SCM_RIGHTS message (253).
 pub const SOCKETS_MAX: u8 = 32;

@@ -187,6 +187,10 @@ fn verify(context: &Context, verified: &Verified) -> Outcome {
             text += &clean(&format!("{}: {}", finding.wrong, finding.told));
             text.push('\n');
         }
+        for note in &verified.notes {
+            text += &clean(&format!("note: {note}"));
+            text.push('\n');
+        }
         let known = match verified.checkpoints {
             0 => "there is no checkpoint yet".to_owned(),
             count => format!("{count} checkpoints, the newest of {}", verified.checkpoint),

@@ -11,19 +11,25 @@ const EVERY: Duration = Duration::from_secs(6);
 /// A purse of rows. It may be overdrawn once; then it has to fill first.
 #[derive(Debug, Clone)]
 pub(crate) struct Pace {
+    every: Duration,
     /// When it is, or was, full.
     full: Option<Instant>,
 }
 
 impl Pace {
     pub(crate) fn new() -> Pace {
-        Pace { full: None }
+        Pace::slow(EVERY)
+    }
+
+    /// One that takes so long for one more.
+    pub(crate) fn slow(every: Duration) -> Pace {
+        Pace { every, full: None }
     }
 
     /// From when on there is a row left; `None`: now.
     pub(crate) fn open_at(&self, now: Instant) -> Option<Instant> {
         let full = self.full?;
-        let spare = EVERY * (BURST - 1);
+        let spare = self.every * (BURST - 1);
         let open = full.checked_sub(spare).unwrap_or(full);
         (open > now).then_some(open)
     }
@@ -32,7 +38,7 @@ impl Pace {
     pub(crate) fn spend(&mut self, rows: usize, now: Instant) {
         let rows = u32::try_from(rows).unwrap_or(u32::MAX).min(BURST);
         let from = self.full.map_or(now, |full| full.max(now));
-        self.full = Some(from + EVERY * rows);
+        self.full = Some(from + self.every * rows);
     }
 }
 

@@ -52,10 +52,32 @@ fn checkpoint(rows: &[Entry]) -> Checkpoint {
 }
 
 fn found(rows: &[Entry], known: &[Checkpoint]) -> Vec<(u64, Wrong)> {
-    let mut verifier = Verifier::new([Link::default(); 2], known);
+    let mut file = Known::default();
+    file.rows = known.to_vec();
+    words(&verdict([Link::default(); 2], rows, &file))
+}
+
+fn verdict(bases: [Link; 2], rows: &[Entry], known: &Known) -> Verdict {
+    let mut verifier = Verifier::new(bases, known);
     rows.iter().for_each(|row| verifier.push(row));
-    let (_, findings) = verifier.finish();
-    findings.iter().map(|told| (told.seq, told.wrong)).collect()
+    verifier.finish()
+}
+
+fn words(verdict: &Verdict) -> Vec<(u64, Wrong)> {
+    let findings = verdict.findings.iter();
+    findings.map(|told| (told.seq, told.wrong)).collect()
+}
+
+/// A line of root's file that tells of these rows' ends.
+fn line(word: &str, rows: &[Entry]) -> String {
+    let [person, wsm] = ends(rows).map(|end| format!("{} {}", end.seq, hex(&end.chain)));
+    format!("7 {word}{person} {wsm}\n")
+}
+
+fn file(lines: &[String]) -> Known {
+    let mut known = Known::default();
+    known.read(&lines.concat());
+    known
 }
 
 /// Makes the chains anew, as whoever can write the database could.
@@ -168,14 +190,123 @@ fn a_chain_made_anew_is_known_by_the_checkpoint() {
     assert_eq!(found(&shorter, &known), [(8, Wrong::Rewritten)]);
 }
 
+/// The same with a row that tells of a rotation, the eighth.
+fn rotated_journal() -> Vec<Entry> {
+    let mut rows = journal();
+    rows[7].verb = ROTATED.into();
+    rewritten(&mut rows);
+    rows
+}
+
 #[test]
 fn a_chain_goes_on_from_its_base() {
+    let rows = rotated_journal();
+    let bases = ends(&rows[..6]);
+    let told = |lines: &[String]| {
+        let verdict = verdict(bases, &rows[6..], &file(lines));
+        assert_eq!((verdict.rows, verdict.ends), (6, ends(&rows)));
+        (words(&verdict), verdict.notes)
+    };
+    let (early, begins) = (line("", &rows[..3]), line("begins ", &rows[..2]));
+    let rotated = |rows: &[Entry]| line("rotated ", rows);
+    let (found, notes) = told(&[begins.clone(), early.clone(), rotated(&rows[..6])]);
+    assert_eq!(found, []);
+    assert!(notes[0].contains("up to row 5 was exported"), "{notes:?}");
+    // It was told and not done: the row is there yet, and is compared.
+    let (found, _) = told(&[begins.clone(), rotated(&rows[..9])]);
+    assert_eq!(found, []);
+    // What was gone before there were such lines is told, and nobody is accused.
+    let (found, notes) = told(&[early.clone(), line("begins ", &rows[..6])]);
+    assert_eq!(found, []);
+    assert!(notes[0].contains("did not tell of that yet"), "{notes:?}");
+    let (found, notes) = told(&[early]);
+    assert_eq!((found, notes.len()), (Vec::new(), 1));
+    let whole = verdict([Link::default(); 2], &rows, &file(&[begins]));
+    assert_eq!((words(&whole), whole.notes.len()), (Vec::new(), 0));
+}
+
+#[test]
+fn a_base_that_root_does_not_know_of_is_not_believed() {
+    // All up to the newest checkpoint is taken out, and another story is told from there on.
+    let rows = rotated_journal();
+    let forged: [Link; 2] = ends(&rows[..6]).map(|end| Link {
+        seq: end.seq,
+        chain: [7; 32],
+    });
+    let mut others = rows[6..].to_vec();
+    let mut at = forged;
+    for row in &mut others {
+        let end = &mut at[Class::of(&row.actor) as usize];
+        row.prev = end.seq;
+        row.chain = link(&end.chain, row);
+        (end.seq, end.chain) = (row.seq, row.chain);
+    }
+    let begins = line("begins ", &[]);
+    let told = |bases, rows: &[Entry], lines: &[String]| words(&verdict(bases, rows, &file(lines)));
+    let both = [(5, Wrong::Removed), (5, Wrong::Rewritten)];
+    let wsm = [(6, Wrong::Removed), (6, Wrong::Rewritten)];
+    let lines = [begins.clone(), line("", &rows[..6])];
+    assert_eq!(told(forged, &others, &lines), [both, wsm].concat());
+    // Without a checkpoint of just that row it is the missing line that tells.
+    let lines = [begins.clone(), line("", &rows[..3])];
+    assert_eq!(told(forged, &others, &lines), [both[0], wsm[0]]);
+    // A file of an older version knows the hash at least.
+    let lines = [line("", &rows[..6])];
+    assert_eq!(told(forged, &others, &lines), [both[1], wsm[1]]);
+    // A line about fewer rows allows no more.
+    let lines = [line("rotated ", &rows[..3])];
+    assert_eq!(told(forged, &others, &lines), [both[0], wsm[0]]);
+    // Nor does it go without a row that tells who did it.
+    let silent = journal();
+    let bases = ends(&silent[..6]);
+    let lines = [line("rotated ", &silent[..6])];
+    assert_eq!(told(bases, &silent[6..], &lines), [both[0]]);
+}
+
+#[test]
+fn wsms_own_rows_go_by_themselves_when_there_are_enough() {
+    let known = file(&[line("begins ", &[])]);
+    let base = Link {
+        seq: 9,
+        chain: [1; 32],
+    };
+    let forbids = |class, left| known.forbids(class, base, left).is_some();
+    assert!(forbids(Class::Wsm, WSM_ROWS_MAX - 1));
+    assert!(!forbids(Class::Wsm, WSM_ROWS_MAX));
+    assert!(forbids(Class::Person, WSM_ROWS_MAX));
+}
+
+#[test]
+fn a_checkpoint_that_was_said_over_still_counts() {
     let rows = journal();
-    let [person, wsm] = ends(&rows[..6]);
-    let mut verifier = Verifier::new([person, wsm], &[checkpoint(&rows[..3])]);
-    rows[6..].iter().for_each(|row| verifier.push(row));
-    let (last, findings) = verifier.finish();
-    assert_eq!((last, findings), (ends(&rows), Vec::new()));
+    let mut changed = rows.clone();
+    changed[1].message.push('x');
+    rewritten(&mut changed);
+    // Brokers of before took any line, also of a number that they had.
+    let known = [line("", &rows[..8]), line("", &changed[..8])];
+    for lines in [known.clone(), [known[1].clone(), known[0].clone()]] {
+        let told = verdict([Link::default(); 2], &changed, &file(&lines));
+        assert_eq!(words(&told), [(8, Wrong::Rewritten)]);
+    }
+    assert_eq!(
+        words(&verdict([Link::default(); 2], &rows, &file(&known))),
+        [(8, Wrong::Rewritten)],
+        "somebody tried"
+    );
+}
+
+#[test]
+fn lines_that_can_not_be_read_are_told() {
+    let rows = journal();
+    let lines = [line("", &rows[..3]), "\u{fffd}\n".into(), "5 7 a".into()];
+    let told = verdict([Link::default(); 2], &rows, &file(&lines));
+    assert_eq!(words(&told), []);
+    assert_eq!(told.notes.len(), 1, "the last is being written");
+    assert!(told.notes[0].ends_with(": 1"), "{:?}", told.notes);
+    assert_eq!(
+        file(&lines).rows,
+        [checkpoint(&rows[..3])].map(|it| Checkpoint { at_ms: 7, ..it })
+    );
 }
 
 #[test]

@@ -24,8 +24,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// An end that could not be written down is tried again after this.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// Whether a link is good for this agent.
-pub(crate) fn holds(link: &LinkRow, record: &Record, now_ms: u64) -> bool {
+/// Whether a link is good for this agent, if who made it may make one still.
+fn holds(link: &LinkRow, record: &Record, now_ms: u64) -> bool {
     let same = link.agent == record.id.as_str() && link.owner == record.owner;
     same && link.expires_ms > now_ms && record.trashed_ms.is_none()
 }
@@ -48,6 +48,15 @@ impl Engine {
         Ok(uid.is_some_and(|uid| self.rules(uid)))
     }
 
+    /// Whether a link is good for this agent now. It goes as far as the right of who made it.
+    pub(crate) fn holds(&self, link: &LinkRow, record: &Record) -> Result<bool, StoreError> {
+        let made_by = &link.made_by;
+        Ok(
+            holds(link, record, now_ms())
+                && (*made_by == record.owner || self.is_admin(made_by)?),
+        )
+    }
+
     /// What a user may do with an agent now, by the best way in.
     ///
     /// # Errors
@@ -57,11 +66,9 @@ impl Engine {
             return Ok(Some(AgentRole::Owner));
         }
         if let Some(id) = user.strip_prefix(LINK_USER) {
-            let link = self
-                .store
-                .link(id)?
-                .filter(|link| holds(link, record, now_ms()));
-            return Ok(link.map(|_| AgentRole::Viewer));
+            let link = self.store.link(id)?;
+            let good = link.map(|link| self.holds(&link, record)).transpose()?;
+            return Ok(good.unwrap_or_default().then_some(AgentRole::Viewer));
         }
         self.store.shared(record.id.as_str(), user, now_ms())
     }

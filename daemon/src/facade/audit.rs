@@ -8,7 +8,7 @@ use wsm_api::problem::{Code, Problem};
 
 use super::{Daemon, WAIT_MAX};
 use crate::actor::Actor;
-use crate::audit::{Link, hex};
+use crate::audit::{Link, ROTATED, hex};
 use crate::engine::{row, store_problem};
 use crate::role::{Subject, Verb};
 use crate::store::{Change, Query, Stored, rfc3339};
@@ -101,38 +101,44 @@ impl Daemon {
         self.may(actor, Verb::AuditVerify, &Subject::Host)?;
         let store = self.engine.store.clone();
         let known = self.engine.checkpoints()?;
-        let (count, newest) = (known.len(), known.iter().map(|known| known.at_ms).max());
+        let (count, newest) = (
+            known.rows.len(),
+            known.rows.iter().map(|row| row.at_ms).max(),
+        );
         let verified = tokio::task::spawn_blocking(move || store.verify(&known)).await;
         let verified = verified.map_err(|e| {
             let message = format!("wsm's own work broke off: {e}");
             Problem::new(Code::Failed, message, "see the daemon's log")
         })?;
-        let (rows, [person, wsm], findings) = verified.map_err(|e| store_problem(&e))?;
-        if findings.is_empty()
+        let verdict = verified.map_err(|e| store_problem(&e))?;
+        let [person, wsm] = verdict.ends;
+        if verdict.findings.is_empty()
             && let Err(problem) = self.engine.checkpoint().await
         {
             // One was written within the last second, or the broker is being started again.
             tracing::debug!(%problem, "what was verified has no checkpoint of its own");
         }
-        let findings = findings.into_iter().map(|found| Finding {
+        let findings = verdict.findings.into_iter().map(|found| Finding {
             seq: found.seq,
             wrong: super::view::word(&found.wrong),
             told: found.told,
         });
         Ok(Verified {
-            rows,
+            rows: verdict.rows,
             person: chain_end(person),
             wsm: chain_end(wsm),
             checkpoints: count as u64,
             checkpoint: newest.map(rfc3339).unwrap_or_default(),
             findings: findings.collect(),
+            notes: verdict.notes,
         })
     }
 
     /// `audit export --rotate`: takes rows out of the journal that were exported.
     ///
     /// # Errors
-    /// The actor is no admin, or the row is not the one that was exported.
+    /// The actor is no admin, the row is not the one that was exported, or the broker did not write
+    /// down that it is taken out.
     pub async fn audit_rotate(&self, actor: &Actor, rotate: Rotate) -> Result<(), Problem> {
         self.may(actor, Verb::AuditRotate, &Subject::Host)?;
         let store = &self.engine.store;
@@ -144,11 +150,12 @@ impl Daemon {
             let hint = "see `wsm audit verify`, and export it again";
             return Err(Problem::new(Code::Conflict, message, hint));
         }
+        self.engine.tell_of_cut(rotate.through).await?;
         let message = format!(
             "rows up to {} were exported and taken out, the last with {}",
             rotate.through, rotate.chain
         );
-        let change = Change::new(row(actor, "journal.rotated", "host", message));
+        let change = Change::new(row(actor, ROTATED, "host", message));
         self.write(&[actor], &change.rotated(rotate.through))
     }
 }

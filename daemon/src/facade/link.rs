@@ -12,7 +12,6 @@ use super::token::{TOKEN_CHARACTERS, USED_EVERY_MS, digest};
 use crate::actor::Actor;
 use crate::agent::assemble::random_text;
 use crate::agent::pace::Pace;
-use crate::engine::rights::holds;
 use crate::engine::{row, store_problem};
 use crate::role::Verb;
 use crate::store::{Change, LinkRow, People, now_ms, rfc3339};
@@ -34,9 +33,14 @@ impl Daemon {
     pub async fn links(&self, actor: &Actor, agent: &str) -> Result<Vec<Link>, Problem> {
         let record = self.find(actor, agent, Verb::Links)?.now().record.clone();
         let links = self.engine.store.links(record.id.as_str());
-        let links = links.map_err(|e| store_problem(&e))?.into_iter();
-        let good = |link: &LinkRow| holds(link, &record, now_ms());
-        Ok(links.filter(good).map(shown).collect())
+        let mut good = Vec::new();
+        for link in links.map_err(|e| store_problem(&e))? {
+            let holds = self.engine.holds(&link, &record);
+            if holds.map_err(|e| store_problem(&e))? {
+                good.push(shown(link));
+            }
+        }
+        Ok(good)
     }
 
     /// `share --link`: the link and its value, which is told once.
@@ -187,12 +191,15 @@ impl Daemon {
     /// The link of this id, if it is good.
     pub(super) fn good_link(&self, id: &str) -> Result<Option<LinkRow>, Problem> {
         let link = self.engine.store.link(id).map_err(|e| store_problem(&e))?;
-        let now = now_ms();
-        Ok(link.filter(|link| {
-            let handles = self.engine.handles();
-            let mut records = handles.iter().map(|handle| handle.now().record.clone());
-            records.any(|record| holds(link, &record, now))
-        }))
+        let Some(link) = link else { return Ok(None) };
+        let handles = self.engine.handles();
+        let agent = handles
+            .iter()
+            .map(|handle| handle.now().record.clone())
+            .find(|record| record.id.as_str() == link.agent);
+        let Some(record) = agent else { return Ok(None) };
+        let holds = self.engine.holds(&link, &record);
+        Ok(holds.map_err(|e| store_problem(&e))?.then_some(link))
     }
 }
 

@@ -130,7 +130,9 @@ impl Daemon {
                 .changed(before.role.as_str(), role.as_str()),
         );
         if role < HostRole::Admin {
-            change = change.people(People::InvitesRevoked(name.to_owned(), now_ms()));
+            change = change
+                .people(People::InvitesRevoked(name.to_owned(), now_ms()))
+                .people(People::LinksOfOthersGone(name.to_owned()));
         }
         self.write(&[actor], &change.people(People::User(user.clone())))?;
         self.engine.enforce_everywhere(name).await;

@@ -1,16 +1,15 @@
 //! The journal: rows are added with their link to the row before them, and read.
 
+use std::fs::File;
+use std::io;
+
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row as SqlRow, Transaction, params};
 
 use super::{Row, Store, StoreError, Stored, signed, unsigned};
-use crate::audit::{Checkpoint, Class, Finding, Hash, Link, Verifier, link};
+use crate::audit::{Class, Hash, Known, Link, Verdict, Verifier, WSM_ROWS_MAX, link};
 
 /// The version of the schema that has chains.
 pub(super) const CHAINED: u32 = 3;
-
-/// Rows of what wsm did by itself that are kept: some 60 MB. What people did is kept until an
-/// administrator exports and rotates it, so that agents can't push it out.
-const WSM_ROWS_MAX: u64 = 200_000;
 
 /// How many rows go at once: it is looked at every so many rows.
 const WSM_ROWS_STEP: u64 = 1_000;
@@ -125,14 +124,19 @@ pub(super) fn shorten(tx: &Transaction<'_>, keep: u64) -> Result<(), StoreError>
 /// Takes the rows of both chains up to this number away.
 pub(super) fn rotate(tx: &Transaction<'_>, through: u64) -> Result<(), StoreError> {
     for class in Class::ALL {
-        let sql = "SELECT seq, chain FROM journal WHERE class = ?1 AND seq <= ?2
-                   ORDER BY seq DESC LIMIT 1";
-        let with = params![class.as_str(), signed(through)];
-        if let Some(at) = tx.query_row(sql, with, read_link).optional()? {
+        if let Some(at) = newest(tx, class, through)? {
             cut(tx, class, at)?;
         }
     }
     Ok(())
+}
+
+/// The newest row of a chain that is not after this number.
+fn newest(connection: &Connection, class: Class, through: u64) -> Result<Option<Link>, StoreError> {
+    let sql = "SELECT seq, chain FROM journal WHERE class = ?1 AND seq <= ?2
+               ORDER BY seq DESC LIMIT 1";
+    let with = params![class.as_str(), signed(through)];
+    Ok(connection.query_row(sql, with, read_link).optional()?)
 }
 
 /// A chain begins behind this row from now on.
@@ -249,24 +253,44 @@ impl Store {
     ///
     /// # Errors
     /// The database said no, or a row can't be read.
-    pub fn verify(
-        &self,
-        checkpoints: &[Checkpoint],
-    ) -> Result<(u64, [Link; 2], Vec<Finding>), StoreError> {
+    pub fn verify(&self, known: &Known) -> Result<Verdict, StoreError> {
         let mut connection =
             Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let tx = connection.transaction()?;
         let bases = [base(&tx, Class::Person)?, base(&tx, Class::Wsm)?];
-        let mut verifier = Verifier::new(bases, checkpoints);
+        let mut verifier = Verifier::new(bases, known);
         let sql = format!("SELECT {COLUMNS} FROM journal ORDER BY seq");
         let mut statement = tx.prepare(&sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             verifier.push(&stored(row)?);
         }
-        let rows = verifier.rows;
-        let (ends, findings) = verifier.finish();
-        Ok((rows, ends, findings))
+        Ok(verifier.finish())
+    }
+
+    /// Where both chains begin: people's, wsm's.
+    ///
+    /// # Errors
+    /// The database said no.
+    pub fn bases(&self) -> Result<[Link; 2], StoreError> {
+        let connection = self.lock();
+        Ok([
+            base(&connection, Class::Person)?,
+            base(&connection, Class::Wsm)?,
+        ])
+    }
+
+    /// Where both would begin if the rows up to this number were taken out.
+    ///
+    /// # Errors
+    /// The database said no.
+    pub fn bases_at(&self, through: u64) -> Result<[Link; 2], StoreError> {
+        let connection = self.lock();
+        let at = |class| match newest(&connection, class, through)? {
+            Some(at) => Ok(at),
+            None => base(&connection, class),
+        };
+        Ok([at(Class::Person)?, at(Class::Wsm)?])
     }
 
     /// Where both chains end: people's, wsm's.
@@ -279,6 +303,20 @@ impl Store {
             end(&connection, Class::Person)?,
             end(&connection, Class::Wsm)?,
         ])
+    }
+
+    /// The same, once no power cut takes these rows back: what root writes down of them stays.
+    ///
+    /// # Errors
+    /// The database or the disk said no.
+    pub fn settled_ends(&self) -> Result<[Link; 2], StoreError> {
+        let ends = self.ends()?;
+        let mut log = self.path.as_os_str().to_owned();
+        log.push("-wal");
+        match File::open(log).and_then(|log| log.sync_data()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::Disk(error)),
+            _ => Ok(ends),
+        }
     }
 
     fn rows(&self, sql: &str, with: impl rusqlite::Params) -> Result<Vec<Stored>, StoreError> {

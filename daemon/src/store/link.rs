@@ -54,6 +54,20 @@ pub(super) fn remove(tx: &Transaction<'_>, id: &str) -> Result<usize, StoreError
     Ok(tx.execute("DELETE FROM link WHERE id = ?1", [id])?)
 }
 
+/// Ends those of an agent that were made under another owner: nothing brings them back.
+pub(super) fn owned_by(tx: &Transaction<'_>, agent: &str, owner: &str) -> Result<(), StoreError> {
+    let sql = "DELETE FROM link WHERE agent = ?1 AND owner <> ?2";
+    tx.prepare_cached(sql)?.execute([agent, owner])?;
+    Ok(())
+}
+
+/// Ends those that a user made of what was others' then.
+pub(super) fn of_others(tx: &Transaction<'_>, made_by: &str) -> Result<(), StoreError> {
+    let sql = "DELETE FROM link WHERE made_by = ?1 AND owner <> ?1";
+    tx.execute(sql, [made_by])?;
+    Ok(())
+}
+
 impl Store {
     /// The link whose value has this hash, whether it is good or not.
     ///

@@ -169,6 +169,8 @@ pub enum People {
     Link(LinkRow),
     /// Ends a link: id.
     LinkGone(String),
+    /// Ends the links that a user made of others' agents: who.
+    LinksOfOthersGone(String),
 }
 
 /// Writes one change.
@@ -211,6 +213,7 @@ pub(super) fn write(tx: &Transaction<'_>, change: &People) -> Result<(), StoreEr
         )?),
         People::Link(row) => link::add(tx, row),
         People::LinkGone(id) => once(link::remove(tx, id)?),
+        People::LinksOfOthersGone(by) => link::of_others(tx, by),
     }
 }
 
@@ -220,6 +223,7 @@ fn remove_user(tx: &Transaction<'_>, name: &str) -> Result<(), StoreError> {
     }
     let sql = "DELETE FROM invite WHERE made_by = ?1 AND used_ms IS NULL";
     tx.execute(sql, [name])?;
+    tx.execute("DELETE FROM link WHERE made_by = ?1", [name])?;
     tx.execute("DELETE FROM user WHERE name = ?1", [name])?;
     Ok(())
 }

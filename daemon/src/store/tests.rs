@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::actor::Who;
+use crate::audit::{Known, hex};
 use crate::engine::row;
 use crate::record::tests::record;
 use crate::role::{AgentRole, HostRole, Scope};
@@ -61,8 +62,12 @@ fn every_older_database_is_brought_along() {
                 .collect();
             assert_eq!(told, [(1, "ada", "made"), (2, "wsm", "idle: quiet")]);
             assert_eq!(store.users().expect("it reads"), []);
-            let (count, _, findings) = store.verify(&[]).expect("it reads");
-            assert_eq!((count, findings), (2, Vec::new()), "they are chained in");
+            let verdict = store.verify(&Known::default()).expect("it reads");
+            assert_eq!(
+                (verdict.rows, verdict.findings),
+                (2, Vec::new()),
+                "chained in"
+            );
         }
     }
 }
@@ -203,6 +208,54 @@ fn nothing_is_made_with_what_has_just_ended() {
 }
 
 #[test]
+fn links_end_with_the_right_of_who_made_them() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = Store::open(&dir.path().join("wsm.db")).expect("a new database");
+    let mut agent = record();
+    let owner = agent.owner.clone();
+    let link = |made_by: &str| LinkRow {
+        id: made_by.into(),
+        agent: record().id.to_string(),
+        owner: record().owner,
+        hash: [made_by.as_bytes()[0]; 32],
+        made_by: made_by.into(),
+        created_ms: 1,
+        expires_ms: 100,
+        used_ms: None,
+        address: String::new(),
+    };
+    let make = || {
+        let change = Change::new(told()).agent(&agent);
+        let change = change.people(user("bob")).people(user("eve"));
+        [owner.as_str(), "bob", "eve"]
+            .into_iter()
+            .fold(change, |all, by| all.people(People::Link(link(by))))
+    };
+    store.commit(&make()).expect("it is written");
+    let left = || {
+        let links = store.links(record().id.as_str()).expect("it reads");
+        links.into_iter().map(|link| link.id).collect::<Vec<_>>()
+    };
+    assert_eq!(left().len(), 3);
+    // Who is no administrator any more keeps those of its own agents.
+    for by in ["bob", &owner] {
+        let gone = People::LinksOfOthersGone(by.to_owned());
+        store.commit(&Change::new(told()).people(gone)).expect("so");
+    }
+    assert!(!left().contains(&"bob".to_owned()) && left().contains(&owner));
+    let gone = Change::new(told()).people(People::UserGone("eve".into()));
+    store.commit(&gone).expect("all of it goes");
+    assert_eq!(left(), [owner.as_str()]);
+    // Handed over and back: no link of before is good again.
+    for to in ["bob", &owner] {
+        agent.owner = to.to_owned();
+        let handed = Change::new(told()).agent(&agent);
+        store.commit(&handed).expect("it is handed over");
+    }
+    assert_eq!(left(), Vec::<String>::new());
+}
+
+#[test]
 fn agents_rows_never_push_peoples_out() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("wsm.db");
@@ -228,21 +281,25 @@ fn agents_rows_never_push_peoples_out() {
     let of = |actor: &str| rows.iter().filter(|row| row.actor == actor).count();
     assert_eq!((of("ada"), of("wsm")), (6, 20));
     for _ in 0..2 {
-        let (count, _, findings) = store.verify(&[]).expect("it reads");
-        assert_eq!((count, findings), (26, Vec::new()));
+        let verdict = store.verify(&Known::default()).expect("it reads");
+        assert_eq!((verdict.rows, verdict.findings), (26, Vec::new()));
         // All of a chain may go: what comes next goes on from where it was.
-        let ends = store.ends().expect("it reads");
+        let ends = store.settled_ends().expect("it reads");
+        assert_eq!(store.bases_at(1_000).expect("it reads"), ends);
         let change = Change::new(row("ada", "journal.rotated", "host", "")).rotated(1_000);
         store.commit(&change).expect("it is rotated");
         for number in 0..25 {
             write("wsm", number);
         }
         assert_ne!(store.ends().expect("it reads"), ends);
-        let known = crate::audit::Checkpoint {
-            at_ms: 0,
-            person: ends[0],
-            wsm: ends[1],
+        let [person, wsm] = ends.map(|end| format!("{} {}", end.seq, hex(&end.chain)));
+        let known = |told: &str| {
+            let mut known = Known::default();
+            known.read(&format!("0 {told}{person} {wsm}\n"));
+            store.verify(&known).expect("it reads").findings
         };
-        assert_eq!(store.verify(&[known]).expect("it reads").2, Vec::new());
+        assert_eq!(known(""), Vec::new());
+        assert_eq!(known("rotated "), Vec::new());
+        assert_eq!(store.bases().expect("it reads"), ends);
     }
 }

@@ -12,7 +12,8 @@ use super::work::{self, Outcome, Task, Worker};
 use super::{Broker, Waiting, branch, checkpoint, dirs, disk, inspect, logins, usage};
 use crate::fail::{self, Context, failure};
 use crate::protocol::{
-    EXPOSED_MAX, Failure, FailureKind, HelperRights, Listed, Purpose, Reply, Request, SOCKETS_MAX,
+    EXPOSED_MAX, Failure, FailureKind, HelperRights, JournalEnd, Kept, Listed, Purpose, Reply,
+    Request, SOCKETS_MAX,
 };
 use crate::spawn::new_network;
 use crate::spec::{AgentId, GrantId, Network};
@@ -39,9 +40,16 @@ pub(super) fn changes(request: &Request) -> Option<&AgentId> {
         | Request::Egress { .. }
         | Request::Helper { .. }
         | Request::Checkpoint { .. }
+        | Request::Cut { .. }
         | Request::Logins { .. }
         | Request::Host => None,
     }
+}
+
+/// Whether it goes into the file of checkpoints, whose last line says what may come next: such
+/// requests run one after another too.
+pub(super) fn keeps(request: &Request) -> bool {
+    matches!(request, Request::Checkpoint { .. } | Request::Cut { .. })
 }
 
 impl Broker {
@@ -112,9 +120,17 @@ impl Broker {
             Request::Logins { agent, remove } => work::answer(host, connection, None, || {
                 logins::look(host.state.as_fd(), &agent, remove)
             }),
-            Request::Checkpoint { person, wsm } => work::answer(host, connection, None, || {
-                checkpoint::write(host.state.as_fd(), &person, &wsm)
-            }),
+            Request::Checkpoint { person, wsm } => {
+                self.begin_keep(connection, Kept::Checkpoint, person, wsm)
+            }
+            Request::Cut {
+                begins,
+                person,
+                wsm,
+            } => {
+                let kept = if begins { Kept::Begins } else { Kept::Rotated };
+                self.begin_keep(connection, kept, person, wsm)
+            }
             Request::Host => work::answer(host, connection, None, || checks(host)),
         }
     }
@@ -130,6 +146,19 @@ impl Broker {
             fail::point("delete.start")?;
             host.delete(&agent)?;
             Ok((Reply::Done, Vec::new()))
+        })
+    }
+
+    fn begin_keep(
+        &self,
+        connection: Option<u64>,
+        kept: Kept,
+        person: JournalEnd,
+        wsm: JournalEnd,
+    ) -> Result<Worker, Failure> {
+        let host = &self.host;
+        work::answer_as(Task::Keep, host, connection, None, || {
+            checkpoint::write(host.state.as_fd(), kept, person, wsm)
         })
     }
 
@@ -275,7 +304,7 @@ impl Broker {
                 let reply = self.host.record_grant(purpose, checked);
                 Outcome::Reply(work::reply(&reply.unwrap_or_else(Reply::Failed)))
             }
-            (Task::Answer | Task::Create(_), _) => Outcome::Reply(
+            (Task::Answer | Task::Keep | Task::Create(_), _) => Outcome::Reply(
                 said.unwrap_or_else(|| work::reply(&Reply::Failed(work::silent(late)))),
             ),
         }

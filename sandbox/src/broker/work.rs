@@ -41,6 +41,8 @@ pub(super) struct Worker {
 pub(super) enum Task {
     /// Its packet is the reply.
     Answer,
+    /// The same, of what goes into the file of checkpoints: one at a time.
+    Keep,
     /// Its packet is a checked grant, to be recorded.
     Grant(Purpose),
     /// It builds a sandbox and becomes its shim.
@@ -83,7 +85,7 @@ impl Worker {
     pub(super) fn hear(&mut self, packet: Packet) {
         match &mut self.task {
             Task::Create(creating) => creating.hear(packet),
-            Task::Answer | Task::Grant(_) | Task::CleanUp(_) | Task::Pool => {
+            Task::Answer | Task::Keep | Task::Grant(_) | Task::CleanUp(_) | Task::Pool => {
                 self.said = Some(packet);
             }
         }
@@ -126,7 +128,18 @@ pub(super) fn answer(
     agent: Option<AgentId>,
     work: impl FnOnce() -> Result<(Reply, Vec<OwnedFd>), Failure>,
 ) -> Result<Worker, Failure> {
-    fork(host, connection, agent, Task::Answer, |socket| {
+    answer_as(Task::Answer, host, connection, agent, work)
+}
+
+/// The same, of a task of this kind.
+pub(super) fn answer_as(
+    task: Task,
+    host: &Host,
+    connection: Option<u64>,
+    agent: Option<AgentId>,
+    work: impl FnOnce() -> Result<(Reply, Vec<OwnedFd>), Failure>,
+) -> Result<Worker, Failure> {
+    fork(host, connection, agent, task, |socket| {
         let (reply, fds) = work().unwrap_or_else(|failed| (Reply::Failed(failed), Vec::new()));
         tell(socket, &reply, &fds)
     })

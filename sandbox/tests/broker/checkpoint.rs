@@ -1,20 +1,141 @@
 //! What the broker does for people: checkpoints in a file of root's, login files taken away.
 
 use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::Path;
 
-use wsm_sandbox::protocol::{CHECKPOINTS, FailureKind, JournalEnd, Reply, Request};
+use wsm_sandbox::protocol::{
+    CHECKPOINTS, CHECKPOINTS_BYTES_MAX, CHECKPOINTS_OLD, FailureKind, JournalEnd, Reply, Request,
+};
 
-use crate::harness::{ACCOUNT, World, until};
+use crate::harness::{ACCOUNT, Client, World, until};
 
-fn checkpoint(seq: u64) -> Request {
-    let end = |digit: &str| JournalEnd {
+fn end(seq: u64, digit: &str) -> JournalEnd {
+    JournalEnd {
         seq,
         chain: digit.repeat(64),
-    };
-    Request::Checkpoint {
-        person: end("a"),
-        wsm: end("0"),
     }
+}
+
+fn checkpoint(seq: u64) -> Request {
+    Request::Checkpoint {
+        person: end(seq, "a"),
+        wsm: end(seq, "0"),
+    }
+}
+
+fn cut(begins: bool, seq: u64, digit: &str) -> Request {
+    Request::Cut {
+        begins,
+        person: end(seq, digit),
+        wsm: end(seq, "0"),
+    }
+}
+
+/// The lines without their times.
+fn lines(file: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let said = |line: &str| line.split_once(' ').map_or("", |(_, said)| said).to_owned();
+    text.lines().map(said).collect()
+}
+
+fn line(seq: u64, digit: &str) -> String {
+    format!("{seq} {} {seq} {}", digit.repeat(64), "0".repeat(64))
+}
+
+/// Asks until it is not too soon any more.
+fn patiently(client: &Client, request: &Request) -> Result<Reply, FailureKind> {
+    let mut answer = None;
+    until("an answer but `too soon`", || {
+        let asked = client.ask(request.clone()).map_err(|failed| failed.kind);
+        let soon = asked == Err(FailureKind::Refused);
+        answer = Some(asked);
+        !soon
+    });
+    answer.unwrap()
+}
+
+#[test]
+fn what_was_said_of_the_journal_is_not_contradicted() {
+    let mut world = World::new();
+    let client = world.client();
+    let file = world.path("state").join(CHECKPOINTS);
+    assert_eq!(patiently(&client, &checkpoint(5)), Ok(Reply::Done));
+    let person = |seq, digit| Request::Checkpoint {
+        person: end(seq, digit),
+        wsm: end(5, "0"),
+    };
+    let wsm = |seq, digit| Request::Checkpoint {
+        person: end(6, "a"),
+        wsm: end(seq, digit),
+    };
+    let others = [person(4, "a"), person(5, "b"), wsm(4, "0"), wsm(5, "1")];
+    for other in &others {
+        assert_eq!(patiently(&client, other), Err(FailureKind::Exists));
+    }
+    assert_eq!(patiently(&client, &person(6, "a")), Ok(Reply::Done));
+    // A broker that is started again has read it; also when a crash cut the last line off.
+    world.kill_broker();
+    world.start("");
+    let client = world.client();
+    for other in &others {
+        assert_eq!(patiently(&client, other), Err(FailureKind::Exists));
+    }
+    let mut text = std::fs::read_to_string(&file).unwrap();
+    text += "17 9 aaaa";
+    std::fs::write(&file, text).unwrap();
+    assert_eq!(
+        patiently(&client, &person(5, "a")),
+        Err(FailureKind::Exists)
+    );
+    assert_eq!(patiently(&client, &checkpoint(7)), Ok(Reply::Done));
+    let first = format!("6 {} 5 {}", "a".repeat(64), "0".repeat(64));
+    let all = [line(5, "a"), first, "9 aaaa".into(), line(7, "a")];
+    assert_eq!(lines(&file), all);
+    // What is damaged stops nothing.
+    std::fs::write(&file, [0xff; 9000]).unwrap();
+    assert_eq!(patiently(&client, &checkpoint(3)), Ok(Reply::Done));
+    assert_eq!(patiently(&client, &checkpoint(2)), Err(FailureKind::Exists));
+}
+
+#[test]
+fn what_is_taken_out_of_the_journal_stands_in_the_file() {
+    let world = World::new();
+    let client = world.client();
+    let file = world.path("state").join(CHECKPOINTS);
+    let rotated = |seq| format!("rotated {}", line(seq, "a"));
+    let begins = format!("begins {}", line(2, "a"));
+    assert_eq!(patiently(&client, &cut(true, 2, "a")), Ok(Reply::Done));
+    assert_eq!(patiently(&client, &checkpoint(9)), Ok(Reply::Done));
+    // The first word stands: nobody says later that more was gone.
+    assert_eq!(client.ask(cut(true, 9, "b")), Ok(Reply::Done));
+    assert_eq!(patiently(&client, &cut(false, 4, "a")), Ok(Reply::Done));
+    assert_eq!(client.ask(cut(false, 4, "a")), Ok(Reply::Done), "it stands");
+    for (seq, digit) in [(3, "a"), (4, "b")] {
+        let asked = patiently(&client, &cut(false, seq, digit));
+        assert_eq!(asked, Err(FailureKind::Exists));
+    }
+    assert_eq!(
+        patiently(&client, &checkpoint(8)),
+        Err(FailureKind::Exists),
+        "cuts hide no checkpoint"
+    );
+    assert_eq!(lines(&file), [begins, line(9, "a"), rotated(4)]);
+    // It is carried over into the next file, and found when that is empty yet.
+    let mut full = std::fs::read_to_string(&file).unwrap();
+    let more = format!("1 {}\n", line(9, "a"));
+    let room = usize::try_from(CHECKPOINTS_BYTES_MAX).unwrap() - full.len();
+    full += &more.repeat(room / more.len() + 1);
+    std::fs::write(&file, &full).unwrap();
+    assert_eq!(patiently(&client, &checkpoint(8)), Err(FailureKind::Exists));
+    assert_eq!(patiently(&client, &checkpoint(10)), Ok(Reply::Done));
+    assert_eq!(lines(&file), [rotated(4), line(10, "a")]);
+    let old = world.path("state").join(CHECKPOINTS_OLD);
+    assert_eq!(std::fs::metadata(&old).unwrap().len(), full.len() as u64);
+    std::fs::write(&file, "").unwrap();
+    assert_eq!(patiently(&client, &checkpoint(8)), Err(FailureKind::Exists));
+    assert_eq!(client.ask(cut(true, 9, "b")), Ok(Reply::Done));
+    assert_eq!(patiently(&client, &checkpoint(11)), Ok(Reply::Done));
+    assert_eq!(lines(&file), [rotated(4), line(11, "a")]);
 }
 
 #[test]

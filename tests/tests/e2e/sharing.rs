@@ -1,10 +1,11 @@
 //! Sharing, roles and the audit log: what each person may, seen from that person's side.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde_json::Value;
 use wsm_tests::cli::{self, Output};
-use wsm_tests::instance::Instance;
+use wsm_tests::instance::{Instance, Part};
 use wsm_tests::persona::Persona;
 use wsm_tests::repo::Repo;
 use wsm_tests::wait;
@@ -235,29 +236,53 @@ elif kind == "anew":
         chain = hashlib.sha256(before + text.encode()).digest()
         db.execute("UPDATE journal SET prev = ?, chain = ? WHERE seq = ?", (fields[-1], chain, fields[0]))
         ends[kind] = (fields[0], chain)
+elif kind == "behind":
+    # Everything up to there is taken out, and the rest follows what was made up.
+    ends = {}
+    for name, at in (("person", first), ("wsm", second)):
+        ends[name] = (at, b"x" * 32)
+        db.execute("INSERT INTO journal_base (class, seq, chain) VALUES (?, ?, ?)", (name, *ends[name]))
+        db.execute("DELETE FROM journal WHERE class = ? AND seq <= ?", (name, at))
+    for row in db.execute(f"SELECT {COLUMNS}, class FROM journal ORDER BY seq").fetchall():
+        *fields, kind = row
+        fields[-1], before = ends[kind]
+        text = json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+        chain = hashlib.sha256(before + text.encode()).digest()
+        db.execute("UPDATE journal SET prev = ?, chain = ? WHERE seq = ?", (fields[-1], chain, fields[0]))
+        ends[kind] = (fields[0], chain)
 db.commit()
 "#;
 
-#[test]
-fn what_is_done_to_the_journal_shows() {
-    let wsm = Instance::start();
-    for number in 0..12 {
-        wsm.wsm(&["user", "add", &format!("person-{number}")]).ok();
+/// An instance with twelve people, whose journal somebody is at.
+struct Tampered {
+    wsm: Instance,
+}
+
+impl Tampered {
+    fn start() -> Tampered {
+        let wsm = Instance::start();
+        for number in 0..12 {
+            wsm.wsm(&["user", "add", &format!("person-{number}")]).ok();
+        }
+        Tampered { wsm }
     }
-    let database = wsm.dir().join("state/daemon/wsm.db");
-    let tamper = |kind: &str, first: u64, second: u64| {
-        let mut python = wsm.root().command("python3");
-        python.args(["-c", TAMPER]).arg(&database);
+
+    fn tamper(&self, kind: &str, first: u64, second: u64) {
+        let mut python = self.wsm.root().command("python3");
+        python.args(["-c", TAMPER]);
+        python.arg(self.wsm.dir().join("state/daemon/wsm.db"));
         python.args([kind, &first.to_string(), &second.to_string(), "x"]);
         cli::run(python, b"").ok();
-    };
-    let verify = || -> (i32, Value) {
-        let ran = wsm.wsm(&["audit", "verify", "--json"]);
+    }
+
+    fn verify(&self) -> (i32, Value) {
+        let ran = self.wsm.wsm(&["audit", "verify", "--json"]);
         let told = serde_json::from_str(&ran.stdout).expect("a document");
         (ran.code, told)
-    };
-    let found = |what: &str| -> Vec<(u64, String)> {
-        let (code, told) = verify();
+    }
+
+    fn found(&self, what: &str) -> Vec<(u64, String)> {
+        let (code, told) = self.verify();
         assert_eq!(code, 1, "{what}: {told}");
         let findings = told["findings"].as_array().expect("findings");
         let one = |told: &Value| {
@@ -265,53 +290,97 @@ fn what_is_done_to_the_journal_shows() {
             (seq, told["wrong"].as_str().expect("a word").to_owned())
         };
         findings.iter().map(one).collect()
-    };
-    let green = || {
-        let (code, told) = verify();
+    }
+
+    /// The newest row of a journal that is right.
+    fn green(&self) -> u64 {
+        let (code, told) = self.verify();
         assert_eq!(code, 0, "{told}");
         told["person"]["seq"].as_u64().expect("a number")
-    };
-    let newest = green();
-    // The checkpoint of what was just verified; the next verification reads it.
-    wait::until_true("a checkpoint of the newest row", || {
-        green();
-        let file = wsm.dir().join("state/checkpoints");
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        text.lines()
-            .any(|line| line.split(' ').nth(1) == Some(&newest.to_string()))
-    });
-    let row = |seq: u64, word: &str| (seq, word.to_owned());
+    }
+
+    /// The same, once it has a checkpoint: that of what was just verified.
+    fn settled(&self) -> u64 {
+        let newest = self.green();
+        wait::until_true("a checkpoint of the newest row", || {
+            self.green();
+            let text = std::fs::read_to_string(self.checkpoints()).unwrap_or_default();
+            text.lines()
+                .any(|line| line.split(' ').nth(1) == Some(&newest.to_string()))
+        });
+        newest
+    }
+
+    fn checkpoints(&self) -> PathBuf {
+        self.wsm.dir().join("state/checkpoints")
+    }
+}
+
+fn wrong(seq: u64, word: &str) -> (u64, String) {
+    (seq, word.to_owned())
+}
+
+#[test]
+fn what_is_done_to_the_journal_shows() {
+    let it = Tampered::start();
+    let newest = it.settled();
     let (one, other) = (newest - 6, newest - 3);
 
-    tamper("change", one, 0);
-    assert_eq!(found("a change"), [row(one, "changed")]);
-    tamper("unchange", one, 0);
-    green();
-    tamper("take", one, one);
-    assert_eq!(found("a row that is gone"), [row(one, "removed")]);
-    tamper("give", 0, 0);
-    green();
-    tamper("swap", one, other);
+    it.tamper("change", one, 0);
+    assert_eq!(it.found("a change"), [wrong(one, "changed")]);
+    it.tamper("unchange", one, 0);
+    it.green();
+    it.tamper("take", one, one);
+    assert_eq!(it.found("a row that is gone"), [wrong(one, "removed")]);
+    it.tamper("give", 0, 0);
+    it.green();
+    it.tamper("swap", one, other);
     assert_eq!(
-        found("rows that were moved"),
-        [row(one, "moved"), row(other, "moved")]
+        it.found("rows that were moved"),
+        [wrong(one, "moved"), wrong(other, "moved")]
     );
-    tamper("swap", one, other);
-    green();
-    tamper("take", newest, newest);
-    assert_eq!(found("the end that is gone"), [row(newest, "cut-off")]);
-    tamper("give", 0, 0);
-    green();
-    tamper("put", one, newest + 1);
-    let put = found("a row that was put in");
-    assert_eq!(put, [row(newest + 1, "inserted")]);
-    tamper("take", newest + 1, newest + 1);
-    green();
-    tamper("anew", one, 0);
+    it.tamper("swap", one, other);
+    it.green();
+    it.tamper("take", newest, newest);
+    assert_eq!(it.found("the end that is gone"), [wrong(newest, "cut-off")]);
+    it.tamper("give", 0, 0);
+    it.green();
+    it.tamper("put", one, newest + 1);
+    let put = it.found("a row that was put in");
+    assert_eq!(put, [wrong(newest + 1, "inserted")]);
+    it.tamper("take", newest + 1, newest + 1);
+    it.green();
+    it.tamper("anew", one, 0);
+    let anew = it.found("a chain made anew");
     assert_eq!(
-        found("a chain made anew").first().map(|(_, word)| &**word),
-        Some("rewritten")
+        anew.first().map(|(_, word)| &**word),
+        Some("rewritten"),
+        "{anew:?}"
     );
+    // With a checkpoint of it, as brokers of before would take it.
+    let text = std::fs::read_to_string(it.checkpoints()).expect("checkpoints");
+    let (_, told) = it.verify();
+    let end = |chain: &str| format!("{} {}", told[chain]["seq"], told[chain]["chain"]);
+    let over = format!("9 {} {}\n", end("person"), end("wsm")).replace('"', "");
+    std::fs::write(it.checkpoints(), text + &over).expect("it is written");
+    let over = it.found("a checkpoint that was said over");
+    assert!(over.contains(&wrong(newest, "rewritten")), "{over:?}");
+}
+
+#[test]
+fn what_is_done_to_the_journal_shows_behind_its_base_too() {
+    let it = Tampered::start();
+    let newest = it.settled();
+    it.wsm.wsm(&["user", "add", "one-more"]).ok();
+    it.tamper("behind", newest, 1);
+    let behind = it.found("bases that root does not know of");
+    for word in ["removed", "rewritten"] {
+        assert!(behind.contains(&wrong(newest, word)), "{behind:?}");
+    }
+    assert!(behind.contains(&wrong(1, "removed")), "{behind:?}");
+    // Nor do they get into root's file: what was gone at first is said there already.
+    it.wsm.kill_and_recover(&[Part::Daemon]);
+    assert_eq!(it.found("the same after a new start"), behind);
 }
 
 #[test]
@@ -339,7 +408,16 @@ fn the_journal_is_exported_and_goes_on() {
     assert_eq!(second[0]["class_uid"], 6003);
     let told = wsm.wsm(&["audit", "query", "-q"]).ok().stdout;
     assert_eq!(told.lines().count(), 1, "what was exported is out: {told}");
-    wsm.wsm(&["audit", "verify"]).ok();
+    let told = wsm.wsm(&["audit", "verify"]).ok().stdout;
+    assert!(told.contains("was exported and taken out"), "{told}");
+    let file = wsm.dir().join("state/checkpoints");
+    let kept = std::fs::read_to_string(&file).expect("checkpoints");
+    let words: Vec<_> = kept
+        .lines()
+        .filter_map(|line| line.split(' ').nth(1))
+        .filter(|word| word.starts_with(|first: char| first.is_alphabetic()))
+        .collect();
+    assert_eq!(words, ["begins", "rotated", "rotated"]);
     let again = wsm.dir().join("first.jsonl");
     let again = wsm.wsm(&["audit", "export", "-o", &again.to_string_lossy()]);
     assert_ne!(again.code, 0, "nothing is written over");

@@ -214,6 +214,14 @@ fn it_ends_by_its_time_and_with_its_owner(served: &Served, ann: &Persona, eve: &
     served.wsm.wsm_as(eve, &["accept", "anns"]).ok();
     assert_ne!(look.wait_end(), 0);
     assert_eq!(served.opens(text(&handed, "code")), "401");
+    it_ends_with_the_right_of_who_made_it(served, ann, eve);
+    // What came back is another's work as well: the old link stays what it is.
+    served
+        .wsm
+        .wsm_as(eve, &["handoff", "anns", "--to", ann.name()])
+        .ok();
+    served.wsm.wsm_as(ann, &["accept", "anns"]).ok();
+    assert_eq!(served.opens(text(&handed, "code")), "401");
     let told = served
         .wsm
         .wsm(&["audit", "query", "--subject", "anns", "--json"])
@@ -226,6 +234,25 @@ fn it_ends_by_its_time_and_with_its_owner(served: &Served, ann: &Persona, eve: &
     ] {
         assert!(told.stdout.contains(verb), "{verb}: {told}");
     }
+}
+
+/// An administrator's, to an agent of somebody else's: ann's, to what is eve's.
+fn it_ends_with_the_right_of_who_made_it(served: &Served, ann: &Persona, eve: &Persona) {
+    let role = |role: &str| {
+        served.wsm.wsm(&["user", "role", ann.name(), role]).ok();
+    };
+    role("admin");
+    let made = served.link(ann, &[]);
+    let code = text(&made, "code");
+    let look = served.command(eve, code, &["attach", "anns", "--read-only"]);
+    let look = Term::start(&look, 80, 24);
+    look.wait_for("seen-42");
+    role("member");
+    assert_ne!(look.wait_end(), 0);
+    assert_eq!(served.opens(code), "401");
+    role("admin");
+    assert_eq!(served.opens(code), "401", "it is gone");
+    role("member");
 }
 
 /// asciinema's player, and what it made of a stream so far.
