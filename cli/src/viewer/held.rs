@@ -56,7 +56,8 @@ impl Held {
         }
     }
 
-    fn is_late(&self, now: Instant) -> bool {
+    /// Whether what is typed now is not going to be sent.
+    pub(super) fn is_late(&self, now: Instant) -> bool {
         self.away.is_some_and(|(since, _)| now - since > AWAY_MAX)
     }
 }

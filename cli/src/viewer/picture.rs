@@ -253,7 +253,11 @@ impl Picture {
 
     /// Says over the picture why nothing moves; the next connection draws it anew.
     pub(super) fn notice(&mut self, why: &str) -> io::Result<()> {
-        let end = format!("; trying again ({} leaves)", self.wish.detach);
+        let late = match self.drives() && self.held.is_late(Instant::now()) {
+            true => "; keys are not sent",
+            false => "",
+        };
+        let end = format!("{late}; trying again ({} leaves)", self.wish.detach);
         // One line, and how to leave is on it.
         let room = usize::from(screen::size().0).saturating_sub(end.len() + 8);
         let why: String = clean(why).chars().take(room).collect();

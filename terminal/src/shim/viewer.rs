@@ -163,9 +163,10 @@ impl Viewer {
         self.notice.as_ref().map(|(text, _)| text.as_str())
     }
 
-    /// Its own size changed.
+    /// Its own size changed, or it wants all drawn anew, having drawn over it.
     pub(super) fn resize(&mut self, size: (u16, u16)) {
         self.size = size;
+        self.letterbox = None;
         self.stale |= self.fit;
     }
 
