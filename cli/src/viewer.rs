@@ -12,6 +12,7 @@
 
 mod canvas;
 mod direct;
+mod held;
 mod picture;
 mod quitter;
 mod relayed;
@@ -156,7 +157,10 @@ impl Viewer<'_> {
                 picture = back;
                 match turn {
                     Turn::Ended(end) => return Ok(end),
-                    Turn::Lost(lost) => why = lost,
+                    Turn::Lost(lost) => {
+                        picture.lost();
+                        why = lost;
+                    }
                 }
             }
             if picture.has_shown() {

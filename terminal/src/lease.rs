@@ -72,6 +72,8 @@ pub enum Refusal {
     NotTheirs,
     /// They may only look.
     Looks,
+    /// Nobody is called so.
+    Nameless,
     /// Too many wait already.
     Crowded,
 }

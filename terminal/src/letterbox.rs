@@ -12,11 +12,13 @@ use alacritty_terminal::index::Line;
 use alacritty_terminal::term::TermMode;
 use alacritty_terminal::term::cell::{Cell, Flags};
 
+use crate::plain;
 use crate::protocol::RESET;
-use crate::screen::{Pen, Screen, write_row};
+use crate::screen::{COLS, Pen, ROWS, Screen};
+use crate::snapshot::{Detail, SNAPSHOT_BYTES_MAX};
 
 /// What one viewer's terminal shows.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Letterbox {
     cols: usize,
     rows: usize,
@@ -32,24 +34,39 @@ impl Letterbox {
     #[must_use]
     pub fn new((cols, rows): (u16, u16)) -> Letterbox {
         Letterbox {
-            cols: usize::from(cols.max(1)),
-            rows: usize::from(rows.max(1)),
+            cols: usize::from(cols.clamp(1, *COLS.end())),
+            rows: usize::from(rows.clamp(1, *ROWS.end())),
             of: (0, 0),
             drawn: Vec::new(),
             title: String::new(),
         }
     }
 
-    /// Columns and rows of the viewer.
+    /// Whether it is for a terminal of this size.
     #[must_use]
-    pub fn size(&self) -> (usize, usize) {
-        (self.cols, self.rows)
+    pub fn fits(&self, size: (u16, u16)) -> bool {
+        let other = Letterbox::new(size);
+        (self.cols, self.rows) == (other.cols, other.rows)
     }
 
     /// Bytes that bring the viewer's terminal from what was drawn last to this. `notice` stands on
-    /// the last line, if there is one.
+    /// the last line, if there is one. As with snapshots, what would not fit a frame is drawn with
+    /// less detail.
     #[must_use]
     pub fn paint(&mut self, screen: &mut Screen, notice: Option<&str>) -> Vec<u8> {
+        for detail in Detail::LADDER {
+            let mut next = self.clone();
+            let bytes = next.painted(screen, notice, detail);
+            if bytes.len() <= SNAPSHOT_BYTES_MAX {
+                *self = next;
+                return bytes;
+            }
+        }
+        Vec::new()
+    }
+
+    /// More than fits a frame is not drawn to its end.
+    fn painted(&mut self, screen: &mut Screen, notice: Option<&str>, detail: Detail) -> Vec<u8> {
         let size = screen.size();
         let (cols, rows) = (usize::from(size.0), usize::from(size.1));
         let mut out = Vec::new();
@@ -76,15 +93,18 @@ impl Letterbox {
         let shown = room.min(rows);
         let top = (row + 1).saturating_sub(shown);
         for at in 0..room {
+            if out.len() > SNAPSHOT_BYTES_MAX {
+                return out;
+            }
             let line = match at.cmp(&shown) {
-                std::cmp::Ordering::Less => self.line(screen, top + at, cols),
+                std::cmp::Ordering::Less => self.line(screen, (top + at, cols), detail),
                 std::cmp::Ordering::Equal => self.bottom(cols),
                 std::cmp::Ordering::Greater => Vec::new(),
             };
             self.put(&mut out, at, &line);
         }
         if let (Some(hint), true) = (hint, room < self.rows) {
-            let text: String = hint.chars().take(self.cols.saturating_sub(2)).collect();
+            let text = plain::line(&hint, self.cols.saturating_sub(2));
             self.put(&mut out, room, format!("\x1b[7m {text} \x1b[m").as_bytes());
         }
         let mode = *screen.model().term().mode();
@@ -97,7 +117,7 @@ impl Letterbox {
     }
 
     /// One row of the screen, and the border at its right.
-    fn line(&self, screen: &mut Screen, row: usize, cols: usize) -> Vec<u8> {
+    fn line(&self, screen: &mut Screen, (row, cols): (usize, usize), detail: Detail) -> Vec<u8> {
         let term = screen.model().term();
         let mut line = Vec::new();
         let Some(row) = i32::try_from(row)
@@ -113,7 +133,7 @@ impl Letterbox {
             upto -= 1;
         }
         let mut pen = Pen::default();
-        write_row(&mut line, cells, upto, &mut pen);
+        detail.write(&mut line, cells, upto, &mut pen);
         pen.close(&mut line);
         if cols < self.cols {
             line.extend_from_slice("\x1b[2m│\x1b[m".as_bytes());
@@ -187,6 +207,47 @@ mod tests {
         assert!(rows[4].contains("80x24"), "{rows:?}");
         let bytes = letterbox.paint(&mut large, Some("ada asks"));
         assert_eq!(show(&mut small, &bytes)[4], " ada ask ");
+    }
+
+    #[test]
+    fn a_picture_of_whatever_screen_fits_a_frame() {
+        let mut full = Screen::new(80, 24);
+        let links = |number: usize, text: &str| {
+            format!("\x1b]8;;https://{number:02000}\x1b\\{text}\x1b]8;;\x1b\\")
+        };
+        for number in 0..80 * 24 {
+            full.feed(links(number, "x").as_bytes(), &mut Fed::default());
+        }
+        let mut letterbox = Letterbox::new((100, 30));
+        let first = letterbox.paint(&mut full, None);
+        assert!(first.len() <= SNAPSHOT_BYTES_MAX, "{}", first.len());
+        let mut shown = screen(100, 30, "");
+        assert!(show(&mut shown, &first)[10].starts_with("xxxx"));
+        // What was drawn plainly stays so until it changes, or fits as it is.
+        assert!(letterbox.paint(&mut full, None).len() < 100);
+        full.feed(b"\x1b[1;1H\x1b[31mnew", &mut Fed::default());
+        let next = letterbox.paint(&mut full, None);
+        assert!(next.len() <= SNAPSHOT_BYTES_MAX, "{}", next.len());
+        assert!(show(&mut shown, &next)[0].starts_with("newx"));
+    }
+
+    #[test]
+    fn a_notice_is_text_and_stays_on_its_line() {
+        let evil = "\x1b]52;c;QQ==\x07a\u{9b}2Jb\u{202e}c\nd";
+        let mut small = screen(10, 3, "one");
+        let painted = Letterbox::new((40, 6)).paint(&mut small, Some(evil));
+        let drawn = crate::snapshot::snapshot_with(&mut small, 0, Some(evil));
+        for bytes in [painted, drawn] {
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(!text.contains("\x1b]52"), "{text:?}");
+            assert!(!text.contains(['\u{7}', '\u{9b}', '\u{202e}']), "{text:?}");
+        }
+        // Wide characters scroll nothing away.
+        let wide = "漢".repeat(500);
+        let mut of = screen(20, 3, "top\r\nmid");
+        let bytes = crate::snapshot::snapshot_with(&mut of, 0, Some(&wide));
+        let mut shown = screen(20, 3, "");
+        assert_eq!(show(&mut shown, &bytes)[0], "top");
     }
 
     #[test]

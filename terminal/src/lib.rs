@@ -14,6 +14,8 @@ pub mod lease;
 #[cfg(feature = "engine")]
 pub mod letterbox;
 #[cfg(feature = "engine")]
+mod plain;
+#[cfg(feature = "engine")]
 pub mod pty;
 #[cfg(feature = "engine")]
 pub mod ring;

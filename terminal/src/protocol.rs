@@ -18,7 +18,7 @@ use wsm_sandbox::launch::{Command, Exit};
 
 pub use self::codec::{Decoder, FrameError};
 pub use self::event::{Event, Mark, QUIET_MS};
-pub use self::people::{Lease, LeaseAct, Person, Presence, Record};
+pub use self::people::{Lease, LeaseAct, Person, Presence, Record, is_name};
 pub use self::report::{
     Asking, EVERYTHING, Fate, REPORT_BYTES_MAX, Report, Reported, Said, Verdict,
 };
@@ -33,6 +33,9 @@ pub const SPEAKS: u32 = 5;
 
 /// Longest frame in bytes, either way.
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
+
+/// Longest frame of a viewer: what a terminal takes at once (64 KiB), and its head.
+pub const VIEWER_FRAME_BYTES_MAX: usize = 64 * 1024 + 64;
 
 /// One frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -300,6 +303,9 @@ pub enum Request {
         /// Who they are.
         #[serde(default)]
         person: Person,
+        /// They dispose of the agent: others can't take all places.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        owner: bool,
     },
     /// Somebody has no right to be here any more: their viewers are closed, their tickets and their
     /// lease are void, the processes that they run are hung up.

@@ -60,8 +60,9 @@ use self::terminal::Terminal;
 use crate::protocol::Event;
 use crate::pty;
 
-/// Connections at once: some of the daemon's, and one per viewer and stream.
-const CLIENTS_MAX: usize = 128;
+/// Connections at once: one per viewer and per command that somebody runs, each of which has a bound
+/// of its own, and what is left of these for the daemon.
+const CLIENTS_MAX: usize = 192;
 /// How long a shim without a sandbox waits for its clients to read the end.
 const LINGER: Duration = Duration::from_secs(5);
 /// How long init may take to die when the shim is told to end.

@@ -9,6 +9,7 @@ use alacritty_terminal::term::cell::{Cell, Flags};
 use alacritty_terminal::term::{Term, TermMode};
 use alacritty_terminal::vte::ansi::{CharsetIndex, CursorShape, CursorStyle, StandardCharset};
 
+use crate::plain;
 use crate::protocol::FRAME_BYTES_MAX;
 use crate::screen::{Keys, Pen, Screen, key_bits, write_row};
 
@@ -29,12 +30,8 @@ pub fn snapshot(screen: &mut Screen, history_lines: usize) -> Vec<u8> {
 /// The same with a notice over its last line, until it is drawn again without.
 #[must_use]
 pub fn snapshot_with(screen: &mut Screen, history_lines: usize, notice: Option<&str>) -> Vec<u8> {
-    for (lines, detail) in [
-        (history_lines, Detail::Full),
-        (0, Detail::Full),
-        (0, Detail::Plain),
-        (0, Detail::Ascii),
-    ] {
+    let screens = Detail::LADDER.map(|detail| (0, detail));
+    for (lines, detail) in [(history_lines, Detail::Full)].into_iter().chain(screens) {
         let bytes = Writer::new(detail).screen(screen, lines, notice);
         if bytes.len() <= SNAPSHOT_BYTES_MAX {
             return bytes;
@@ -43,11 +40,33 @@ pub fn snapshot_with(screen: &mut Screen, history_lines: usize, notice: Option<&
     Vec::new()
 }
 
+/// How much of each cell is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Detail {
+pub(crate) enum Detail {
     Full,
     Plain,
     Ascii,
+}
+
+impl Detail {
+    /// What does not fit one of them may fit the next.
+    pub(crate) const LADDER: [Detail; 3] = [Detail::Full, Detail::Plain, Detail::Ascii];
+
+    /// Writes a row's first cells.
+    pub(crate) fn write(self, out: &mut Vec<u8>, row: &[Cell], upto: usize, pen: &mut Pen) {
+        if self == Detail::Full {
+            return write_row(out, row, upto, pen);
+        }
+        let wide = self == Detail::Plain;
+        let mut buffer = [0; 4];
+        for cell in &row[..upto] {
+            let spacer = cell.flags.contains(Flags::WIDE_CHAR_SPACER);
+            let shown = cell.c.is_ascii_graphic()
+                || (wide && !cell.c.is_control() && !cell.flags.contains(Flags::WIDE_CHAR));
+            let c = if shown && !spacer { cell.c } else { ' ' };
+            out.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes());
+        }
+    }
 }
 
 struct Writer {
@@ -130,10 +149,7 @@ impl Writer {
 
     /// Where and with what style writing goes on is said after this.
     fn notice<T>(&mut self, term: &Term<T>, text: &str) {
-        let text: String = text
-            .chars()
-            .take(term.columns().saturating_sub(2))
-            .collect();
+        let text = plain::line(text, term.columns().saturating_sub(2));
         say!(
             self,
             "\x1b(B\x1b[{};1H\x1b[m\x1b[2K\x1b[7m {text} \x1b[m",
@@ -235,21 +251,7 @@ impl Writer {
     }
 
     fn row(&mut self, row: &[Cell], upto: usize) {
-        match self.detail {
-            Detail::Full => write_row(&mut self.out, row, upto, &mut self.pen),
-            Detail::Plain | Detail::Ascii => {
-                let wide = self.detail == Detail::Plain;
-                let mut buffer = [0; 4];
-                for cell in &row[..upto] {
-                    let spacer = cell.flags.contains(Flags::WIDE_CHAR_SPACER);
-                    let shown = cell.c.is_ascii_graphic()
-                        || (wide && !cell.c.is_control() && !cell.flags.contains(Flags::WIDE_CHAR));
-                    let c = if shown && !spacer { cell.c } else { ' ' };
-                    self.out
-                        .extend_from_slice(c.encode_utf8(&mut buffer).as_bytes());
-                }
-            }
-        }
+        self.detail.write(&mut self.out, row, upto, &mut self.pen);
     }
 
     fn cursor<T>(&mut self, cursor: &Cursor<Cell>, term: &Term<T>) {

@@ -20,6 +20,9 @@ use wsm_terminal::protocol::{FRAME_BYTES_MAX, Frame};
 /// Read from the shim at once, at least.
 const READ_BYTES: usize = 64 * 1024;
 
+/// What a command is fed at once, at most.
+const STDIN_BYTES: usize = 64 * 1024;
+
 /// How often a quiet client is pinged, so that a half-dead connection is noticed.
 const PING_EVERY: Duration = Duration::from_secs(30);
 
@@ -196,13 +199,24 @@ async fn up(
             ));
         }
         out.clear();
-        frame.encode(&mut out);
+        encode(frame, &mut out);
         if shim.write_all(&out).await.is_err() {
             // The shim has said its last word, which the client has yet to read.
             return until_closed(client).await;
         }
     }
     Ok(())
+}
+
+/// What a command is fed comes to the shim in pieces that it need not keep much of.
+fn encode(frame: Frame, out: &mut Vec<u8>) {
+    match frame {
+        Frame::Stdin(bytes) if bytes.len() > STDIN_BYTES => {
+            let pieces = bytes.chunks(STDIN_BYTES);
+            pieces.for_each(|piece| Frame::Stdin(piece.to_vec()).encode(out));
+        }
+        frame => frame.encode(out),
+    }
 }
 
 async fn until_closed(mut client: SplitStream<WebSocket>) -> io::Result<()> {
@@ -234,6 +248,24 @@ mod tests {
             }
             assert_eq!(seen, frames);
         }
+    }
+
+    #[test]
+    fn what_a_command_is_fed_comes_in_pieces() {
+        let fed: Vec<u8> = (0..FRAME_BYTES_MAX - 1)
+            .map(|at| (at % 251) as u8)
+            .collect();
+        let mut wire = Vec::new();
+        encode(Frame::Stdin(fed.clone()), &mut wire);
+        let (mut buffer, mut got) = (BytesMut::from(&wire[..]), Vec::new());
+        while let Some(frame) = take_frame(&mut buffer).unwrap() {
+            assert!(frame.len() <= STDIN_BYTES + 1);
+            match Frame::decode_message(&frame).unwrap() {
+                Some(Frame::Stdin(piece)) => got.extend(piece),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(got == fed);
     }
 
     #[test]

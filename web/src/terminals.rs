@@ -14,7 +14,7 @@ use wsm_api::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send, Tic
 use wsm_daemon::actor::Actor;
 use wsm_daemon::facade::{Daemon, Running};
 use wsm_daemon::role::Verb;
-use wsm_terminal::protocol::FRAME_BYTES_MAX;
+use wsm_terminal::protocol::{FRAME_BYTES_MAX, VIEWER_FRAME_BYTES_MAX};
 
 use crate::Edge;
 use crate::extract::{Body, Caller, Path, Query};
@@ -108,11 +108,10 @@ pub(crate) async fn capture(
 /// The upgrade, or a problem when the request is not one.
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
-fn upgradable(upgrade: Upgrade) -> Result<WebSocketUpgrade, Failure> {
+/// `most`: longest frame of the client.
+fn upgradable(upgrade: Upgrade, most: usize) -> Result<WebSocketUpgrade, Failure> {
     let ws = upgrade.map_err(|error| Failure::invalid(error.status(), error.body_text()))?;
-    Ok(ws
-        .max_message_size(FRAME_BYTES_MAX)
-        .max_frame_size(FRAME_BYTES_MAX))
+    Ok(ws.max_message_size(most).max_frame_size(most))
 }
 
 /// Query of `attach`.
@@ -142,7 +141,7 @@ pub(crate) async fn attach(
     Query(query): Query<AttachQuery>,
     upgrade: Upgrade,
 ) -> Result<Response, Failure> {
-    let ws = upgradable(upgrade)?;
+    let ws = upgradable(upgrade, VIEWER_FRAME_BYTES_MAX)?;
     let new = NewTicket {
         terminal: query.terminal.unwrap_or_else(|| MAIN.to_owned()),
         read_only: query.read_only,
@@ -177,7 +176,7 @@ pub(crate) async fn exec(
     Path(agent): Path<String>,
     upgrade: Upgrade,
 ) -> Result<Response, Failure> {
-    let ws = upgradable(upgrade)?;
+    let ws = upgradable(upgrade, FRAME_BYTES_MAX)?;
     // Asked before the upgrade, so that a wrong name is an HTTP answer.
     edge.daemon.may_exec(&caller.actor, &agent)?;
     Ok(ws.on_upgrade(async move |mut socket| {

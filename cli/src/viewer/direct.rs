@@ -219,8 +219,8 @@ impl Link {
             }
         };
         picture.draw(&out)?;
-        if let Some(ack) = picture.ack() {
-            ack.encode(&mut self.out);
+        for frame in picture.due()? {
+            frame.encode(&mut self.out);
         }
         Ok(turn)
     }

@@ -1,15 +1,15 @@
 //! What is drawn and what is typed, whichever way the frames come.
 
 use std::io;
+use std::time::Instant;
 
 use wsm_terminal::protocol::{Attach, Frame};
 
+use super::held::{Held, Kept};
 use super::{End, Turn, Wish};
 use crate::keys::Watch;
+use crate::render::clean;
 use crate::screen::{self, Screen};
-
-/// Typed while there is no connection, and kept for the next one.
-const HELD_BYTES_MAX: usize = 4 * 1024;
 
 /// Output drawn before it is acknowledged: a quarter of the 128 KiB that the shim sends unasked.
 const ACK_BYTES: u64 = 32 * 1024;
@@ -30,7 +30,9 @@ pub(super) struct Picture {
     epoch: u64,
     /// Number of the last input.
     input: u64,
-    held: Vec<u8>,
+    held: Held,
+    /// The connection has shown nothing yet: what is typed is typed at what was there before.
+    waits: bool,
     refused: Option<String>,
     /// Whether the connection has shown anything.
     shown: bool,
@@ -60,7 +62,8 @@ impl Picture {
             acked: 0,
             epoch: 0,
             input: 0,
-            held: Vec::new(),
+            held: Held::default(),
+            waits: true,
             refused: None,
             shown: false,
             spoiled: false,
@@ -78,6 +81,7 @@ impl Picture {
         let (cols, rows) = self.size;
         // A connection that ended has let go.
         self.epoch = 0;
+        self.waits = true;
         let attach = Frame::Attach(Attach {
             terminal: self.wish.terminal.clone(),
             resume: self.drawn,
@@ -91,11 +95,7 @@ impl Picture {
         // What is missing comes first, for the scrollback; whose size is told is drawn anew then.
         let anew = std::mem::take(&mut self.spoiled);
         let anew = anew.then_some(Frame::Resize { cols, rows });
-        let held = std::mem::take(&mut self.held);
-        [Some(attach), anew, self.input(&held)]
-            .into_iter()
-            .flatten()
-            .collect()
+        [Some(attach), anew].into_iter().flatten().collect()
     }
 
     /// What is due if the terminal has another size than was told.
@@ -110,9 +110,21 @@ impl Picture {
     pub(super) fn typed(&mut self, bytes: &[u8]) -> Typed {
         let end = self.watch.find(bytes);
         let keys = &bytes[..end.unwrap_or(bytes.len())];
-        let resized = self.resized().filter(|_| !keys.is_empty());
+        let (cols, rows) = screen::size();
+        // What was said over the picture was read now.
+        let anew = self.spoiled && !self.waits && !keys.is_empty();
+        let anew = anew.then_some(Frame::Resize { cols, rows });
+        self.spoiled &= anew.is_none();
+        let resized = self.resized().or(anew).filter(|_| !keys.is_empty());
+        let input = match self.waits {
+            true => {
+                self.keep(keys);
+                None
+            }
+            false => self.input(keys),
+        };
         Typed {
-            frames: resized.into_iter().chain(self.input(keys)).collect(),
+            frames: resized.into_iter().chain(input).collect(),
             leaves: end.is_some() || bytes.is_empty(),
         }
     }
@@ -122,10 +134,19 @@ impl Picture {
         if bytes.is_empty() || self.watch.find(bytes).is_some() {
             return true;
         }
-        if self.held.len() + bytes.len() <= HELD_BYTES_MAX {
-            self.held.extend_from_slice(bytes);
-        }
+        self.keep(bytes);
         false
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        if self.drives() {
+            self.held.keep(bytes, Instant::now());
+        }
+    }
+
+    /// The connection is gone.
+    pub(super) fn lost(&mut self) {
+        self.held.lost(self.incarnation, Instant::now());
     }
 
     fn input(&mut self, bytes: &[u8]) -> Option<Frame> {
@@ -141,7 +162,26 @@ impl Picture {
     }
 
     /// What is due after output was drawn.
-    pub(super) fn ack(&mut self) -> Option<Frame> {
+    pub(super) fn due(&mut self) -> io::Result<Vec<Frame>> {
+        let ack = self.ack();
+        let keys = match self.waits {
+            true => Kept::Nothing,
+            false => self.held.release(self.incarnation, Instant::now()),
+        };
+        let input = match keys {
+            Kept::Nothing => None,
+            Kept::Keys(keys) => self.input(&keys),
+            Kept::Dropped => {
+                let why = "typed while nothing answered: that was not sent";
+                self.refused = Some(why.to_owned());
+                self.over(&format!("wsm: {why}"))?;
+                None
+            }
+        };
+        Ok(ack.into_iter().chain(input).collect())
+    }
+
+    fn ack(&mut self) -> Option<Frame> {
         let (_, seq) = self.drawn?;
         if seq.wrapping_sub(self.acked) < ACK_BYTES {
             return None;
@@ -188,7 +228,7 @@ impl Picture {
             Frame::Lease(lease) => self.epoch = if lease.yours { lease.epoch } else { 0 },
             Frame::Exited(exit) => return Ok(Some(Turn::Ended(End::Exited(exit)))),
             // The shim's size is drawn by what it sends, or it drew the screen itself.
-            Frame::Resized { .. } => self.shown = true,
+            Frame::Resized { .. } => self.shows(),
             // The rest is not for viewers.
             _ => {}
         }
@@ -198,7 +238,12 @@ impl Picture {
     fn seen(&mut self, seq: u64) {
         let seq = self.drawn.map_or(seq, |(_, drawn)| drawn.max(seq));
         self.drawn = Some((self.incarnation, seq));
+        self.shows();
+    }
+
+    fn shows(&mut self) {
         self.shown = true;
+        self.waits = false;
     }
 
     /// Puts output on the screen.
@@ -208,12 +253,21 @@ impl Picture {
 
     /// Says over the picture why nothing moves; the next connection draws it anew.
     pub(super) fn notice(&mut self, why: &str) -> io::Result<()> {
-        self.spoiled = true;
-        let end = format!("; trying again ({} leaves)", self.wish.detach);
+        let late = match self.drives() && self.held.is_late(Instant::now()) {
+            true => "; keys are not sent",
+            false => "",
+        };
+        let end = format!("{late}; trying again ({} leaves)", self.wish.detach);
         // One line, and how to leave is on it.
         let room = usize::from(screen::size().0).saturating_sub(end.len() + 8);
-        let why: String = why.chars().take(room).collect();
-        let text = format!("wsm: {why}{end}");
+        let why: String = clean(why).chars().take(room).collect();
+        self.over(&format!("wsm: {why}{end}"))
+    }
+
+    fn over(&mut self, text: &str) -> io::Result<()> {
+        self.spoiled = true;
+        let room = usize::from(screen::size().0).saturating_sub(2);
+        let text: String = text.chars().take(room).collect();
         self.screen.notice(&text)
     }
 

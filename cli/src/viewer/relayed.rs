@@ -51,7 +51,7 @@ pub(super) async fn converse(
             },
             message = socket.next() => match show(&mut socket, message, picture)? {
                 Some(turn) => return Ok(turn),
-                None => picture.ack().into_iter().collect(),
+                None => picture.due()?,
             },
         };
         for frame in frames {

@@ -71,6 +71,10 @@ impl Daemon {
             (LeaseAct::Request, None) => protocol::LeaseAct::Request,
             (LeaseAct::Release, None) => protocol::LeaseAct::Release,
             (LeaseAct::Take, None) => protocol::LeaseAct::Take,
+            (LeaseAct::Grant, Some(to)) if !protocol::is_name(&to) => {
+                // Shims of an older wsm tell it to everybody as it is.
+                return Err(invalid("that is no name of a user"));
+            }
             (LeaseAct::Grant, Some(to)) => protocol::LeaseAct::Grant { to },
             (LeaseAct::Grant, None) => return Err(invalid("grant it to whom?")),
             (_, Some(_)) => return Err(invalid("only a grant names somebody else")),

@@ -279,10 +279,19 @@ impl Daemon {
             terminal: new.terminal.clone(),
             read_only: new.read_only,
             person: person(actor),
+            owner: self.find(actor, agent, Verb::LeaseTake).is_ok(),
         };
         match shim.request(request).await.map_err(|e| shim_problem(&e))? {
             Reply::Ticket { ticket } => Ok((shim, published, ticket)),
             Reply::NotFound => Err(no_terminal(agent, &new.terminal)),
+            Reply::Refused { reason } => {
+                let hint = format!("`wsm who {agent}` shows who");
+                Err(Problem::new(
+                    Code::Conflict,
+                    format!("{agent}: {reason}"),
+                    hint,
+                ))
+            }
             other => Err(odd(&other)),
         }
     }

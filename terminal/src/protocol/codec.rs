@@ -2,13 +2,18 @@
 
 use serde::Serialize;
 
-use super::{FRAME_BYTES_MAX, Frame};
+use super::{FRAME_BYTES_MAX, Frame, VIEWER_FRAME_BYTES_MAX};
+
+/// What a [`Decoder`] without anything in it may keep of what it grew to.
+const KEPT_BYTES: usize = 256 * 1024;
 
 /// A frame that can't be read. The connection ends; nothing else does.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum FrameError {
-    /// Longer than [`FRAME_BYTES_MAX`], or empty.
-    #[error("frame of {0} bytes (1 to {FRAME_BYTES_MAX} allowed)")]
+    /// Longer than [`FRAME_BYTES_MAX`], or than this peer's may be, or empty.
+    #[error(
+        "frame of {0} bytes (none may be empty, nor longer than {FRAME_BYTES_MAX}, a viewer's {VIEWER_FRAME_BYTES_MAX})"
+    )]
     Length(usize),
     /// The payload is not what the type says.
     #[error("malformed frame of type {0:#04x}")]
@@ -226,19 +231,33 @@ fn numbered(out: &mut Vec<u8>, kind: u8, number: u64, value: &impl Serialize) {
 }
 
 /// Takes frames out of a byte stream, whatever its pieces.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Decoder {
     buffer: Vec<u8>,
     start: usize,
+    most: usize,
+}
+
+impl Default for Decoder {
+    fn default() -> Decoder {
+        Decoder {
+            buffer: Vec::new(),
+            start: 0,
+            most: FRAME_BYTES_MAX,
+        }
+    }
 }
 
 impl Decoder {
+    /// From now on a frame of more bytes is an error as soon as its length is known.
+    pub fn narrow(&mut self, most: usize) {
+        self.most = most;
+    }
+
     /// Adds bytes that arrived.
     pub fn push(&mut self, bytes: &[u8]) {
-        if self.start == self.buffer.len() {
-            self.buffer.clear();
-            self.start = 0;
-        } else if self.start > FRAME_BYTES_MAX {
+        // Moves less than was taken out since.
+        if self.start >= self.pending() {
             self.buffer.drain(..self.start);
             self.start = 0;
         }
@@ -259,10 +278,15 @@ impl Decoder {
         loop {
             let pending = &self.buffer[self.start..];
             let Some(head) = pending.first_chunk::<4>() else {
+                if pending.is_empty() {
+                    self.buffer.clear();
+                    self.buffer.shrink_to(KEPT_BYTES);
+                    self.start = 0;
+                }
                 return Ok(None);
             };
             let length = u32::from_le_bytes(*head) as usize;
-            if length == 0 || length > FRAME_BYTES_MAX {
+            if length == 0 || length > self.most {
                 return Err(FrameError::Length(length));
             }
             let Some(message) = pending.get(4..4 + length) else {

@@ -18,6 +18,15 @@ const NAMELESS: &str = "link:";
 /// What they are told instead.
 const SOMEBODY: &str = "somebody";
 
+/// Longest name of a user in bytes.
+const NAME_BYTES_MAX: usize = 80;
+
+/// Whether a user could be called so: what else somebody says to be a name is told nobody.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 impl Person {
     /// Whether it may know who else is there.
     #[must_use]

@@ -9,7 +9,10 @@ use nix::errno::Errno;
 use super::guest::Trust;
 use super::tty::Tty;
 use super::viewer::{OUT_HIGH, Viewer};
-use crate::protocol::{Decoder, Event, Frame, FrameError, Hello, PROTOCOL_VERSION, Person, SPEAKS};
+use crate::protocol::{
+    Decoder, Event, Frame, FrameError, Hello, PROTOCOL_VERSION, Person, SPEAKS,
+    VIEWER_FRAME_BYTES_MAX,
+};
 use crate::pty;
 
 /// A connection whose answers pile up to this is not read until they are gone.
@@ -33,7 +36,7 @@ pub(super) struct Client {
     pub(super) role: Role,
     /// Newest additions to the protocol that it knows.
     pub(super) speaks: u32,
-    /// Who it is, as its ticket says.
+    /// Who it is, as its ticket says, or for whom its command runs.
     pub(super) person: Person,
     pub(super) subscribed: bool,
     missed: bool,
@@ -78,6 +81,11 @@ impl Client {
 
     pub(super) fn pending(&self) -> usize {
         self.out.len() - self.written
+    }
+
+    /// It may send nothing longer than a viewer has to say.
+    pub(super) fn narrow(&mut self) {
+        self.decoder.narrow(VIEWER_FRAME_BYTES_MAX);
     }
 
     /// Bytes that came and are no whole frame yet.

@@ -44,7 +44,7 @@ fn tell(client: &mut Client, terminal: &str, text: &str, now: Instant) {
     if viewer.fit {
         let bytes = text.len();
         viewer.notify(
-            format!("it wants to copy {bytes} bytes: its page in a browser can"),
+            &format!("it wants to copy {bytes} bytes: its page in a browser can"),
             now,
         );
     } else if client.speaks >= COPIES && !full {

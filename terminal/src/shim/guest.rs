@@ -7,11 +7,12 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use super::Shim;
 use super::client::{Client, Role};
-use crate::protocol::{Frame, Person, Reply, TICKET_MS};
+use crate::protocol::{Frame, Hello, Person, Reply, TICKET_MS};
 use crate::pty;
 
-/// Tickets that wait to be shown; a further one takes the place of the oldest.
+/// Tickets that wait to be shown; a further one takes the place of the oldest of whoever has most.
 const TICKETS_MAX: usize = 32;
 /// Longest name of a terminal, as for processes, of a user and of a device.
 const NAME_BYTES_MAX: usize = 80;
@@ -19,8 +20,14 @@ const NAME_BYTES_MAX: usize = 80;
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// Connections at once that have shown no ticket yet; a further one takes the place of the oldest.
 const STRANGERS_MAX: usize = 8;
-/// Connections at once that are not the daemon's, so that it always finds a place.
+/// Guests at once, whichever way they came, so that the daemon always finds a place …
 const GUESTS_MAX: usize = 96;
+/// … those of them that are for owners alone …
+const OWNERS_KEPT: usize = 16;
+/// … most that only look …
+const LOOKERS_MAX: usize = 64;
+/// … and most of one user or link.
+const EACH_MAX: usize = 32;
 /// What may come before a whole hello.
 const HELLO_BYTES_MAX: usize = 1024;
 
@@ -41,6 +48,29 @@ pub(super) struct Pass {
     terminal: String,
     read_only: bool,
     person: Person,
+    /// They dispose of the agent.
+    owner: bool,
+}
+
+/// Whether there is a place for one more guest. `Err`: why not, for a person.
+fn place_for<'a>(pass: &Pass, guests: impl Iterator<Item = &'a Pass>) -> Result<(), &'static str> {
+    let (mut all, mut looking, mut theirs) = (0, 0, 0);
+    for guest in guests {
+        all += 1;
+        looking += usize::from(guest.read_only && !guest.owner);
+        theirs += usize::from(guest.person.user == pass.person.user);
+    }
+    let crowded = match pass.owner {
+        true => all >= GUESTS_MAX,
+        false => all >= GUESTS_MAX - OWNERS_KEPT || pass.read_only && looking >= LOOKERS_MAX,
+    };
+    if crowded {
+        Err("too many are at its terminals already")
+    } else if !pass.owner && theirs >= EACH_MAX {
+        Err("too many are at its terminals by the same name already")
+    } else {
+        Ok(())
+    }
 }
 
 #[derive(Debug)]
@@ -56,13 +86,8 @@ pub(super) struct Tickets(VecDeque<Ticket>);
 
 impl Tickets {
     /// Makes one.
-    pub(super) fn issue(
-        &mut self,
-        (terminal, read_only): (String, bool),
-        person: Person,
-        now: Instant,
-    ) -> Reply {
-        let names = [&terminal, &person.user, &person.device];
+    fn issue(&mut self, pass: Pass, now: Instant) -> Reply {
+        let names = [&pass.terminal, &pass.person.user, &pass.person.device];
         if names.iter().any(|name| name.len() > NAME_BYTES_MAX) {
             return Reply::NotFound;
         }
@@ -81,18 +106,24 @@ impl Tickets {
         }
         self.0.retain(|old| now < old.until);
         if self.0.len() >= TICKETS_MAX {
-            self.0.pop_front();
+            self.make_place();
         }
         self.0.push_back(Ticket {
             text: ticket.clone(),
-            pass: Pass {
-                terminal,
-                read_only,
-                person,
-            },
+            pass,
             until: now + Duration::from_millis(TICKET_MS),
         });
         Reply::Ticket { ticket }
+    }
+
+    /// Takes the oldest of whoever has most: who asks for many loses their own.
+    fn make_place(&mut self) {
+        let user = |ticket: &Ticket| ticket.pass.person.user.clone();
+        let many = |of: String| self.0.iter().filter(|it| it.pass.person.user == of).count();
+        let oldest = (0..self.0.len())
+            .rev()
+            .max_by_key(|at| many(user(&self.0[*at])));
+        oldest.and_then(|at| self.0.remove(at));
     }
 
     /// Voids those of a user, or (`looks`) those that are good for typing.
@@ -122,28 +153,67 @@ fn same(one: &str, other: &str) -> bool {
     difference == 0 && one.len() == other.len()
 }
 
-impl Client {
-    /// Whether it may come in with this hello. `Err`: it may not.
-    pub(super) fn admit(
+impl Shim {
+    fn guests(&self) -> impl Iterator<Item = &Pass> {
+        self.clients.values().filter_map(|it| match &it.trust {
+            Trust::Guest(pass, _) => Some(pass),
+            Trust::Full | Trust::Stranger(_) => None,
+        })
+    }
+
+    /// A ticket for somebody, if there is a place for them: so they hear why not.
+    pub(super) fn ticket(
         &mut self,
-        ticket: Option<&str>,
-        tickets: &mut Tickets,
+        (terminal, read_only): (String, bool),
+        (person, owner): (Person, bool),
         now: Instant,
-    ) -> Result<(), &'static str> {
-        match (ticket, &self.trust) {
-            (Some(shown), _) => {
-                let pass = tickets
-                    .redeem(shown, now)
-                    .ok_or("a ticket that is not good")?;
-                self.person = pass.person.clone();
-                self.trust = Trust::Guest(pass, now + PATIENCE);
-                Ok(())
-            }
-            (None, Trust::Full) => Ok(()),
-            (None, Trust::Stranger(_) | Trust::Guest(..)) => Err("it has no ticket"),
+    ) -> Reply {
+        let pass = Pass {
+            terminal,
+            read_only,
+            person,
+            owner,
+        };
+        match place_for(&pass, self.guests()) {
+            Ok(()) => self.tickets.issue(pass, now),
+            Err(why) => Reply::Refused {
+                reason: why.to_owned(),
+            },
         }
     }
 
+    /// Answers a hello. `Err`: it may not come in with that.
+    pub(super) fn welcome(
+        &mut self,
+        id: u64,
+        hello: &Hello,
+        now: Instant,
+    ) -> Result<(), &'static str> {
+        let shown = hello.ticket.as_deref();
+        let pass = shown.map(|shown| self.tickets.redeem(shown, now).ok_or("a bad ticket"));
+        let pass = pass.transpose()?;
+        if let Some(pass) = &pass {
+            place_for(pass, self.guests())?;
+        }
+        let incarnation = self.incarnation;
+        let Some(client) = self.clients.get_mut(&id) else {
+            return Ok(());
+        };
+        match (pass, &client.trust) {
+            (Some(pass), _) => {
+                client.person = pass.person.clone();
+                client.trust = Trust::Guest(pass, now + PATIENCE);
+                client.narrow();
+            }
+            (None, Trust::Full) => {}
+            (None, Trust::Stranger(_) | Trust::Guest(..)) => return Err("it has no ticket"),
+        }
+        client.greet(hello, incarnation);
+        Ok(())
+    }
+}
+
+impl Client {
     /// Holds a guest to its ticket. `Err`: it asks for more than that.
     pub(super) fn restrict(&self, frame: &mut Frame) -> Result<(), &'static str> {
         match &self.trust {
@@ -206,10 +276,67 @@ mod tests {
     use super::*;
 
     fn issue(tickets: &mut Tickets, now: Instant) -> String {
-        match tickets.issue(("main".into(), true), Person::default(), now) {
+        issue_for(tickets, "", now)
+    }
+
+    fn issue_for(tickets: &mut Tickets, user: &str, now: Instant) -> String {
+        match tickets.issue(pass(user, true, false), now) {
             Reply::Ticket { ticket } => ticket,
             other => panic!("no ticket: {other:?}"),
         }
+    }
+
+    fn pass(user: &str, read_only: bool, owner: bool) -> Pass {
+        let person = Person {
+            user: user.to_owned(),
+            device: String::new(),
+        };
+        Pass {
+            terminal: "main".into(),
+            read_only,
+            person,
+            owner,
+        }
+    }
+
+    #[test]
+    fn who_asks_for_many_tickets_loses_their_own() {
+        let now = Instant::now();
+        let mut tickets = Tickets::default();
+        let ada = issue_for(&mut tickets, "ada", now);
+        for _ in 0..3 * TICKETS_MAX {
+            issue_for(&mut tickets, "bob", now);
+        }
+        assert_eq!(tickets.0.len(), TICKETS_MAX);
+        assert!(tickets.redeem(&ada, now).is_some());
+    }
+
+    #[test]
+    fn a_crowd_leaves_places_to_who_types_and_to_owners() {
+        let link = |number: usize| pass(&format!("link:{number}"), true, false);
+        let links: Vec<Pass> = (0..LOOKERS_MAX).map(link).collect();
+        let others = |most: usize| links.iter().take(most);
+        assert!(place_for(&link(99), others(LOOKERS_MAX - 1)).is_ok());
+        assert!(place_for(&link(99), others(LOOKERS_MAX)).is_err());
+        // One link is not all of them.
+        let same = vec![link(1); EACH_MAX];
+        assert!(place_for(&link(1), same.iter()).is_err());
+        assert!(place_for(&link(2), same.iter()).is_ok());
+        // Who types has places that nobody takes by looking, and owners those of others, too.
+        let (bob, owner) = (pass("bob", false, false), pass("ada", true, true));
+        assert!(place_for(&bob, links.iter()).is_ok());
+        let typing: Vec<Pass> = (0..GUESTS_MAX - OWNERS_KEPT)
+            .map(|number| pass(&number.to_string(), false, false))
+            .collect();
+        assert!(place_for(&bob, typing.iter()).is_err());
+        let own = vec![owner.clone(); OWNERS_KEPT - 1];
+        assert!(place_for(&owner, typing.iter().chain(&own)).is_ok());
+        let last = std::slice::from_ref(&owner);
+        assert!(place_for(&owner, typing.iter().chain(&own).chain(last)).is_err());
+        // An owner alone may look as often as they like, and is not in others' way.
+        let many = vec![owner.clone(); LOOKERS_MAX];
+        assert!(place_for(&owner, many.iter()).is_ok());
+        assert!(place_for(&link(1), many.iter()).is_ok());
     }
 
     #[test]
@@ -222,12 +349,7 @@ mod tests {
         for wrong in ["", "0", &one[1..], &format!("{one}0"), &"0".repeat(32)] {
             assert_eq!(tickets.redeem(wrong, now), None, "{wrong}");
         }
-        let pass = Pass {
-            terminal: "main".into(),
-            read_only: true,
-            person: Person::default(),
-        };
-        assert_eq!(tickets.redeem(&one, now), Some(pass));
+        assert_eq!(tickets.redeem(&one, now), Some(pass("", true, false)));
         assert_eq!(tickets.redeem(&one, now), None);
         let late = now + Duration::from_millis(TICKET_MS);
         assert_eq!(tickets.redeem(&other, late), None);
@@ -246,11 +368,8 @@ mod tests {
         assert_eq!(tickets.0.len(), TICKETS_MAX);
         assert_eq!(tickets.redeem(&first, now), None);
         assert!(tickets.redeem(&second, now).is_some());
-        let long = "x".repeat(NAME_BYTES_MAX + 1);
-        assert_eq!(
-            tickets.issue((long, false), Person::default(), now),
-            Reply::NotFound
-        );
+        let long = pass(&"x".repeat(NAME_BYTES_MAX + 1), false, false);
+        assert_eq!(tickets.issue(long, now), Reply::NotFound);
         // What is over makes place.
         issue(&mut tickets, now + Duration::from_millis(TICKET_MS));
         assert_eq!(tickets.0.len(), 1);
@@ -260,12 +379,7 @@ mod tests {
     fn strangers_are_few_and_leave_places_to_the_daemon() {
         let soon = Instant::now();
         let stranger = Trust::Stranger(soon);
-        let pass = Pass {
-            terminal: "main".into(),
-            read_only: false,
-            person: Person::default(),
-        };
-        let guest = Trust::Guest(pass, soon);
+        let guest = Trust::Guest(pass("", false, false), soon);
         let many = |trust, from: u64, count: usize| (from..).map(move |id| (id, trust)).take(count);
         let full = many(&Trust::Full, 0, 10);
         assert_eq!(place(full.clone()), Place::Free);

@@ -135,7 +135,7 @@ impl Shim {
             return;
         };
         if let Role::Viewer(viewer) = &mut client.role {
-            viewer.notify(reason.clone(), now);
+            viewer.notify(&reason, now);
         }
         client.send(&Frame::Refused { reason });
         if let Some(tty) = &mut client.tty {
@@ -181,7 +181,7 @@ impl Shim {
             && terminal.recorder.is_some()
             && !viewer.read_only
         {
-            viewer.notify(text.to_owned(), now);
+            viewer.notify(text, now);
         }
     }
 }

@@ -17,10 +17,12 @@ use crate::protocol::{self, Event, Frame, Io, Person, Reply};
 use crate::pty;
 use crate::screen::clamp_size;
 
-use super::client::Role;
+use super::client::{Client, Role};
 
 /// Processes known at once, ended ones included: the oldest ended one makes room.
 const PROCESSES_MAX: usize = 256;
+/// What people run at once, so that wsm itself always finds a place for what it runs.
+const COMMANDS_MAX: usize = 64;
 /// How long a process with streams may wait for its client, and stays known after its end: a client
 /// that was killed in between never comes, and nobody else knows its name.
 const STREAM_PATIENCE: Duration = Duration::from_secs(15);
@@ -125,6 +127,9 @@ impl Shim {
         if self.init_exit.is_some() || self.stopping {
             return Some(failed("start in a sandbox that has ended", Errno::ESRCH));
         }
+        if person.is_some() && self.commands() >= COMMANDS_MAX {
+            return Some(failed("run more than 64 commands at once", Errno::EAGAIN));
+        }
         if let Err(reply) = self.make_room() {
             return Some(reply);
         }
@@ -158,6 +163,22 @@ impl Shim {
         self.ids.insert(id, name.clone());
         self.processes.insert(name, process);
         None
+    }
+
+    /// What people run: connections that have it, also of what has ended, and what has none.
+    fn commands(&self) -> usize {
+        let streams =
+            |it: &&Client| matches!(it.role, Role::Stream(_)) && !it.person.user.is_empty();
+        let open = self.clients.values().filter(streams).count();
+        let alone = |it: &&Process| match &it.kind {
+            Kind::Stream(stream) => !matches!(stream.peer(), Peer::Here(_)),
+            Kind::Terminal(_) | Kind::Log(..) => true,
+        };
+        let running = self.processes.values().filter(|it| it.exit.is_none());
+        open + running
+            .filter(|it| it.person.is_some())
+            .filter(alone)
+            .count()
     }
 
     fn make_room(&mut self) -> Result<(), Reply> {

@@ -32,9 +32,7 @@ impl Shim {
             let Frame::Hello(hello) = frame else {
                 return Err("it did not say hello");
             };
-            client.admit(hello.ticket.as_deref(), &mut self.tickets, now)?;
-            client.greet(&hello, self.incarnation);
-            return Ok(());
+            return self.welcome(id, &hello, now);
         }
         client.restrict(&mut frame)?;
         match (frame, &mut client.role) {
@@ -139,7 +137,8 @@ impl Shim {
                 terminal,
                 read_only,
                 person,
-            } => Some(self.tickets.issue((terminal, read_only), person, now)),
+                owner,
+            } => Some(self.ticket((terminal, read_only), (person, owner), now)),
             Request::Expel { user, looks } => Some(self.expel_user(&user, looks, now)),
             Request::Who { terminal } => Some(self.who(terminal.as_deref())),
             Request::Lease {
@@ -316,7 +315,12 @@ impl Shim {
             Ok(frames) => frames,
             Err(reason) => return self.refuse(id, &reason),
         };
+        let person = self
+            .processes
+            .get(&process)
+            .and_then(|it| it.person.clone());
         if let Some(client) = self.clients.get_mut(&id) {
+            client.person = person.unwrap_or_default();
             client.role = Role::Stream(process);
             frames.iter().for_each(|frame| client.send(frame));
             if let Some(exit) = exit {

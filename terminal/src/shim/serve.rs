@@ -145,12 +145,10 @@ impl Terminal {
         if viewer.next_picture.is_some_and(|at| now < at) || viewer.acked < viewer.painted {
             return;
         }
-        let (width, height) = viewer.size;
-        let same = |it: &Letterbox| it.size() == (usize::from(width), usize::from(height));
         let kept = viewer
             .letterbox
             .take()
-            .filter(|it| same(it) && !viewer.announce);
+            .filter(|it| it.fits(viewer.size) && !viewer.announce);
         let mut letterbox = kept.unwrap_or_else(|| Box::new(Letterbox::new(viewer.size)));
         let bytes = letterbox.paint(&mut self.screen, viewer.notice());
         viewer.next_picture = Some(now + PICTURE_EVERY.max(now.elapsed() * PICTURE_SHARE));

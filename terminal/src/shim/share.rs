@@ -9,7 +9,7 @@ use super::guest::Trust;
 use super::serve::outdate;
 use super::viewer::Viewer;
 use crate::lease::{News, Refusal, SILENCE_MS};
-use crate::protocol::{Frame, Lease, LeaseAct, Person, Presence, Reply};
+use crate::protocol::{Frame, Lease, LeaseAct, Person, Presence, Reply, is_name};
 
 /// From which [`crate::protocol::SPEAKS`] on a viewer knows leases.
 const LEASES: u32 = 2;
@@ -114,7 +114,7 @@ impl Shim {
                 && let Role::Viewer(viewer) = &mut client.role
                 && let Some(text) = notice(news, &user, holder == Some(id), &client.person.user)
             {
-                viewer.notify(text, now);
+                viewer.notify(&text, now);
             }
         }
     }
@@ -171,6 +171,8 @@ impl Shim {
         };
         let lease = &mut known.lease;
         let done = match act {
+            // Everybody is told who has it, on their own terminals.
+            LeaseAct::Grant { to } if !is_name(to) => Err(Refusal::Nameless),
             LeaseAct::Request => lease.request(user, clock),
             LeaseAct::Release => lease.release(user, over, clock),
             LeaseAct::Grant { to } => lease.grant(user, to, over, clock),
@@ -342,6 +344,7 @@ pub(super) fn words(refusal: &Refusal) -> String {
         ),
         Refusal::Stale => "somebody else has the keyboard now".to_owned(),
         Refusal::NotTheirs => "only who has the keyboard can give it".to_owned(),
+        Refusal::Nameless => "that is no name of a user".to_owned(),
         Refusal::Looks => "you are only watching".to_owned(),
         Refusal::Crowded => "too many wait for the keyboard already".to_owned(),
     }

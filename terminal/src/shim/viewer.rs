@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::process::now_ms;
 use crate::letterbox::Letterbox;
+use crate::plain;
 use crate::protocol::Attach;
 
 /// Output sent but not acknowledged, in bytes, at which a viewer is left alone …
@@ -19,6 +20,8 @@ const BEHIND_TYPING: u64 = 16 * 1024;
 const TYPING: Duration = Duration::from_millis(100);
 /// While it holds, pictures of a flood come this often.
 const SOON: Duration = Duration::from_micros(500);
+/// A notice is one line of a terminal.
+const NOTICE_COLUMNS: usize = 1000;
 /// How long a notice stands.
 const NOTICE: Duration = Duration::from_secs(5);
 /// Bytes in a connection's buffer above which nothing is added to it.
@@ -146,8 +149,9 @@ impl Viewer {
     }
 
     /// Tells it something, where it has a place for that.
-    pub(super) fn notify(&mut self, text: String, now: Instant) {
+    pub(super) fn notify(&mut self, text: &str, now: Instant) {
         if self.fit {
+            let text = plain::line(text, NOTICE_COLUMNS);
             // Each key that is refused says the same.
             self.stale |= self.notice() != Some(text.as_str());
             self.notice = Some((text, now + NOTICE));
@@ -159,9 +163,10 @@ impl Viewer {
         self.notice.as_ref().map(|(text, _)| text.as_str())
     }
 
-    /// Its own size changed.
+    /// Its own size changed, or it wants all drawn anew, having drawn over it.
     pub(super) fn resize(&mut self, size: (u16, u16)) {
         self.size = size;
+        self.letterbox = None;
         self.stale |= self.fit;
     }
 

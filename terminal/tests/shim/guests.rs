@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use wsm_terminal::protocol::{Attach, Decoder, Frame, Hello, Io, Person, Request};
+use wsm_terminal::protocol::{Attach, Decoder, Frame, Hello, Io, Person, Reply, Request};
 
 use crate::harness::{Client, INCARNATION, Shim};
 use crate::viewer::{Viewer, attach};
@@ -158,6 +158,7 @@ fn a_ticket_is_good_for_one_terminal_and_for_watching_it() {
             terminal: "main".into(),
             read_only: false,
             person: Person::default(),
+            owner: false,
         },
         Request::Subscribe,
     ];
@@ -189,4 +190,72 @@ fn a_guest_types_unless_it_may_only_look() {
     assert!(!driver.text().contains("mine"));
     // Once attached it is a viewer like any other, for as long as it likes.
     assert!(shim.connect_with(Some(&ticket)).is_none());
+}
+
+/// Shows a ticket that says who this is, if there is one to be had.
+fn comes(shim: &Shim, daemon: &mut Client, user: &str, read_only: bool) -> Option<Client> {
+    let person = Person {
+        user: user.to_owned(),
+        device: String::new(),
+    };
+    let terminal = "main".to_owned();
+    match daemon.request(Request::Ticket {
+        terminal,
+        read_only,
+        person,
+        owner: false,
+    }) {
+        Reply::Ticket { ticket } => shim.connect_with(Some(&ticket)),
+        Reply::Refused { .. } => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_crowd_that_looks_shuts_nobody_else_out() {
+    let (shim, mut daemon) = started();
+    let mut crowd = Vec::new();
+    let looks = Attach {
+        read_only: true,
+        ..attach()
+    };
+    for link in 0..4 {
+        for _ in 0..64 {
+            let came = comes(&shim, &mut daemon, &format!("link:{link}"), true);
+            let Some(client) = came else { break };
+            crowd.push(Viewer::attach_by(client, looks.clone()));
+        }
+    }
+    assert!((32..=64).contains(&crowd.len()), "{}", crowd.len());
+    let typist = comes(&shim, &mut daemon, "bob", false).expect("a place");
+    let mut typist = Viewer::attach_by(typist, attach());
+    typist.input(1, "typed\r");
+    typist.until_text("typed");
+    let own: Vec<Client> = (0..20).map(|_| shim.connect()).collect();
+    assert_eq!(daemon.list().len(), 1);
+    drop(own);
+    // Whose places are free again they are.
+    drop(crowd);
+    crate::harness::eventually("a place", || comes(&shim, &mut daemon, "link:0", true));
+}
+
+#[test]
+fn no_viewer_has_the_shim_keep_much_of_what_it_sends() {
+    let (shim, mut daemon) = started();
+    for read_only in [true, false] {
+        let guest = comes(&shim, &mut daemon, "ada", read_only).expect("a place");
+        let mut viewer = Viewer::attach_by(guest, attach());
+        viewer.until_text("ready");
+        // As much as a paste may bring at once is looked at …
+        viewer.input(1, &"x".repeat(64 * 1024));
+        viewer.input(2, "\x15seen\r");
+        let answered = |it: &Viewer| !it.refused.is_empty() || it.text().contains("seen");
+        viewer.until("an answer", answered);
+        // … and of more than that nothing but its length.
+        let mut head = (1024_u32 * 1024).to_le_bytes().to_vec();
+        head.push(0x11);
+        viewer.client.socket.write_all(&head).unwrap();
+        while viewer.turn() {}
+    }
+    assert_eq!(daemon.list().len(), 1);
 }

@@ -375,6 +375,7 @@ impl Client {
             terminal: terminal.to_owned(),
             read_only,
             person,
+            owner: false,
         }) {
             Reply::Ticket { ticket } => ticket,
             other => panic!("not a ticket: {other:?}"),

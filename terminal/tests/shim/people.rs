@@ -363,3 +363,30 @@ fn what_somebody_runs_ends_with_the_right_to() {
     assert_eq!(adas.receive(), Some(Frame::Stdout(b"on\n".to_vec())));
     assert_eq!(exit(&mut daemon, "exec/3"), None);
 }
+
+#[test]
+fn the_keyboard_is_given_to_names_alone() {
+    let (shim, mut daemon) = started();
+    let fits = Attach {
+        fit: true,
+        ..attach()
+    };
+    let mut owner = come(&shim, &mut daemon, "ada", fits);
+    let mut driver = come(&shim, &mut daemon, "bob", attach());
+    driver.input(1, "mine\r");
+    driver.until("its lease", |viewer| viewer.lease.yours);
+    let long = "x".repeat(900_000);
+    for to in ["\x1b]52;c;QQ==\x07", "", "a b", "a\u{202e}b", &long[..81]] {
+        let act = LeaseAct::Grant { to: to.to_owned() };
+        let before = driver.refused.len();
+        driver.client.send(&Frame::Ask(act.clone()));
+        driver.until("a refusal", |it| it.refused.len() > before);
+        let reply = lease(&mut daemon, "bob", act, false);
+        assert!(matches!(reply, Reply::Refused { .. }), "{to:?}: {reply:?}");
+    }
+    let reply = lease(&mut daemon, "bob", LeaseAct::Grant { to: long }, false);
+    assert!(matches!(reply, Reply::Refused { .. }), "{reply:?}");
+    owner.input(1, "late\r");
+    owner.until("a refusal", |it| !it.refused.is_empty());
+    assert!(owner.refused[0].starts_with("bob has the keyboard"));
+}

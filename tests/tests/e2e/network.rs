@@ -319,6 +319,7 @@ fn an_attachment_comes_back_over_the_network() {
     served.wsm.down();
     term.wait_for("trying again");
     served.wsm.up();
+    wait::until_true("the picture", || !term.screen().contains("trying again"));
     term.line("echo again-$((6*7))");
     let screen = term.wait_for("again-42");
     assert!(!screen.contains("trying again"), "{screen}");

@@ -172,14 +172,20 @@ fn an_attachment_comes_back_by_itself() {
     let screen = term.wait_for("mean-42-while");
     assert_eq!(screen.matches("one-42").count(), 1, "{screen}");
 
-    // A long one: it says so, keeps what is typed, and goes on.
+    // A long one: it says so, sends nothing that was typed blind, and goes on.
     sshd.down();
-    term.wait_for("trying again");
-    term.line("echo kept-$((6*7))");
+    term.wait_for("keys are not sent; trying again");
+    term.line("echo blind-$((6*7))");
     sshd.up();
-    let screen = term.wait_for("kept-42");
+    term.wait_for("that was not sent");
+    term.line("echo seen-$((6*7))");
+    let screen = term.wait_for("seen-42");
     assert!(
         screen.contains("one-42") && !screen.contains("trying again"),
+        "{screen}"
+    );
+    assert!(
+        !screen.contains("blind") && !screen.contains("not sent"),
         "{screen}"
     );
 
