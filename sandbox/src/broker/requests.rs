@@ -12,8 +12,8 @@ use super::work::{self, Outcome, Task, Worker};
 use super::{Broker, Waiting, branch, checkpoint, dirs, disk, inspect, logins, usage};
 use crate::fail::{self, Context, failure};
 use crate::protocol::{
-    EXPOSED_MAX, Failure, FailureKind, HelperRights, JournalEnd, Kept, Listed, Purpose, Reply,
-    Request, SOCKETS_MAX,
+    EXPOSED_MAX, Failure, FailureKind, HelperRights, Kept, Listed, Purpose, Reply, Request,
+    SOCKETS_MAX,
 };
 use crate::spawn::new_network;
 use crate::spec::{AgentId, GrantId, Network};
@@ -120,16 +120,8 @@ impl Broker {
             Request::Logins { agent, remove } => work::answer(host, connection, None, || {
                 logins::look(host.state.as_fd(), &agent, remove)
             }),
-            Request::Checkpoint { person, wsm } => {
-                self.begin_keep(connection, Kept::Checkpoint, person, wsm)
-            }
-            Request::Cut {
-                begins,
-                person,
-                wsm,
-            } => {
-                let kept = if begins { Kept::Begins } else { Kept::Rotated };
-                self.begin_keep(connection, kept, person, wsm)
+            request @ (Request::Checkpoint { .. } | Request::Cut { .. }) => {
+                self.begin_keep(connection, request)
             }
             Request::Host => work::answer(host, connection, None, || checks(host)),
         }
@@ -149,15 +141,22 @@ impl Broker {
         })
     }
 
-    fn begin_keep(
-        &self,
-        connection: Option<u64>,
-        kept: Kept,
-        person: JournalEnd,
-        wsm: JournalEnd,
-    ) -> Result<Worker, Failure> {
+    fn begin_keep(&self, connection: Option<u64>, request: Request) -> Result<Worker, Failure> {
         let host = &self.host;
         work::answer_as(Task::Keep, host, connection, None, || {
+            let (kept, person, wsm) = match request {
+                Request::Cut {
+                    begins: true,
+                    person,
+                    wsm,
+                } => (Kept::Begins, person, wsm),
+                Request::Cut { person, wsm, .. } => (Kept::Rotated, person, wsm),
+                Request::Checkpoint { person, wsm } => (Kept::Checkpoint, person, wsm),
+                _ => {
+                    let why = "it goes into no file of checkpoints";
+                    return Err(failure(FailureKind::Invalid, "keep", why, ""));
+                }
+            };
             checkpoint::write(host.state.as_fd(), kept, person, wsm)
         })
     }
