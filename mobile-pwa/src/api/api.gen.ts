@@ -1535,6 +1535,8 @@ export interface Verified {
   checkpoints: number;
   /** What is wrong; nothing: the journal is as it was written. */
   findings: Finding[];
+  /** What is not wrong, and should be known: rows that were taken out, lines of root's file that can't be read. */
+  notes?: string[];
   /** Where the chain of what people did ends. */
   person: ChainEnd;
   /** Rows that were looked at. */
