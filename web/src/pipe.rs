@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn what_a_command_is_fed_comes_in_pieces() {
         let fed: Vec<u8> = (0..FRAME_BYTES_MAX - 1)
-            .map(|at| (at % 251) as u8)
+            .map(|at| u8::try_from(at % 251).unwrap())
             .collect();
         let mut wire = Vec::new();
         encode(Frame::Stdin(fed.clone()), &mut wire);

@@ -4,6 +4,7 @@
 //! itself but a snapshot needs (scroll region, tab stops, character set, keyboard modes), answers
 //! colour queries, and goes around calls with which the engine is wrong or could panic.
 
+mod half;
 mod handler;
 mod plain;
 

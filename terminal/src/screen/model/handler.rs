@@ -62,7 +62,9 @@ impl Handler for Model {
                 return;
             }
         }
+        let halves = self.cut_halves(c);
         self.term.input(c);
+        self.blank(halves);
     }
 
     #[inline]

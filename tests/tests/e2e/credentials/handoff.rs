@@ -233,13 +233,11 @@ fn what_the_giver_asks_for_meanwhile_is_not_done() {
         call.try_wait().expect("our child").is_none()
     };
     let mut numbers = 0..;
-    let allows = std::iter::from_fn(|| {
+    let mut calls = std::iter::from_fn(|| {
         let host = format!("n{}.example", numbers.next()?);
         Some(begin(ann, &["policy", "allow", "anns", &host]))
     });
-    let first = allows
-        .into_iter()
-        .find_map(|mut call| waits(&mut call).then_some(call));
+    let first = calls.find_map(|mut call| waits(&mut call).then_some(call));
     let more = [
         &["handoff", "anns", "--to", eve.name()][..],
         &["stop", "anns"],
