@@ -80,12 +80,12 @@ fn wrapped_lines_and_wide_characters_reach_the_history_once() {
 fn the_half_of_a_wide_character_that_is_left_looks_like_what_was_written() {
     let drawn = "\x1b[4m漢\x1b[m\x1b[1;";
     for over in ["1Hx", "2Hx", "2H字"] {
-        let mut screen = screen(format!("{drawn}{over}"));
+        let screen = screen(format!("{drawn}{over}"));
         let shown = screen.capture(1, true);
         assert!(!shown.contains("\x1b[0;4m"), "{over:?}: {shown:?}");
     }
     // Written over at the beginning of the next row as well.
-    let mut wrapped = screen(format!("\x1b[2H\x1b[4m漢\x1b[m\x1b[H{}", "x".repeat(21)));
+    let wrapped = screen(format!("\x1b[2H\x1b[4m漢\x1b[m\x1b[H{}", "x".repeat(21)));
     let shown = wrapped.capture(2, true);
     assert!(!shown.contains("\x1b[0;4m"), "{shown:?}");
 }
