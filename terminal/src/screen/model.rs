@@ -257,6 +257,13 @@ impl Model {
         cursor.input_needs_wrap = false;
     }
 
+    /// To the first column, within the region that scrolls.
+    fn to_margin(&mut self) {
+        if self.region.contains(&self.term.grid().cursor.point.line.0) {
+            self.term.carriage_return();
+        }
+    }
+
     fn at_bottom(&self) -> bool {
         self.term.grid().cursor.point.line.0 + 1 == self.region.end
     }

@@ -75,6 +75,17 @@ fn wrapped_lines_and_wide_characters_reach_the_history_once() {
     assert_eq!(screen.history().lines(), before);
 }
 
+#[test]
+fn where_lines_are_put_in_or_taken_out_is_the_first_column() {
+    for lines in ["L", "M"] {
+        let shown = screen(format!("\x1b[2;8H\x1b[{lines}x")).capture(5, false);
+        assert_eq!(shown, "\nx\n", "{lines}");
+        let outside = format!("\x1b[3;4r\x1b[2;8H\x1b[{lines}x");
+        let shown = screen(outside).capture(5, false);
+        assert_eq!(shown, "\n       x\n", "{lines} outside of the region");
+    }
+}
+
 /// As xterm.js: an underlined blank beside what was written would be seen.
 #[test]
 fn the_half_of_a_wide_character_that_is_left_looks_like_what_was_written() {

@@ -91,6 +91,18 @@ impl Handler for Model {
         }
     }
 
+    // Where lines are put in or taken out, xterm, VTE, kitty and xterm.js go to the first column.
+
+    fn insert_blank_lines(&mut self, count: usize) {
+        self.term.insert_blank_lines(count);
+        self.to_margin();
+    }
+
+    fn delete_lines(&mut self, count: usize) {
+        self.term.delete_lines(count);
+        self.to_margin();
+    }
+
     // The engine moves by `goto`, which in origin mode adds the region's top once more, and does not
     // stop at the region's edges as xterm does.
 
@@ -235,8 +247,6 @@ impl Handler for Model {
         backspace();
         carriage_return();
         scroll_down(count: usize);
-        insert_blank_lines(count: usize);
-        delete_lines(count: usize);
         erase_chars(count: usize);
         move_forward_tabs(count: u16);
         save_cursor_position();
