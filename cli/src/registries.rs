@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use wsm_api::problem::Code;
@@ -40,6 +41,8 @@ pub(crate) fn write_config(etc: &Path) -> io::Result<()> {
     let file = fs::File::options().write(true).create_new(true).open(path);
     match file {
         Ok(mut file) => {
+            // The daemon and egress read it, who are not root; whoever starts this may have a umask.
+            file.set_permissions(fs::Permissions::from_mode(0o644))?;
             io::Write::write_all(&mut file, text(&found(Path::new("/"), &home)).as_bytes())
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
