@@ -258,7 +258,7 @@ impl Model {
     }
 
     /// To the first column, within the region that scrolls.
-    fn to_margin(&mut self) {
+    fn go_to_margin(&mut self) {
         if self.region.contains(&self.term.grid().cursor.point.line.0) {
             self.term.carriage_return();
         }

@@ -95,12 +95,12 @@ impl Handler for Model {
 
     fn insert_blank_lines(&mut self, count: usize) {
         self.term.insert_blank_lines(count);
-        self.to_margin();
+        self.go_to_margin();
     }
 
     fn delete_lines(&mut self, count: usize) {
         self.term.delete_lines(count);
-        self.to_margin();
+        self.go_to_margin();
     }
 
     // The engine moves by `goto`, which in origin mode adds the region's top once more, and does not
