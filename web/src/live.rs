@@ -105,6 +105,7 @@ async fn show(
 ) -> Result<Response, Failure> {
     let ws = upgrade.map_err(|error| Failure::invalid(error.status(), error.body_text()))?;
     let ws = ws
+        .read_buffer_size(MESSAGE_BYTES_MAX)
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
         .protocols([SUBPROTOCOL]);

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use wsm_api::problem::Problem;
-use wsm_terminal::protocol::{FRAME_BYTES_MAX, Frame};
+use wsm_terminal::protocol::{FRAME_BYTES_MAX, Frame, VIEWER_FRAME_BYTES_MAX};
 
 /// Read from the shim at once, at least.
 const READ_BYTES: usize = 64 * 1024;
@@ -39,6 +39,23 @@ pub(crate) enum Role {
 }
 
 impl Role {
+    /// Longest frame of the client.
+    pub(crate) fn frame_bytes_max(self) -> usize {
+        match self {
+            Role::Viewer => VIEWER_FRAME_BYTES_MAX,
+            Role::Stream => FRAME_BYTES_MAX,
+        }
+    }
+
+    /// Read from the client at once. tungstenite writes zeros over so much before each read: the
+    /// 128 KiB that it would take are work for each key, and memory for each viewer.
+    pub(crate) fn read_bytes(self) -> usize {
+        match self {
+            Role::Viewer => 4 * 1024,
+            Role::Stream => STDIN_BYTES,
+        }
+    }
+
     fn may_send(self, frame: &Frame) -> bool {
         match self {
             Role::Viewer => matches!(

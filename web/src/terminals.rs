@@ -14,7 +14,6 @@ use wsm_api::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send, Tic
 use wsm_daemon::actor::Actor;
 use wsm_daemon::facade::{Daemon, Running};
 use wsm_daemon::role::Verb;
-use wsm_terminal::protocol::{FRAME_BYTES_MAX, VIEWER_FRAME_BYTES_MAX};
 
 use crate::Edge;
 use crate::extract::{Body, Caller, Path, Query};
@@ -108,10 +107,13 @@ pub(crate) async fn capture(
 /// The upgrade, or a problem when the request is not one.
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
-/// `most`: longest frame of the client.
-fn upgradable(upgrade: Upgrade, most: usize) -> Result<WebSocketUpgrade, Failure> {
+fn upgradable(upgrade: Upgrade, role: Role) -> Result<WebSocketUpgrade, Failure> {
     let ws = upgrade.map_err(|error| Failure::invalid(error.status(), error.body_text()))?;
-    Ok(ws.max_message_size(most).max_frame_size(most))
+    let most = role.frame_bytes_max();
+    Ok(ws
+        .read_buffer_size(role.read_bytes())
+        .max_message_size(most)
+        .max_frame_size(most))
 }
 
 /// Query of `attach`.
@@ -141,7 +143,7 @@ pub(crate) async fn attach(
     Query(query): Query<AttachQuery>,
     upgrade: Upgrade,
 ) -> Result<Response, Failure> {
-    let ws = upgradable(upgrade, VIEWER_FRAME_BYTES_MAX)?;
+    let ws = upgradable(upgrade, Role::Viewer)?;
     let new = NewTicket {
         terminal: query.terminal.unwrap_or_else(|| MAIN.to_owned()),
         read_only: query.read_only,
@@ -176,7 +178,7 @@ pub(crate) async fn exec(
     Path(agent): Path<String>,
     upgrade: Upgrade,
 ) -> Result<Response, Failure> {
-    let ws = upgradable(upgrade, FRAME_BYTES_MAX)?;
+    let ws = upgradable(upgrade, Role::Stream)?;
     // Asked before the upgrade, so that a wrong name is an HTTP answer.
     edge.daemon.may_exec(&caller.actor, &agent)?;
     Ok(ws.on_upgrade(async move |mut socket| {

@@ -31,6 +31,9 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest WebSocket message: the shim's longest frame, with room.
 const MESSAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
+/// Read at once. tungstenite writes zeros over so much before each read.
+const READ_BYTES: usize = 32 * 1024;
+
 /// Path and query of a request.
 #[derive(Debug)]
 pub(super) struct Target(String);
@@ -170,6 +173,7 @@ impl Client {
             .downcast::<TokioIo<Connection>>()
             .map_err(|_| broken("the connection is not the one that was opened"))?;
         let limits = WebSocketConfig::default()
+            .read_buffer_size(READ_BYTES)
             .max_message_size(Some(MESSAGE_BYTES_MAX))
             .max_frame_size(Some(MESSAGE_BYTES_MAX));
         let early = parts.read_buf.to_vec();
