@@ -11,6 +11,8 @@ import time
 
 # Frames of wsm's (terminal/src/protocol/codec.rs).
 ATTACH, INPUT, ACK, SNAPSHOT, OUTPUT, LEASE = 0x10, 0x11, 0x13, 0x20, 0x21, 0x26
+# SO_TIMESTAMPNS of <asm-generic/socket.h>: when a packet came, by the kernel (socket(7), CLOCK_REALTIME).
+TIMESTAMPNS = 35
 # Output drawn before it is acknowledged, as the CLI does.
 ACK_BYTES = 32 * 1024
 BINARY, CLOSE, PING, PONG = 0x2, 0x8, 0x9, 0xA
@@ -22,6 +24,9 @@ class WebSocket:
     def __init__(self, port, path, headers=(), patience=30):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=patience)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, TIMESTAMPNS, 1)
+        # Made once: to map and unmap so much for each key was a tenth of what a key seemed to take.
+        self.room, self.came = memoryview(bytearray(1 << 18)), 0
         key = base64.b64encode(os.urandom(16)).decode()
         lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Connection: Upgrade", "Upgrade: websocket",
                  "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}", *headers]
@@ -39,12 +44,20 @@ class WebSocket:
     def more(self, patience):
         if not select.select([self.socket], [], [], patience)[0]:
             raise TimeoutError("nothing came")
-        got = self.socket.recv(1 << 18)
+        got, notes, _, _ = self.socket.recvmsg_into([self.room], socket.CMSG_SPACE(16))
         if not got:
             raise EOFError("the connection was closed")
-        self.buffer += got
+        self.buffer += self.room[:got]
+        for level, kind, time_spec in notes:
+            if (level, kind) == (socket.SOL_SOCKET, TIMESTAMPNS):
+                seconds, nanos = struct.unpack("qq", time_spec)
+                self.came = seconds * 10**9 + nanos
 
     def send(self, payload, opcode=BINARY):
+        self.socket.sendall(self.framed(payload, opcode))
+
+    @staticmethod
+    def framed(payload, opcode=BINARY):
         # A mask of zeros is one: what is measured is not this client's arithmetic.
         length = len(payload)
         if length < 126:
@@ -53,7 +66,7 @@ class WebSocket:
             head = struct.pack("!BBH", 0x80 | opcode, 0x80 | 126, length)
         else:
             head = struct.pack("!BBQ", 0x80 | opcode, 0x80 | 127, length)
-        self.socket.sendall(head + bytes(4) + payload)
+        return head + bytes(4) + payload
 
     def taken(self):
         """A whole message from what is there already, or None."""
@@ -91,14 +104,22 @@ class WebSocket:
 class Client:
     """What both have in common: bytes typed, bytes shown."""
 
+    def type(self, text):
+        self.socket.send(self.typed(text))
+
     def echo(self, letter):
-        """Seconds from a keystroke to its appearance."""
-        begun = time.perf_counter()
-        self.type(letter)
+        """Seconds from sending a key to the arrival of its echo at this end.
+
+        That is when the kernel has it here, not when this client has come to read it: after an idle
+        while its Python takes some 250 µs more, whatever it talks to.
+        """
+        key = self.socket.framed(self.typed(letter))
+        begun = time.time_ns()
+        self.socket.socket.sendall(key)
         while letter not in self.read(5):
-            if time.perf_counter() - begun > 5:
+            if time.time_ns() - begun > 5 * 10**9:
                 raise TimeoutError("no echo")
-        return time.perf_counter() - begun
+        return (self.socket.came - begun) / 1e9
 
     def drain(self, quiet=0.3):
         try:
@@ -125,9 +146,9 @@ class Ours(Client):
         wish = {"terminal": "main", "cols": 80, "rows": 24, **attach}
         self.socket.send(bytes([ATTACH]) + json.dumps(wish).encode())
 
-    def type(self, text):
+    def typed(self, text):
         self.number += 1
-        self.socket.send(struct.pack("<BQQ", INPUT, self.epoch, self.number) + text)
+        return struct.pack("<BQQ", INPUT, self.epoch, self.number) + text
 
     def read(self, patience=30):
         """What is to be drawn next."""
@@ -205,7 +226,7 @@ class Sshx(Client):
         self.say({"create": [0, 0]})
         self.shell = self.wait("shells", lambda shells: shells[0][0] if shells else None)
         self.shown = keystream(key, SHOWN | self.shell, bytes_max)
-        self.typed, self.sent = keystream(key, TYPED, 1 << 20), 0
+        self.keys, self.sent = keystream(key, TYPED, 1 << 20), 0
         self.say({"move": [self.shell, {"x": 0, "y": 0, "rows": 24, "cols": 80}]})
         self.say({"subscribe": [self.shell, 0]})
 
@@ -218,9 +239,9 @@ class Sshx(Client):
             if isinstance(message, dict) and kind in message and (it := found(message[kind])) is not None:
                 return it
 
-    def type(self, text):
-        self.say({"data": [self.shell, added(text, self.typed, self.sent), self.sent]})
-        self.sent += len(text)
+    def typed(self, text):
+        at, self.sent = self.sent, self.sent + len(text)
+        return cbor({"data": [self.shell, added(text, self.keys, at), at]})
 
     def read(self, patience=30):
         while True:
