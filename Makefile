@@ -23,7 +23,7 @@ XTERM_NEEDS := @xterm/headless@6.0.0:/usr/local/lib/node_modules/@xterm/headless
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
-build: need-rust Cargo.lock ## the three programs as one installs them, in target/dist (10 minutes on two cores)
+build: need-rust Cargo.lock ## the three programs as one installs them, in target/dist (a quarter of an hour on two cores)
 	@tools/need $(BUILD_NEEDS)
 	tools/stage dist $(TARGET)/dist
 
