@@ -18,25 +18,15 @@ ACK_BYTES = 32 * 1024
 BINARY, CLOSE, PING, PONG = 0x2, 0x8, 0x9, 0xA
 
 
-class WebSocket:
-    """One connection; messages come whole."""
+class Stream:
+    """One connection over TCP; bytes come as they are."""
 
-    def __init__(self, port, path, headers=(), patience=30):
+    def __init__(self, port, patience=30):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=patience)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setsockopt(socket.SOL_SOCKET, TIMESTAMPNS, 1)
         # Made once: to map and unmap so much for each key was a tenth of what a key seemed to take.
-        self.room, self.came = memoryview(bytearray(1 << 18)), 0
-        key = base64.b64encode(os.urandom(16)).decode()
-        lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Connection: Upgrade", "Upgrade: websocket",
-                 "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}", *headers]
-        self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
-        self.buffer = b""
-        while b"\r\n\r\n" not in self.buffer:
-            self.more(patience)
-        head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
-        if b" 101 " not in head.split(b"\r\n")[0]:
-            raise RuntimeError(f"no WebSocket: {head.decode(errors='replace')}")
+        self.room, self.came, self.buffer = memoryview(bytearray(1 << 18)), 0, b""
 
     def fileno(self):
         return self.socket.fileno()
@@ -52,6 +42,37 @@ class WebSocket:
             if (level, kind) == (socket.SOL_SOCKET, TIMESTAMPNS):
                 seconds, nanos = struct.unpack("qq", time_spec)
                 self.came = seconds * 10**9 + nanos
+
+    def receive(self, patience=30):
+        self.more(patience)
+        got, self.buffer = self.buffer, b""
+        return got
+
+    def send(self, payload):
+        self.socket.sendall(payload)
+
+    @staticmethod
+    def framed(payload):
+        return payload
+
+    def close(self):
+        self.socket.close()
+
+
+class WebSocket(Stream):
+    """Messages come whole."""
+
+    def __init__(self, port, path, headers=(), patience=30):
+        super().__init__(port, patience)
+        key = base64.b64encode(os.urandom(16)).decode()
+        lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Connection: Upgrade", "Upgrade: websocket",
+                 "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}", *headers]
+        self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        while b"\r\n\r\n" not in self.buffer:
+            self.more(patience)
+        head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
+        if b" 101 " not in head.split(b"\r\n")[0]:
+            raise RuntimeError(f"no WebSocket: {head.decode(errors='replace')}")
 
     def send(self, payload, opcode=BINARY):
         self.socket.sendall(self.framed(payload, opcode))
@@ -97,9 +118,6 @@ class WebSocket:
             if opcode == CLOSE:
                 raise EOFError("the other side said goodbye")
 
-    def close(self):
-        self.socket.close()
-
 
 class Client:
     """What both have in common: bytes typed, bytes shown."""
@@ -135,6 +153,28 @@ class Client:
             tail = tail[-len(text) :] + self.read(patience)
             if time.monotonic() > end:
                 raise TimeoutError(f"{text!r} did not come")
+
+
+class Bare(Client):
+    """The least that a terminal behind a socket takes: TCP, one process, a PTY with the same program."""
+
+    def __init__(self, lab):
+        port = lab.free_port()
+        argv = ["socat", f"TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork,nodelay", "EXEC:cat,pty,rawer"]
+        self.host = subprocess.Popen(argv, env=lab.env)
+        lab.until("socat", lambda: connects(port))
+        self.socket = Stream(port)
+
+    def typed(self, text):
+        return text
+
+    def read(self, patience=30):
+        return self.socket.receive(patience)
+
+    def close(self):
+        self.socket.close()
+        self.host.terminate()
+        self.host.wait()
 
 
 class Ours(Client):

@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import time
 
-from sockets import Ours, Sshx
+from sockets import Bare, Ours, Sshx
 from terminal import ECHO, LINE, flood, flood_file, keystrokes
 
 # Where `make bench` has it built.
@@ -27,7 +27,8 @@ def echo_ws(lab):
     lab.wsm("send", "echo-ws", f"clear; {ECHO}")
     ours = Ours(lab, "echo-ws")
     theirs, missing = sshx(lab, 4 << 20)
-    clients = [client for client in (ours, theirs) if client]
+    floor = Bare(lab)
+    clients = [client for client in (ours, floor, theirs) if client]
     try:
         if theirs:
             theirs.type(f"clear; {ECHO}\r".encode())
@@ -45,8 +46,10 @@ def echo_ws(lab):
     entries = []
     for name, part in (("echo_ws_p50", 50), ("echo_ws_p99", 99)):
         values = [statistics.quantiles(all_of_it, n=100)[part - 1] * 1e6 for all_of_it in times]
-        peer = values[1] if theirs else None
-        note = missing or f"{ROUNDS} rounds of {KEYS} keys, one client for both, plain TCP on loopback"
+        floor, peer = values[1], values[2] if theirs else None
+        note = missing or f"{ROUNDS} rounds of {KEYS} keys, one client for both, plain TCP on loopback; " + (
+            f"a bare relay (socat to a PTY) takes {floor:.0f} µs, without those it is {(values[0] - floor) / (peer - floor):.2f}"
+        )
         entries.append(lab.entry(name, values[0], "sshx, its own server", peer, "µs", "≤ 0.5", ROUNDS, note))
     return entries
 
