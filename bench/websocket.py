@@ -26,9 +26,10 @@ def echo_ws(lab):
     lab.agent("echo-ws")
     lab.wsm("send", "echo-ws", f"clear; {ECHO}")
     ours = Ours(lab, "echo-ws")
+    # Before the peer: if socat is missing, nothing is left running.
+    bare = Bare(lab)
     theirs, missing = sshx(lab, 4 << 20)
-    floor = Bare(lab)
-    clients = [client for client in (ours, floor, theirs) if client]
+    clients = [client for client in (ours, bare, theirs) if client]
     try:
         if theirs:
             theirs.type(f"clear; {ECHO}\r".encode())
