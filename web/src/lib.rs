@@ -16,6 +16,7 @@ mod agents;
 mod alis;
 mod audit;
 mod auth;
+mod client;
 pub mod config;
 mod cookie;
 mod devices;

@@ -16,7 +16,7 @@ use wsm_api::problem::Problem;
 use wsm_api::terminal::NewTicket;
 use wsm_daemon::actor::Actor;
 use wsm_daemon::role::Verb;
-use wsm_terminal::protocol::{Attach, Decoder, Frame};
+use wsm_terminal::protocol::{Attach, Decoder, FRAME_BYTES_MAX, Frame};
 
 use crate::Edge;
 use crate::alis::{Encoder, MAGIC, SUBPROTOCOL};
@@ -30,6 +30,10 @@ const MAIN: &str = "main";
 
 /// Longest message of a client, which has nothing to say.
 const MESSAGE_BYTES_MAX: usize = 1024;
+
+/// Kept for a client whose connection has no room: a message, and the pongs that it does not read.
+/// The longest is a whole frame of the shim with each byte replaced by the three of U+FFFD.
+const UNSENT_BYTES_MAX: usize = 4 * FRAME_BYTES_MAX;
 
 /// Read from the shim at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -108,6 +112,7 @@ async fn show(
         .read_buffer_size(MESSAGE_BYTES_MAX)
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
+        .max_write_buffer_size(UNSENT_BYTES_MAX)
         .protocols([SUBPROTOCOL]);
     if ws.selected_protocol().is_none() {
         let message = format!("this speaks the WebSocket subprotocol {SUBPROTOCOL} alone");

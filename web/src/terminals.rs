@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use serde::Deserialize;
-use tokio::net::UnixStream;
+use tokio::runtime::Handle;
+use tungstenite::Message;
 use wsm_api::problem::{Code, Problem};
 use wsm_api::terminal::{Capture, Exec, NewTerminal, NewTicket, Opened, Send, Ticket};
 use wsm_daemon::actor::Actor;
-use wsm_daemon::facade::{Daemon, Running};
+use wsm_daemon::facade::Daemon;
 use wsm_daemon::role::Verb;
 
 use crate::Edge;
+use crate::client::{Client, Upgrade};
 use crate::extract::{Body, Caller, Path, Query};
-use crate::pipe::{self, End, Role};
+use crate::pipe::{self, Role, Shim};
 use crate::problem::{Answer, Failure};
 
 /// The terminal that is meant where none is named.
@@ -104,18 +104,6 @@ pub(crate) async fn capture(
     ))
 }
 
-/// The upgrade, or a problem when the request is not one.
-type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
-
-fn upgradable(upgrade: Upgrade, role: Role) -> Result<WebSocketUpgrade, Failure> {
-    let ws = upgrade.map_err(|error| Failure::invalid(error.status(), error.body_text()))?;
-    let most = role.frame_bytes_max();
-    Ok(ws
-        .read_buffer_size(role.read_bytes())
-        .max_message_size(most)
-        .max_frame_size(most))
-}
-
 /// Query of `attach`.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -143,7 +131,6 @@ pub(crate) async fn attach(
     Query(query): Query<AttachQuery>,
     upgrade: Upgrade,
 ) -> Result<Response, Failure> {
-    let ws = upgradable(upgrade, Role::Viewer)?;
     let new = NewTicket {
         terminal: query.terminal.unwrap_or_else(|| MAIN.to_owned()),
         read_only: query.read_only,
@@ -155,11 +142,11 @@ pub(crate) async fn attach(
     };
     let (shim, hello) = edge.daemon.attach(&caller.actor, &agent, new).await?;
     let standing = edge.daemon.standing(&caller.actor, &agent, verb);
-    Ok(ws.on_upgrade(async move |mut socket| {
+    let shim = Shim::new(shim, async move { standing.ended().await })?;
+    Ok(upgrade.talk(Role::Viewer.config(), move |client| {
         let _place = caller.peer;
-        if socket.send(Message::Binary(hello.into())).await.is_ok() {
-            pipe::run(socket, shim, Role::Viewer, standing.ended()).await;
-        }
+        let hello = Message::Binary(hello.into());
+        pipe::run(client, &shim, Role::Viewer, Some(hello));
     }))
 }
 
@@ -178,37 +165,34 @@ pub(crate) async fn exec(
     Path(agent): Path<String>,
     upgrade: Upgrade,
 ) -> Result<Response, Failure> {
-    let ws = upgradable(upgrade, Role::Stream)?;
     // Asked before the upgrade, so that a wrong name is an HTTP answer.
     edge.daemon.may_exec(&caller.actor, &agent)?;
-    Ok(ws.on_upgrade(async move |mut socket| {
+    let runtime = Handle::current();
+    Ok(upgrade.talk(Role::Stream.config(), move |mut client| {
         let _place = caller.peer;
-        match started(&mut socket, &edge.daemon, &caller.actor, &agent).await {
-            Ok((shim, running)) => {
-                let standing = edge.daemon.standing(&caller.actor, &agent, Verb::Exec);
-                let over = standing.ended();
-                if pipe::run(socket, shim, Role::Stream, over).await == End::Over {
-                    running.hang_up().await;
-                }
-            }
+        let started = wanted(&mut client).and_then(|exec| {
+            // On a stack that is made for it.
+            let starting = runtime.spawn(started(edge.daemon, caller.actor, agent, exec));
+            runtime.block_on(starting).unwrap_or_else(|error| {
+                let why = format!("the command could not be started: {error}");
+                Err(Problem::new(Code::Failed, why, "see the log of wsm"))
+            })
+        });
+        match started {
+            Ok(shim) => pipe::run(client, &shim, Role::Stream, None),
             Err(problem) => {
                 let text = serde_json::to_string(&problem).expect("a problem serializes");
                 // The client is gone if this fails, and then nobody wants to know.
-                drop(socket.send(Message::Text(text.into())).await);
+                drop(client.send(Message::Text(text.into())));
             }
         }
     }))
 }
 
-async fn started(
-    socket: &mut WebSocket,
-    daemon: &Daemon,
-    actor: &Actor,
-    agent: &str,
-) -> Result<(UnixStream, Running), Problem> {
+/// What the client wants run.
+fn wanted(client: &mut Client) -> Result<Exec, Problem> {
     let invalid = |why: String| Problem::new(Code::Invalid, why, "");
-    let first = tokio::time::timeout(EXEC_REQUEST_TIMEOUT, socket.recv()).await;
-    let Ok(Some(Ok(Message::Text(text)))) = first else {
+    let Some(Message::Text(text)) = pipe::first_message(client, EXEC_REQUEST_TIMEOUT) else {
         return Err(invalid(
             "the first message must be text: the command to run".into(),
         ));
@@ -218,5 +202,16 @@ async fn started(
     if exec.argv.first().is_none_or(String::is_empty) {
         return Err(invalid("there is no command to run".into()));
     }
-    daemon.exec(actor, agent, exec).await
+    Ok(exec)
+}
+
+/// The command's streams. It is hung up when the right to it ends.
+async fn started(daemon: Daemon, actor: Actor, agent: String, exec: Exec) -> Result<Shim, Problem> {
+    let (shim, running) = daemon.exec(&actor, &agent, exec).await?;
+    let standing = daemon.standing(&actor, &agent, Verb::Exec);
+    Shim::new(shim, async move {
+        let problem = standing.ended().await;
+        tokio::spawn(running.hang_up());
+        problem
+    })
 }
