@@ -28,6 +28,7 @@ ENTRIES = {
     "echo_cli": terminal.echo_cli,
     "echo_ws": websocket.echo_ws,
     "echo_flood": viewers.echo_flood,
+    "echo_ws_flood": viewers.echo_ws_flood,
     "bulk": terminal.bulk,
     "bulk_ws": websocket.bulk_ws,
     "viewers_50": viewers.viewers_50,

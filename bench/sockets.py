@@ -146,6 +146,14 @@ class Client:
         except TimeoutError:
             pass
 
+    def drain_for(self, seconds):
+        end = time.monotonic() + seconds
+        try:
+            while (left := end - time.monotonic()) > 0:
+                self.read(left)
+        except TimeoutError:
+            pass
+
     def until(self, text, patience=120):
         end = time.monotonic() + patience
         tail = b""

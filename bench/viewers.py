@@ -10,6 +10,7 @@ from lab import pss_kib, processes
 from memory import LINES, keepers
 from sockets import Ours
 from terminal import LETTERS, Tmux, Viewer, flood, flood_file
+from websocket import sshx
 
 CROWD = os.path.join(os.path.dirname(__file__), "crowd.py")
 SIZE = 32 << 20
@@ -33,36 +34,43 @@ termios.tcsetattr(0, termios.TCSANOW, before)
 """
 
 
+def flooded(viewer, path, keys):
+    """Seconds of each key while the terminal prints; it does so only while it is looked at, so that two don't take each other's time."""
+    viewer.drain(0.5)
+    viewer.type(f"python3 {path}\r".encode())
+    viewer.until(b"." * 70)
+    times = []
+    for number in range(keys):
+        times.append(viewer.echo(bytes([LETTERS[number % len(LETTERS)]])))
+        # A person's next key, and not one that waits for the last.
+        viewer.drain_for(0.01)
+    viewer.type(b"q")
+    viewer.drain(1)
+    return times
+
+
+def flood_program(*directories):
+    """Its path in each."""
+    paths = [os.path.join(directory, "flood.py") for directory in directories]
+    for path in paths:
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(FLOOD)
+    return paths
+
+
 def echo_flood(lab):
     rounds, keys = 5, 100
     agent = lab.agent("echo-flood")
-    for path in (os.path.join(agent["workspace"], "flood.py"), os.path.join(lab.base, "flood.py")):
-        with open(path, "w", encoding="utf-8") as out:
-            out.write(FLOOD)
+    _, outside = flood_program(agent["workspace"], lab.base)
     tmux = Tmux(lab, "tmux-echo-flood", "bash --norc")
     ours, theirs = Viewer(lab.argv("attach", "echo-flood"), lab.env), tmux.viewer()
-
-    def measured(viewer, path):
-        """Floods only while it is looked at, so that the two don't take each other's time."""
-        viewer.drain(0.5)
-        viewer.type(f"python3 {path}\r".encode())
-        viewer.until(b"." * 70)
-        times = []
-        for number in range(keys):
-            times.append(viewer.echo(bytes([LETTERS[number % len(LETTERS)]])))
-            # A person's next key, and not one that waits for the last.
-            viewer.drain_for(0.01)
-        viewer.type(b"q")
-        viewer.drain(1)
-        return times
-
     try:
         a, b = [], []
-        measured(ours, "flood.py")
-        measured(theirs, os.path.join(lab.base, "flood.py"))
+        flooded(ours, "flood.py", keys)
+        flooded(theirs, outside, keys)
         for _ in range(rounds):
-            a += measured(ours, "flood.py")
-            b += measured(theirs, os.path.join(lab.base, "flood.py"))
+            a += flooded(ours, "flood.py", keys)
+            b += flooded(theirs, outside, keys)
     finally:
         ours.close()
         theirs.close()
@@ -73,21 +81,27 @@ def echo_flood(lab):
     return [lab.entry("echo_flood_p99", values[0], "tmux attach", values[1], "µs", "≤ 0.5", rounds, note)]
 
 
-class Crowd:
-    """So many viewers in another process."""
-
-    def __init__(self, lab, agent, readers, stalled):
-        argv = [sys.executable, CROWD, str(lab.port), lab.token(), agent, str(readers), str(stalled)]
-        self.process = subprocess.Popen(argv, env=lab.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        if self.process.stdout.readline() != b"ready\n":
-            raise RuntimeError("the crowd did not come")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.wait(30)
+def echo_ws_flood(lab):
+    """Beside sshx, which delivers every byte: few keys, because each may have to wait for many."""
+    rounds, keys = 3, 30
+    agent = lab.agent("echo-ws-flood")
+    _, outside = flood_program(agent["workspace"], lab.base)
+    ours = Ours(lab, "echo-ws-flood")
+    theirs, missing = sshx(lab, 1 << 30)
+    clients = [(ours, "flood.py"), (theirs, outside)] if theirs else [(ours, "flood.py")]
+    times = [[] for _ in clients]
+    try:
+        for _ in range(rounds):
+            for (client, path), all_of_it in zip(clients, times):
+                all_of_it += flooded(client, path, keys)
+    finally:
+        for client, _ in clients:
+            client.close()
+        lab.wsm("rm", "--purge", "echo-ws-flood", check=False)
+    half, most = ([statistics.quantiles(all_of_it, n=100)[part] * 1e6 for all_of_it in times] for part in (49, 98))
+    note = missing or f"{rounds} rounds of {keys} keys while the terminal prints without end; p50 is {half[0]:.0f} µs and {half[1]:.0f}"
+    peer = most[1] if theirs else None
+    return [lab.entry("echo_ws_flood_p99", most[0], "sshx, its own server", peer, "µs", "≤ 0.5", rounds, note)]
 
 
 def viewers_50(lab):

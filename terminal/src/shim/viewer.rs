@@ -19,7 +19,7 @@ const BEHIND_TYPING: u64 = 16 * 1024;
 /// How long that holds.
 const TYPING: Duration = Duration::from_millis(100);
 /// While it holds, pictures of a flood come this often.
-const SOON: Duration = Duration::from_micros(500);
+const SOON: Duration = Duration::from_micros(200);
 /// A notice is one line of a terminal.
 const NOTICE_COLUMNS: usize = 1000;
 /// How long a notice stands.
