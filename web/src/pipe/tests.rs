@@ -1,3 +1,5 @@
+//! Both directions between real sockets: what passes, what waits, how it ends.
+
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::thread::JoinHandle;
