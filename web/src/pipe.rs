@@ -1,8 +1,8 @@
 //! Copies frames between a WebSocket and a shim, on the client's thread.
 //!
-//! A frame is a binary message on one side and `u32` length + frame on the other. Nothing is
-//! queued: each side is read only when what was read last is written, so that a slow viewer
-//! meets the shim's credit and costs nothing here.
+//! A frame is a binary message on one side and `u32` length + frame on the other. There is no
+//! queue: each side is read only when what was read last is written, so that a slow viewer
+//! meets the shim's credit and costs no more than what was read for it.
 
 use std::io::{self, ErrorKind, Write};
 use std::net::Shutdown;
