@@ -35,7 +35,7 @@ termios.tcsetattr(0, termios.TCSANOW, before)
 
 
 def flooded(viewer, path, keys):
-    """Seconds of each key while the terminal prints; it does so only while it is looked at, so that two don't take each other's time."""
+    """Seconds of each key while the terminal prints: only while it is looked at, so that two don't take each other's time."""
     viewer.drain(0.5)
     viewer.type(f"python3 {path}\r".encode())
     viewer.until(b"." * 70)
@@ -82,8 +82,8 @@ def echo_flood(lab):
 
 
 def echo_ws_flood(lab):
-    """Beside sshx, which delivers every byte: few keys, because each may have to wait for many."""
-    rounds, keys = 3, 30
+    """Beside sshx, which delivers every byte."""
+    rounds, keys = 5, 100
     agent = lab.agent("echo-ws-flood")
     _, outside = flood_program(agent["workspace"], lab.base)
     ours = Ours(lab, "echo-ws-flood")
@@ -102,6 +102,23 @@ def echo_ws_flood(lab):
     note = missing or f"{rounds} rounds of {keys} keys while the terminal prints without end; p50 is {half[0]:.0f} µs and {half[1]:.0f}"
     peer = most[1] if theirs else None
     return [lab.entry("echo_ws_flood_p99", most[0], "sshx, its own server", peer, "µs", "≤ 0.5", rounds, note)]
+
+
+class Crowd:
+    """So many viewers in another process."""
+
+    def __init__(self, lab, agent, readers, stalled):
+        argv = [sys.executable, CROWD, str(lab.port), lab.token(), agent, str(readers), str(stalled)]
+        self.process = subprocess.Popen(argv, env=lab.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        if self.process.stdout.readline() != b"ready\n":
+            raise RuntimeError("the crowd did not come")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait(30)
 
 
 def viewers_50(lab):
