@@ -109,13 +109,15 @@ pub(crate) struct Shim {
 }
 
 impl Shim {
-    /// `over` completes when the right ends, with why. To be called on the runtime.
+    /// `over` completes when the right ends, with why; `last` is done when the client can be told.
+    /// To be called on the runtime.
     ///
     /// # Errors
     /// The connection can't be taken off the runtime.
     pub(crate) fn new(
         stream: tokio::net::UnixStream,
         over: impl Future<Output = Problem> + Send + 'static,
+        last: impl FnOnce() + Send + 'static,
     ) -> Result<Shim, Problem> {
         let stream = stream.into_std();
         let stream = Arc::new(stream.map_err(|e| {
@@ -128,6 +130,7 @@ impl Shim {
             drop(say.set(over.await));
             // Wakes the thread; the shim has nothing to do with this client any more either way.
             drop(connection.shutdown(Shutdown::Both));
+            last();
         });
         Ok(Shim {
             stream,

@@ -142,7 +142,7 @@ pub(crate) async fn attach(
     };
     let (shim, hello) = edge.daemon.attach(&caller.actor, &agent, new).await?;
     let standing = edge.daemon.standing(&caller.actor, &agent, verb);
-    let shim = Shim::new(shim, async move { standing.ended().await })?;
+    let shim = Shim::new(shim, async move { standing.ended().await }, || {})?;
     Ok(upgrade.talk(Role::Viewer.config(), move |client| {
         let _place = caller.peer;
         let hello = Message::Binary(hello.into());
@@ -209,9 +209,7 @@ fn wanted(client: &mut Client) -> Result<Exec, Problem> {
 async fn started(daemon: Daemon, actor: Actor, agent: String, exec: Exec) -> Result<Shim, Problem> {
     let (shim, running) = daemon.exec(&actor, &agent, exec).await?;
     let standing = daemon.standing(&actor, &agent, Verb::Exec);
-    Shim::new(shim, async move {
-        let problem = standing.ended().await;
-        tokio::spawn(running.hang_up());
-        problem
-    })
+    // Told first: what the command says when it is hung up is no answer.
+    let hang_up = || drop(tokio::spawn(running.hang_up()));
+    Shim::new(shim, async move { standing.ended().await }, hang_up)
 }

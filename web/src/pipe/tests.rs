@@ -50,7 +50,7 @@ fn between<S: Read + Write>(client: S, wire: Wire, role: Role) -> Lab<S> {
     };
     let near = runtime.block_on(async {
         let near = tokio::net::UnixStream::from_std(near).unwrap();
-        Shim::new(near, over).unwrap()
+        Shim::new(near, over, || {}).unwrap()
     });
     let thread = std::thread::spawn(move || {
         let server = Client::from_raw_socket(wire, Side::Server, Some(role.config()));
